@@ -1,0 +1,261 @@
+//! The CloudEvent: the one currency that every stage speaks.
+//!
+//! An [`Event`] that exists obeys the attribute rules of the CloudEvents specification 1.0.2, sections
+//! "Context Attributes" and "Type System"; [`EventBuilder`] is the only way to make one.
+
+pub mod annotation;
+pub mod attribute;
+pub mod http;
+pub mod identity;
+pub mod json;
+pub mod sdk;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+pub use attribute::{AttributeError, ExtensionValue};
+
+/// A CloudEvent 1.0 whose attributes have been checked.
+#[derive(Debug)]
+pub struct Event {
+    id: String,
+    source: String,
+    ty: String,
+    subject: Option<String>,
+    time: Option<String>,
+    datacontenttype: Option<String>,
+    dataschema: Option<String>,
+    extensions: BTreeMap<String, ExtensionValue>,
+    data: Data,
+    tree: OnceLock<Option<Value>>,
+}
+
+/// The payload of an event, kept as the bytes that came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Data {
+    /// No payload.
+    #[default]
+    None,
+    /// JSON text, known to be well formed and at most 128 levels deep.
+    Json(Bytes),
+    /// Text of another media type.
+    Text(String),
+    /// Anything else.
+    Binary(Bytes),
+}
+
+/// Collects the attributes of an [`Event`] and checks them all in [`EventBuilder::build`].
+#[derive(Clone, Debug, Default)]
+pub struct EventBuilder {
+    id: String,
+    source: String,
+    ty: String,
+    subject: Option<String>,
+    time: Option<String>,
+    datacontenttype: Option<String>,
+    dataschema: Option<String>,
+    extensions: BTreeMap<String, ExtensionValue>,
+    data: Data,
+}
+
+// === impl Event ===
+
+impl Event {
+    /// Starts an event from its required attributes.
+    pub fn builder(id: impl Into<String>, source: impl Into<String>, ty: impl Into<String>) -> EventBuilder {
+        EventBuilder { id: id.into(), source: source.into(), ty: ty.into(), ..EventBuilder::default() }
+    }
+
+    /// `id`: unique within the source; never empty.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// `source`: a URI-reference; never empty.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// `type`, such as `dev.cdevents.change.created.0.4.0`; never empty.
+    pub fn ty(&self) -> &str {
+        &self.ty
+    }
+
+    /// `subject`.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// `time`, an RFC 3339 timestamp in the sender's own spelling, so that forwarding changes nothing.
+    pub fn time(&self) -> Option<&str> {
+        self.time.as_deref()
+    }
+
+    /// `datacontenttype`, with its parameters.
+    pub fn datacontenttype(&self) -> Option<&str> {
+        self.datacontenttype.as_deref()
+    }
+
+    /// `dataschema`, a URI.
+    pub fn dataschema(&self) -> Option<&str> {
+        self.dataschema.as_deref()
+    }
+
+    /// Extension attributes in the order of their names.
+    pub fn extensions(&self) -> &BTreeMap<String, ExtensionValue> {
+        &self.extensions
+    }
+
+    /// The payload.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The payload as a JSON tree, parsed on first use and kept; `None` when the payload is not JSON.
+    pub fn tree(&self) -> Option<&Value> {
+        self.tree
+            .get_or_init(|| match &self.data {
+                Data::Json(bytes) => serde_json::from_slice(bytes).ok(),
+                Data::None | Data::Text(_) | Data::Binary(_) => None,
+            })
+            .as_ref()
+    }
+
+    /// A context attribute or extension by name, in its string form (CloudEvents 1.0.2, "Type System").
+    pub fn attribute(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        use std::borrow::Cow;
+        match name {
+            "specversion" => Some(Cow::Borrowed("1.0")),
+            "id" => Some(Cow::Borrowed(self.id())),
+            "source" => Some(Cow::Borrowed(self.source())),
+            "type" => Some(Cow::Borrowed(self.ty())),
+            "subject" => self.subject().map(Cow::Borrowed),
+            "time" => self.time().map(Cow::Borrowed),
+            "datacontenttype" => self.datacontenttype().map(Cow::Borrowed),
+            "dataschema" => self.dataschema().map(Cow::Borrowed),
+            name => self.extensions.get(name).map(ExtensionValue::to_text),
+        }
+    }
+
+    /// A builder that starts from this event, for one that differs in a few attributes.
+    pub fn to_builder(&self) -> EventBuilder {
+        EventBuilder {
+            id: self.id.clone(),
+            source: self.source.clone(),
+            ty: self.ty.clone(),
+            subject: self.subject.clone(),
+            time: self.time.clone(),
+            datacontenttype: self.datacontenttype.clone(),
+            dataschema: self.dataschema.clone(),
+            extensions: self.extensions.clone(),
+            data: self.data.clone(),
+        }
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.source == other.source
+            && self.ty == other.ty
+            && self.subject == other.subject
+            && self.time == other.time
+            && self.datacontenttype == other.datacontenttype
+            && self.dataschema == other.dataschema
+            && self.extensions == other.extensions
+            && self.data == other.data
+    }
+}
+
+// === impl EventBuilder ===
+
+impl EventBuilder {
+    /// Sets `subject`.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Sets `time`, an RFC 3339 timestamp.
+    #[must_use]
+    pub fn time(mut self, time: impl Into<String>) -> Self {
+        self.time = Some(time.into());
+        self
+    }
+
+    /// Sets `datacontenttype`.
+    #[must_use]
+    pub fn datacontenttype(mut self, media_type: impl Into<String>) -> Self {
+        self.datacontenttype = Some(media_type.into());
+        self
+    }
+
+    /// Sets `dataschema`.
+    #[must_use]
+    pub fn dataschema(mut self, uri: impl Into<String>) -> Self {
+        self.dataschema = Some(uri.into());
+        self
+    }
+
+    /// Adds or replaces an extension attribute.
+    #[must_use]
+    pub fn extension(mut self, name: impl Into<String>, value: impl Into<ExtensionValue>) -> Self {
+        self.extensions.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the payload; a JSON payload is checked by [`EventBuilder::build`] only for its media type, so
+    /// hand in [`Data::Json`] only for text that is known to be well formed.
+    #[must_use]
+    pub fn data(mut self, data: Data) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Sets a JSON payload together with `datacontenttype: application/json`.
+    #[must_use]
+    pub fn json(self, json: impl Into<Bytes>) -> Self {
+        self.datacontenttype("application/json").data(Data::Json(json.into()))
+    }
+
+    /// Checks every attribute.
+    ///
+    /// # Errors
+    /// The first attribute that breaks its rule, with the rule.
+    pub fn build(self) -> Result<Event, AttributeError> {
+        attribute::check_required("id", &self.id)?;
+        attribute::check_source(&self.source)?;
+        attribute::check_required("type", &self.ty)?;
+        if let Some(subject) = &self.subject {
+            attribute::check_required("subject", subject)?;
+        }
+        if let Some(time) = &self.time {
+            attribute::check_time(time)?;
+        }
+        if let Some(media_type) = &self.datacontenttype {
+            attribute::check_required("datacontenttype", media_type)?;
+        }
+        if let Some(uri) = &self.dataschema {
+            attribute::check_required("dataschema", uri)?;
+        }
+        for (name, value) in &self.extensions {
+            attribute::check_extension(name, value)?;
+        }
+        Ok(Event {
+            id: self.id,
+            source: self.source,
+            ty: self.ty,
+            subject: self.subject,
+            time: self.time,
+            datacontenttype: self.datacontenttype,
+            dataschema: self.dataschema,
+            extensions: self.extensions,
+            data: self.data,
+            tree: OnceLock::new(),
+        })
+    }
+}
