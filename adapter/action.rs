@@ -3,6 +3,8 @@
 //! A plan is plain data. Dry run, `explain`, the examples inside mapping files and the live path compute the same
 //! plan; only the live path hands it to the executor.
 
+pub mod execute;
+
 use std::sync::Arc;
 
 use serde::Serialize;

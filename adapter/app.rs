@@ -1,1 +1,316 @@
-//! app
+//! The composition root: settings become a running service, and it ends without dropping what it accepted.
+
+pub mod runs;
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use kube::Client;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::action::execute::Executor;
+use crate::event::http::AllowedOrigins;
+use crate::mapping::Catalog;
+use crate::mapping::store::Store;
+use crate::pipeline::Pipeline;
+use crate::server::admin::{self, Admin, Check, CheckState};
+use crate::server::gate::Gate;
+use crate::server::{self, Bounds, State};
+use crate::settings::{Announce, Settings};
+use crate::sink::{DEFAULT, Sinks};
+use crate::source::Source;
+use crate::source::secret::Secrets;
+use crate::source::token::TokenAuth;
+use crate::telemetry::{LogControl, Metrics};
+
+/// How long a client may take for its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: longer than the usual proxy's, so that the proxy closes first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+/// How often mapping files are looked at for changes.
+const RELOAD: Duration = Duration::from_secs(1);
+
+/// What a service is made of.
+pub struct Parts {
+    /// What was configured.
+    pub settings: Settings,
+    /// The cluster.
+    pub client: Client,
+    /// Where events go.
+    pub sinks: Sinks,
+    /// The logger's level, if this process owns the logger.
+    pub log: Option<LogControl>,
+    /// Told of every attempt to reload mappings; `dev` prints the reports.
+    pub on_reload: Option<Box<dyn Fn(&Store) + Send + Sync>>,
+}
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be opened.
+    #[error("cannot listen on `{address}`: {source}; free the port or name another address")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The mappings cannot be read or compiled.
+    #[error("{0}")]
+    Mappings(String),
+    /// A source, a token or a secret cannot be used.
+    #[error("{0}")]
+    Source(String),
+}
+
+/// A running service.
+pub struct Service {
+    /// The public port.
+    pub address: SocketAddr,
+    /// The admin port.
+    pub admin_address: SocketAddr,
+    /// Metrics, the same as at `/metrics`.
+    pub metrics: Metrics,
+    gate: Gate,
+    stop: watch::Sender<bool>,
+    handles: Vec<ServerHandle>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts everything; returns when the ports are open.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running then.
+pub async fn start(parts: Parts) -> Result<Service, StartError> {
+    let Parts { settings, client, sinks, log, on_reload } = parts;
+    let Settings { process, sources: documents, sinks: _ } = settings;
+    let metrics = Metrics::new();
+
+    let listener = listen(&process.listen)?;
+    let admin_listener = listen(&process.admin_listen)?;
+    let address = local_address(&listener, &process.listen)?;
+    let admin_address = local_address(&admin_listener, &process.admin_listen)?;
+
+    let catalog = Catalog {
+        sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
+        config: process.config.clone().into(),
+        namespace: process.namespace.clone(),
+        event_source: process.event_source.clone(),
+    };
+    let store = Arc::new(
+        Store::open(process.mappings.clone(), catalog)
+            .map_err(|report| StartError::Mappings(report.to_string()))?,
+    );
+    count_mappings(&metrics, &store);
+
+    let sinks = Arc::new(sinks);
+    let executor = Executor::new(client.clone(), Arc::clone(&sinks), metrics.clone());
+    let pipeline = Pipeline::new(Arc::clone(&store), executor, metrics.clone());
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = Vec::new();
+
+    let mut secrets = Vec::new();
+    let mut sources = HashMap::new();
+    for document in documents {
+        let refused = |reason: String| StartError::Source(format!("source `{}`: {reason}", document.name));
+        let source = if document.spec.insecure && document.spec.secrets.is_empty() {
+            tracing::warn!(source = document.name, "this source takes unsigned deliveries");
+            Source::insecure(document.name.clone(), document.spec.forge)
+        } else {
+            let keys = Secrets::open(&document.spec.secrets, &client, &process.namespace)
+                .await
+                .map_err(|error| refused(error.to_string()))?;
+            secrets.push(keys.clone());
+            Source::signed(document.name.clone(), document.spec.forge, keys)
+        };
+        sources.insert(document.name.clone(), source);
+    }
+    let tokens = if process.event_tokens.is_empty() {
+        None
+    } else {
+        let keys = Secrets::open(&process.event_tokens, &client, &process.namespace)
+            .await
+            .map_err(|error| StartError::Source(format!("`eventTokens`: {error}")))?;
+        secrets.push(keys.clone());
+        Some(TokenAuth::new(keys))
+    };
+    for keys in secrets {
+        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await })));
+    }
+
+    let runs = runs::Runs::new(&process, client.clone(), pipeline.clone(), metrics.clone());
+    let hints = runs.hints();
+    let run_status = runs.status();
+    tasks.push(tokio::spawn(runs.run(stopped.clone())));
+
+    tasks.push(tokio::spawn(until(
+        stopped.clone(),
+        reload(Arc::clone(&store), metrics.clone(), on_reload),
+    )));
+
+    let gate = Gate::new(process.limits.in_flight, process.limits.body_memory, metrics.clone());
+    let state = web::Data::new(State {
+        sources,
+        pipeline,
+        tokens,
+        origins: AllowedOrigins::new(&process.allowed_origins),
+        announce_from: match process.announce {
+            Announce::Nothing => None,
+            Announce::CdEvents => Some(1),
+            Announce::All => Some(0),
+        },
+        hint: Box::new(move |event| hints.look_at(event)),
+        gate: gate.clone(),
+        bounds: Bounds {
+            webhook_body: process.limits.webhook_body,
+            event_body: process.limits.event_body,
+            body_deadline: process.limits.body_deadline,
+            webhook_deadline: process.limits.webhook_deadline,
+            event_deadline: process.limits.event_deadline,
+        },
+        metrics: metrics.clone(),
+    });
+    let admin_state = web::Data::new(Admin {
+        metrics: metrics.clone(),
+        log,
+        checks: Arc::new({
+            let gate = gate.clone();
+            move || checks(&gate, &store, &run_status)
+        }),
+    });
+
+    let main = HttpServer::new(move || App::new().app_data(state.clone()).configure(server::routes))
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN.as_secs())
+        .disable_signals()
+        .listen(listener)
+        .map_err(|source| StartError::Listen { address: process.listen.clone(), source })?
+        .run();
+    let admin = HttpServer::new(move || App::new().app_data(admin_state.clone()).configure(admin::routes))
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(admin_listener)
+        .map_err(|source| StartError::Listen { address: process.admin_listen.clone(), source })?
+        .run();
+    let handles = vec![main.handle(), admin.handle()];
+    for server in [main, admin] {
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        }));
+    }
+    tracing::info!(%address, admin = %admin_address, "serving");
+    Ok(Service { address, admin_address, metrics, gate, stop, handles, tasks })
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Makes readiness fall while requests are still served, so that load balancers look elsewhere.
+    pub fn drain(&self) {
+        self.gate.drain();
+    }
+
+    /// Takes no more requests, finishes those in flight, and ends.
+    pub async fn stop(self) {
+        self.gate.drain();
+        let mut handles = self.handles.into_iter();
+        if let Some(main) = handles.next() {
+            main.stop(true).await;
+        }
+        let _ = self.stop.send(true);
+        for admin in handles {
+            admin.stop(true).await;
+        }
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+fn listen(address: &str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address: address.to_owned(), source })
+}
+
+fn local_address(listener: &TcpListener, address: &str) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { address: address.to_owned(), source })
+}
+
+async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn reload(
+    store: Arc<Store>,
+    metrics: Metrics,
+    on_reload: Option<Box<dyn Fn(&Store) + Send + Sync>>,
+) {
+    let mut tick = tokio::time::interval(RELOAD);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let looked = {
+            let store = Arc::clone(&store);
+            // Reading and compiling take the time they take; requests must not wait for them.
+            tokio::task::spawn_blocking(move || store.reload_if_changed()).await
+        };
+        if !matches!(looked, Ok(true)) {
+            continue;
+        }
+        count_mappings(&metrics, &store);
+        match store.problems() {
+            None => tracing::info!(mappings = store.current().len(), "mappings reloaded"),
+            Some(report) => {
+                tracing::error!(errors = report.errors(), report = %report, "mappings changed but cannot be used; those in force stay");
+            }
+        }
+        if let Some(on_reload) = &on_reload {
+            on_reload(&store);
+        }
+    }
+}
+
+fn count_mappings(metrics: &Metrics, store: &Store) {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    metrics.mappings.set(count(store.current().len()));
+    metrics.mapping_problems.set(count(store.problems().map_or(0, |report| report.errors())));
+}
+
+fn checks(gate: &Gate, store: &Store, runs: &runs::Status) -> Vec<Check> {
+    let draining = if gate.is_draining() {
+        CheckState::Failed("the process is shutting down".into())
+    } else {
+        CheckState::Passed
+    };
+    let mappings = match store.problems() {
+        None => CheckState::Passed,
+        Some(report) => CheckState::Warning(format!(
+            "{} errors in the newest mapping files; the set before them stays in force\n{report}",
+            report.errors()
+        )),
+    };
+    let watch = if runs.synced() {
+        CheckState::Passed
+    } else {
+        CheckState::Failed("the runs in the cluster have not been listed yet".into())
+    };
+    vec![
+        Check { name: "serving", state: draining },
+        Check { name: "mappings", state: mappings },
+        Check { name: "watch", state: watch },
+    ]
+}

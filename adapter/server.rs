@@ -1,1 +1,124 @@
-//! server
+//! The HTTP edge: routes, bounds, and the answer codes that make each sender do the right thing (DESIGN: HTTP).
+
+pub mod admin;
+pub mod answer;
+pub mod body;
+pub mod events;
+pub mod gate;
+pub mod webhooks;
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures::FutureExt;
+
+use crate::event::Event;
+use crate::event::http::AllowedOrigins;
+use crate::pipeline::Pipeline;
+use crate::source::Source;
+use crate::source::token::TokenAuth;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
+
+use answer::Answer;
+use gate::Gate;
+
+/// What every handler shares.
+pub struct State {
+    /// Forges by the name in `/webhooks/{source}`.
+    pub sources: HashMap<String, Source>,
+    /// The flow behind the edge.
+    pub pipeline: Pipeline,
+    /// Who may send CloudEvents.
+    pub tokens: Option<TokenAuth>,
+    /// Who may register at the CloudEvents route.
+    pub origins: AllowedOrigins,
+    /// What of a webhook goes to the default sink: the index of the first announced event, `None` for nothing.
+    pub announce_from: Option<usize>,
+    /// Told of every CloudEvent that Tekton sent, so that the run is looked at now.
+    pub hint: Box<dyn Fn(&Event) + Send + Sync>,
+    /// Admission.
+    pub gate: Gate,
+    /// Bounds.
+    pub bounds: Bounds,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+/// Bounds on what a request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of a webhook's body.
+    pub webhook_body: usize,
+    /// Bytes of a CloudEvents request's body.
+    pub event_body: usize,
+    /// Time for a whole body to arrive.
+    pub body_deadline: Duration,
+    /// Time from receipt to the answer of a webhook.
+    pub webhook_deadline: Duration,
+    /// Time from receipt to the answer of a CloudEvents request.
+    pub event_deadline: Duration,
+}
+
+/// Registers the routes of the public port.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/webhooks/{source}")
+                .route(web::post().to(webhooks::receive))
+                .default_service(web::to(|| async { answer::wrong_method("POST") })),
+        )
+        .service(event_route("/"))
+        .service(event_route("/events"))
+        .default_service(web::to(answer::no_such_path));
+}
+
+fn event_route(path: &str) -> actix_web::Resource {
+    web::resource(path.to_owned())
+        .route(web::post().to(events::receive))
+        .route(web::method(actix_web::http::Method::OPTIONS).to(events::options))
+        .default_service(web::to(|| async { answer::wrong_method("POST, OPTIONS") }))
+}
+
+/// Runs one request: admission, then `work`; counts and logs the answer. A panic becomes a 503, so that the sender
+/// keeps its event.
+async fn answered(
+    state: &State,
+    route: Route,
+    request: &HttpRequest,
+    work: impl Future<Output = Answer>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let answer = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_) => {
+            tracing::error!(path = request.path(), "a request met a bug; its sender is asked to try again");
+            Answer::unavailable("internal error; the event is not accepted", None)
+        }
+    };
+    let code = answer.status();
+    state.metrics.answers.get_or_create(&AnswerLabels { route, code: code.as_u16() }).inc();
+    state
+        .metrics
+        .answer_seconds
+        .get_or_create(&ByRoute { route })
+        .observe(started.elapsed().as_secs_f64());
+    if code.is_client_error() || code.is_server_error() {
+        tracing::warn!(
+            path = request.path(),
+            delivery = answer::header(request, "x-github-delivery").unwrap_or_default(),
+            event_id = answer::header(request, "ce-id").unwrap_or_default(),
+            status = code.as_u16(),
+            reason = answer.text(),
+            "request refused"
+        );
+    }
+    answer.into_response()
+}
+
+fn shared(events: Vec<Event>) -> Vec<Arc<Event>> {
+    events.into_iter().map(Arc::new).collect()
+}

@@ -1,1 +1,375 @@
-//! settings
+//! Settings of the process: one YAML file of `Settings`, `Source` and `Sink` documents, checked as a whole.
+//!
+//! Settings describe the process and what it is connected to; what happens with events is in mappings.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use crate::sink;
+use crate::source::secret::SecretReference;
+use crate::vocabulary::Forge;
+
+/// The API version of our documents.
+const API_VERSION: &str = "pipewright.dev/v1alpha1";
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The `Settings` document.
+    pub process: Process,
+    /// `Source` documents.
+    pub sources: Vec<SourceDocument>,
+    /// `Sink` documents.
+    pub sinks: Vec<SinkDocument>,
+}
+
+/// `spec` of the `Settings` document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Process {
+    /// Where webhooks and events come in.
+    pub listen: String,
+    /// Where health, metrics and the log level are.
+    pub admin_listen: String,
+    /// The namespace of runs whose mapping names none.
+    pub namespace: String,
+    /// The namespace whose runs are watched; `*` is all of them.
+    pub watch_namespace: String,
+    /// CloudEvents `source` of what we send: a URI that names this installation.
+    pub event_source: String,
+    /// The address of a run for people: `{namespace}`, `{kind}` and `{name}` are filled in.
+    pub run_url: Option<String>,
+    /// Files and folders of mappings.
+    pub mappings: Vec<PathBuf>,
+    /// What expressions see as `config`.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What of a webhook goes to the default sink.
+    pub announce: Announce,
+    /// Bearer tokens of the CloudEvents route; none means that it takes unauthenticated events.
+    pub event_tokens: Vec<SecretReference>,
+    /// Origins that may register at the CloudEvents route (`WebHook-Request-Origin`); `*` is any.
+    pub allowed_origins: Vec<String>,
+    /// A file with a kubeconfig; absent: the usual places.
+    pub kubeconfig: Option<PathBuf>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What of a webhook goes to the default sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Announce {
+    /// Nothing but what mappings emit.
+    Nothing,
+    /// The CDEvents.
+    #[default]
+    CdEvents,
+    /// The CDEvents and the raw event.
+    All,
+}
+
+/// Bounds on what a sender can make us hold.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limits {
+    /// Bytes of a webhook's body; GitHub sends at most 25 MiB.
+    pub webhook_body: usize,
+    /// Bytes of a CloudEvents request's body.
+    pub event_body: usize,
+    /// Bytes of all bodies held at the same time.
+    pub body_memory: usize,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Time for a whole body to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub body_deadline: Duration,
+    /// Time from receipt to the answer of a webhook; GitHub waits 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub webhook_deadline: Duration,
+    /// Time from receipt to the answer of a CloudEvents request.
+    #[serde(deserialize_with = "duration")]
+    pub event_deadline: Duration,
+}
+
+/// A `Source` document.
+#[derive(Clone, Debug)]
+pub struct SourceDocument {
+    /// `metadata.name`: the last segment of `/webhooks/{source}`.
+    pub name: String,
+    /// `spec`.
+    pub spec: SourceSpec,
+}
+
+/// `spec` of a `Source`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SourceSpec {
+    /// The forge.
+    #[serde(deserialize_with = "forge")]
+    pub forge: Forge,
+    /// Webhook secrets, any of which may sign: list the new one beside the old while rotating.
+    #[serde(default)]
+    pub secrets: Vec<SecretReference>,
+    /// Take deliveries without a signature. Only for trying.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
+/// A `Sink` document.
+#[derive(Clone, Debug)]
+pub struct SinkDocument {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec`.
+    pub spec: sink::SinkSpec,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("settings `{}` cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A document is wrong; the text names the place.
+    #[error("settings `{}`: {reason}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    api_version: Option<String>,
+    kind: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<T> {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    #[serde(default, rename = "metadata")]
+    _metadata: serde_json::Value,
+    spec: T,
+}
+
+// === impl Process ===
+
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            admin_listen: "127.0.0.1:8081".into(),
+            namespace: "default".into(),
+            watch_namespace: "*".into(),
+            event_source: "https://pipewright.local/".into(),
+            run_url: None,
+            mappings: vec![PathBuf::from("mappings")],
+            config: serde_json::Map::new(),
+            announce: Announce::default(),
+            event_tokens: Vec::new(),
+            allowed_origins: Vec::new(),
+            kubeconfig: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            webhook_body: 25 * 1024 * 1024,
+            event_body: 1024 * 1024,
+            body_memory: 256 * 1024 * 1024,
+            in_flight: 512,
+            body_deadline: Duration::from_secs(8),
+            webhook_deadline: Duration::from_secs(8),
+            event_deadline: Duration::from_secs(25),
+        }
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads the documents of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a document in it is wrong.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|reason| SettingsError::Document { path: path.to_owned(), reason })
+    }
+
+    /// Reads documents from a text.
+    ///
+    /// # Errors
+    /// What is wrong with the first wrong document, with its line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut settings = Self::default();
+        let mut seen = false;
+        for document in documents(text) {
+            let header: Header = from_yaml(&document)?;
+            let version = header.api_version.unwrap_or_default();
+            if version != API_VERSION {
+                return Err(format!("`apiVersion: {version}` is not known; write `apiVersion: {API_VERSION}`"));
+            }
+            let kind = header.kind.unwrap_or_default();
+            let name = || {
+                header
+                    .metadata
+                    .name
+                    .clone()
+                    .filter(|name| {
+                        !name.is_empty()
+                            && name.len() <= 63
+                            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    })
+                    .ok_or_else(|| {
+                        format!("a {kind} needs `metadata.name`: lower-case letters, digits and `-`, at most 63")
+                    })
+            };
+            match kind.as_str() {
+                "Settings" if seen => return Err("there are two `Settings` documents; keep one".into()),
+                "Settings" => {
+                    seen = true;
+                    settings.process = from_yaml::<Body<Process>>(&document)?.spec;
+                }
+                "Source" => {
+                    let source =
+                        SourceDocument { name: name()?, spec: from_yaml::<Body<SourceSpec>>(&document)?.spec };
+                    if source.spec.secrets.is_empty() && !source.spec.insecure {
+                        return Err(format!(
+                            "source `{}` has no `secrets`: name at least one, or write `insecure: true` to take \
+                             unsigned deliveries",
+                            source.name
+                        ));
+                    }
+                    if settings.sources.iter().any(|other| other.name == source.name) {
+                        return Err(format!("there are two sources named `{}`", source.name));
+                    }
+                    settings.sources.push(source);
+                }
+                "Sink" => {
+                    let sink =
+                        SinkDocument { name: name()?, spec: from_yaml::<Body<sink::SinkSpec>>(&document)?.spec };
+                    if settings.sinks.iter().any(|other| other.name == sink.name) {
+                        return Err(format!("there are two sinks named `{}`", sink.name));
+                    }
+                    settings.sinks.push(sink);
+                }
+                "Mapping" => {
+                    return Err("a `Mapping` belongs into a file below `spec.mappings`, not here".into());
+                }
+                other => {
+                    return Err(format!("`kind: {other}` is not one of Settings, Source, Sink"));
+                }
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The documents of a YAML stream, each behind as many empty lines as stand before it, so that a position in it is
+/// one in the file.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = Vec::new();
+    let mut current = String::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_end() == "---" {
+            documents.push(std::mem::replace(&mut current, "\n".repeat(number + 1)));
+        } else {
+            current.push_str(line);
+            current.push('\n');
+        }
+    }
+    documents.push(current);
+    let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    documents.retain(|document| !document.lines().all(blank));
+    documents
+}
+
+fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let options = serde_saphyr::options! { strict_booleans: true, legacy_octal_numbers: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse::<sink::IsoDuration>().map(|duration| duration.0).map_err(serde::de::Error::custom)
+}
+
+fn forge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Forge, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+apiVersion: pipewright.dev/v1alpha1
+kind: Settings
+spec:
+  namespace: ci
+  limits: {bodyDeadline: PT2S}
+---
+apiVersion: pipewright.dev/v1alpha1
+kind: Source
+metadata: {name: github}
+spec:
+  forge: github
+  secrets: [{file: /etc/pipewright/secret}]
+";
+
+    #[test]
+    fn a_file_of_documents_is_read() {
+        let settings = Settings::parse(GOOD).unwrap();
+        assert_eq!(settings.process.namespace, "ci");
+        assert_eq!(settings.process.limits.body_deadline, Duration::from_secs(2));
+        assert_eq!(settings.sources[0].name, "github");
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_line_in_the_file() {
+        let error = Settings::parse(&GOOD.replace("secrets:", "secretz:")).unwrap_err();
+        assert!(error.contains("secretz") && error.contains("12"), "{error}");
+    }
+
+    #[test]
+    fn a_source_without_secrets_must_say_that_it_is_insecure() {
+        let error = Settings::parse(&GOOD.replace("secrets: [{file: /etc/pipewright/secret}]", "")).unwrap_err();
+        assert!(error.contains("insecure: true"), "{error}");
+    }
+
+    #[test]
+    fn a_mapping_is_sent_to_its_place() {
+        let error = Settings::parse("apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\n").unwrap_err();
+        assert!(error.contains("spec.mappings"), "{error}");
+    }
+}

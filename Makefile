@@ -1,0 +1,27 @@
+# Every target is plain cargo underneath; the shell only adds what cargo does not know.
+# CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
+.PHONY: test bench fmt lint check-fmt docs kubectl run
+
+test: kubectl ## builds what it needs, runs every test, says what it skipped
+	./tests/run.sh
+
+kubectl: ## a real kubectl from its Go module, once, into the cache; needs Go
+	@./tests/cluster/build.sh kubectl
+
+bench: ## one table; not part of the tests
+	cargo bench --bench bench
+
+fmt:
+	cargo fmt
+
+check-fmt:
+	cargo fmt --check
+
+lint:
+	cargo clippy --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+run:
+	cargo run --release -- dev

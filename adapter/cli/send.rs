@@ -1,0 +1,136 @@
+//! `pipewright send`: a payload file as a signed webhook, or an event file as a CloudEvent.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::{Ended, Output, print, runtime};
+use crate::event::{http, json as event_json};
+use crate::source::signature;
+
+/// Flags of `send`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The payload of a webhook (with --event), or a CloudEvent in JSON form
+    file: PathBuf,
+    /// Send the file as a webhook of this event, such as `push` or `pull_request`
+    #[arg(long)]
+    event: Option<String>,
+    /// The name of the source that the webhook goes to
+    #[arg(long, default_value = "github", requires = "event")]
+    source: String,
+    /// Where pipewright listens
+    #[arg(long, env = "PIPEWRIGHT_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The webhook's secret
+    #[arg(long, env = "PIPEWRIGHT_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
+    secret: Option<String>,
+    /// A file with the webhook's secret
+    #[arg(long)]
+    secret_file: Option<PathBuf>,
+    /// The delivery's id; a new one by default. Sending twice with the same id is a redelivery
+    #[arg(long, requires = "event")]
+    delivery: Option<String>,
+    /// A bearer token for the CloudEvents route
+    #[arg(long, env = "PIPEWRIGHT_TOKEN", hide_env_values = true, conflicts_with = "event")]
+    token: Option<String>,
+    /// How to print the answer
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Output,
+}
+
+struct Request {
+    url: String,
+    id: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let output = arguments.output;
+    let request = match &arguments.event {
+        Some(event) => webhook(&arguments, event)?,
+        None => cloud_event(&arguments)?,
+    };
+    let (status, result, text) = runtime()?.block_on(post(&request))?;
+    let accepted = (200..300).contains(&status);
+    match output {
+        Output::Json => print(&format!(
+            "{}\n",
+            json!({"status": status, "accepted": accepted, "result": result, "id": request.id, "text": text.trim()})
+        ))?,
+        Output::Text if accepted => print(&format!(
+            "accepted (HTTP {status}{}), id {}\n",
+            result.map(|result| format!(", {result}")).unwrap_or_default(),
+            request.id
+        ))?,
+        Output::Text => print(&format!("refused (HTTP {status}): {}\n", text.trim()))?,
+    };
+    Ok(if accepted { Ended::Well } else { Ended::NotRight })
+}
+
+fn webhook(arguments: &Arguments, event: &str) -> anyhow::Result<Request> {
+    let body = read(&arguments.file)?;
+    let id = arguments.delivery.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("user-agent".to_owned(), "GitHub-Hookshot/pipewright".to_owned()),
+        ("x-github-event".to_owned(), event.to_owned()),
+        ("x-github-delivery".to_owned(), id.clone()),
+    ];
+    let secret = match &arguments.secret_file {
+        Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim_end().to_owned()),
+        None => arguments.secret.clone(),
+    };
+    if let Some(secret) = secret {
+        headers.push(("x-hub-signature-256".to_owned(), signature::sign(secret.as_bytes(), &body)));
+    }
+    let url = format!("{}/webhooks/{}", arguments.url.trim_end_matches('/'), arguments.source);
+    Ok(Request { url, id, headers, body })
+}
+
+fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
+    let bytes = read(&arguments.file)?;
+    let event = event_json::decode(bytes.into()).map_err(|error| {
+        anyhow::anyhow!(
+            "`{}` is not a CloudEvent in JSON form: {error}; to send it as a webhook, name its --event",
+            arguments.file.display()
+        )
+    })?;
+    let (headers, body) = http::encode_structured(&event);
+    let mut headers: Vec<(String, String)> =
+        headers.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    if let Some(token) = &arguments.token {
+        headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+    }
+    let url = format!("{}/events", arguments.url.trim_end_matches('/'));
+    Ok(Request { url, id: event.id().to_owned(), headers, body: body.to_vec() })
+}
+
+async fn post(request: &Request) -> anyhow::Result<(u16, Option<String>, String)> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+    let mut post = client.post(&request.url).body(request.body.clone());
+    for (name, value) in &request.headers {
+        post = post.header(name, value);
+    }
+    let response = match post.send().await {
+        Ok(response) => response,
+        Err(error) if error.is_connect() => {
+            bail!("nothing listens at {}: start `pipewright dev`, or name another --url", request.url)
+        }
+        Err(error) => return Err(error).with_context(|| format!("sending to {}", request.url)),
+    };
+    let status = response.status().as_u16();
+    let result = response
+        .headers()
+        .get("x-pipewright-result")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    Ok((status, result, response.text().await.unwrap_or_default()))
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))
+}

@@ -1,0 +1,244 @@
+//! Creating an object under a computed name: 201, or 409 and the live object bears our key, both mean done.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout_at;
+
+use super::{CALL_TIMEOUT, Kind};
+use crate::event::annotation;
+
+/// The most of an answer that is read; etcd's own limit of an object is 1.5 MiB.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The first pause between two tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The object exists, with our key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// This call made it.
+    Now,
+    /// It was there already: an earlier delivery, another replica, or a call whose answer was lost.
+    Before,
+}
+
+/// Why the object does not exist, or is not known to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// The API server did not do it in time; a later try may work.
+    #[error("the cluster does not answer as it should: {reason}")]
+    Transient {
+        /// What it said last.
+        reason: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The API server will never accept this object.
+    #[error("the cluster refuses the object: {reason} (HTTP {status})")]
+    Rejected {
+        /// Its status code.
+        status: u16,
+        /// Its message.
+        reason: String,
+    },
+    /// Another object has the name, without our key.
+    #[error("`{name}` exists and was not made for this event: its annotation `{}` differs", annotation::EFFECT_KEY)]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+}
+
+/// An object and the key that proves it ours.
+#[derive(Clone, Copy, Debug)]
+pub struct NewObject<'a> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The value of [`annotation::EFFECT_KEY`].
+    pub key: &'a str,
+    /// The whole object.
+    pub object: &'a Value,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    details: Details,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    kind: String,
+    #[serde(default, rename = "retryAfterSeconds")]
+    retry_after_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Live {
+    #[serde(default)]
+    metadata: LiveMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct LiveMetadata {
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// What one call to the API server told.
+enum Answer {
+    Done(Created),
+    /// The name is taken: look at the live object.
+    Exists,
+    /// Nobody knows whether the call was done: look.
+    Unknown(String),
+    Busy { reason: String, retry_after: Option<Duration> },
+    Failed(CreateError),
+}
+
+/// Creates `new`, trying until `deadline`.
+///
+/// A call whose answer is lost is followed by a look at the live object, so that it is neither doubled nor reported
+/// as missing.
+///
+/// # Errors
+/// See [`CreateError`].
+pub async fn create(client: &Client, new: NewObject<'_>, deadline: Instant) -> Result<Created, CreateError> {
+    let body = serde_json::to_vec(new.object)
+        .map_err(|error| CreateError::Rejected { status: 400, reason: error.to_string() })?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (reason, retry_after) = match attempt(client, new, &body, deadline).await {
+            Answer::Done(created) => return Ok(created),
+            Answer::Failed(error) => return Err(error),
+            Answer::Exists => match look(client, new, deadline).await {
+                Look::Ours => return Ok(Created::Before),
+                Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
+                // It was deleted between the two calls: create it again.
+                Look::Absent => ("the object was deleted just now".to_owned(), None),
+                Look::Unknown(reason) => (reason, None),
+            },
+            Answer::Unknown(reason) => match look(client, new, deadline).await {
+                Look::Ours => return Ok(Created::Before),
+                Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
+                Look::Absent => (reason, None),
+                Look::Unknown(later) => (format!("{reason}; then {later}"), None),
+            },
+            Answer::Busy { reason, retry_after } => (reason, retry_after),
+        };
+        let wait = retry_after.unwrap_or(Duration::ZERO).max(pause);
+        if Instant::now() + wait + FIRST_PAUSE >= deadline {
+            return Err(CreateError::Transient { reason, retry_after });
+        }
+        tokio::time::sleep(wait).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Instant) -> Answer {
+    let path = format!("{}?fieldManager={}", collection(new), annotation::MANAGER);
+    let (status, text) = match call(client, Method::POST, &path, Some(body), deadline).await {
+        Ok(answer) => answer,
+        Err(reason) => return Answer::Unknown(reason),
+    };
+    if status.is_success() {
+        return Answer::Done(Created::Now);
+    }
+    let told = Status::read(&text);
+    let retry_after = told.details.retry_after_seconds.map(Duration::from_secs);
+    match status.as_u16() {
+        409 => Answer::Exists,
+        429 => Answer::Busy { reason: told.message, retry_after },
+        // A quota is freed when older objects go; other refusals by policy stay.
+        403 if told.message.contains("exceeded quota") => Answer::Busy { reason: told.message, retry_after },
+        // Credentials are rotated.
+        401 => Answer::Busy { reason: told.message, retry_after },
+        // A missing namespace is the mapping's mistake; a missing kind is Tekton not (yet) installed.
+        404 if told.details.kind != "namespaces" => Answer::Busy { reason: told.message, retry_after },
+        code @ 400..=499 => Answer::Failed(CreateError::Rejected { status: code, reason: told.message }),
+        _ => Answer::Unknown(format!("HTTP {status}: {}", told.message)),
+    }
+}
+
+enum Look {
+    Ours,
+    Other,
+    Absent,
+    Unknown(String),
+}
+
+async fn look(client: &Client, new: NewObject<'_>, deadline: Instant) -> Look {
+    let path = format!("{}/{}", collection(new), new.name);
+    match call(client, Method::GET, &path, None, deadline).await {
+        Ok((StatusCode::OK, text)) => match serde_json::from_slice::<Live>(&text) {
+            Ok(live) => match live.metadata.annotations.get(annotation::EFFECT_KEY) {
+                Some(key) if key == new.key => Look::Ours,
+                _ => Look::Other,
+            },
+            Err(error) => Look::Unknown(format!("the live object cannot be read: {error}")),
+        },
+        Ok((StatusCode::NOT_FOUND, _)) => Look::Absent,
+        Ok((status, text)) => Look::Unknown(format!("HTTP {status}: {}", Status::read(&text).message)),
+        Err(reason) => Look::Unknown(reason),
+    }
+}
+
+async fn call(
+    client: &Client,
+    method: Method,
+    path: &str,
+    body: Option<&[u8]>,
+    deadline: Instant,
+) -> Result<(StatusCode, bytes::Bytes), String> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.unwrap_or_default().to_vec()))
+        .map_err(|error| format!("the request cannot be made: {error}"))?;
+    let until = deadline.min(Instant::now() + CALL_TIMEOUT);
+    let exchange = async {
+        let response = client.send(request).await.map_err(|error| error.to_string())?;
+        let status = response.status();
+        // The created object comes back whole and is of no use here; its bytes are read so that the connection
+        // can be used again.
+        let text = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await
+            .map_err(|error| format!("its answer broke off: {error}"))?
+            .to_bytes();
+        Ok((status, text))
+    };
+    timeout_at(until.into(), exchange).await.map_err(|_| "no answer in time".to_owned())?
+}
+
+fn collection(new: NewObject<'_>) -> String {
+    let resource = new.kind.resource();
+    format!("/apis/{}/namespaces/{}/{}", resource.api_version, new.namespace, resource.plural)
+}
+
+// === impl Status ===
+
+impl Status {
+    fn read(text: &[u8]) -> Self {
+        serde_json::from_slice(text).unwrap_or_else(|_| Self {
+            message: String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned(),
+            details: Details::default(),
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! Answers: which status tells which sender what (`docs/http.md` has the table).
+//!
+//! Knative turns a 2xx whose body is not a CloudEvent into a failure, so acceptance has no body; and nobody retries
+//! a 500 reliably, so what may work later is 503 with `Retry-After`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::event::Event;
+use crate::event::http::encode_structured;
+use crate::pipeline::{Failure, Outcome};
+
+/// Seconds that a sender is asked to wait when nothing better is known.
+const RETRY_SECONDS: u64 = 1;
+/// What became of the event, for people: `created`, `duplicate` or `ignored`.
+const RESULT: HeaderName = HeaderName::from_static("x-pipewright-result");
+
+/// The answer to one request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Every effect exists.
+    Accepted {
+        /// What became of it.
+        result: Effects,
+        /// The event that answers it.
+        reply: Option<Arc<Event>>,
+    },
+    /// The request is at fault: sending it again cannot help.
+    Refused {
+        /// 4xx.
+        status: StatusCode,
+        /// What is wrong, and what to do.
+        text: String,
+    },
+    /// Try again later.
+    Later {
+        /// 429 or 503.
+        status: StatusCode,
+        /// Why.
+        text: String,
+        /// When.
+        after: Duration,
+    },
+}
+
+/// What an accepted request brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effects {
+    /// At least one run or event is new.
+    Created,
+    /// All of it existed.
+    Duplicate,
+    /// No mapping wanted anything.
+    Ignored,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// 4xx with a text.
+    pub fn refused(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::Refused { status, text: text.into() }
+    }
+
+    /// 503: a transient fault of ours or behind us.
+    pub fn unavailable(text: impl Into<String>, after: Option<Duration>) -> Self {
+        Self::Later {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            text: text.into(),
+            after: after.unwrap_or(Duration::from_secs(RETRY_SECONDS)),
+        }
+    }
+
+    /// 429: we are asked for more than we can do.
+    pub fn overloaded(text: impl Into<String>) -> Self {
+        Self::Later {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            text: text.into(),
+            after: Duration::from_secs(RETRY_SECONDS),
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Accepted { reply: None, .. } => StatusCode::ACCEPTED,
+            Self::Accepted { reply: Some(_), .. } => StatusCode::OK,
+            Self::Refused { status, .. } | Self::Later { status, .. } => *status,
+        }
+    }
+
+    /// The reason of a refusal; empty for acceptance.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Accepted { .. } => "",
+            Self::Refused { text, .. } | Self::Later { text, .. } => text,
+        }
+    }
+
+    /// The HTTP response.
+    pub fn into_response(self) -> HttpResponse {
+        let status = self.status();
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::Accepted { result, reply } => {
+                let result = match result {
+                    Effects::Created => "created",
+                    Effects::Duplicate => "duplicate",
+                    Effects::Ignored => "ignored",
+                };
+                response.insert_header((RESULT, HeaderValue::from_static(result)));
+                match reply {
+                    None => response.finish(),
+                    Some(event) => {
+                        let (headers, body) = encode_structured(&event);
+                        for (name, value) in headers {
+                            response.insert_header((&*name, value));
+                        }
+                        response.body(body)
+                    }
+                }
+            }
+            Self::Refused { text, .. } => plain(&mut response, text),
+            Self::Later { text, after, .. } => {
+                // Rounded up: an earlier try would be refused again.
+                let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+                response.insert_header((RETRY_AFTER, seconds.max(1)));
+                plain(&mut response, text)
+            }
+        }
+    }
+}
+
+// === impl Effects ===
+
+impl Effects {
+    /// Sums up what a plan brought about.
+    pub fn of(outcome: &Outcome) -> Self {
+        if !outcome.created.is_empty() || outcome.emitted > 0 {
+            Self::Created
+        } else if outcome.duplicates > 0 {
+            Self::Duplicate
+        } else {
+            Self::Ignored
+        }
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Transient { reason, retry_after } => Self::unavailable(reason, retry_after),
+            Failure::Permanent(reason) => Self::refused(StatusCode::UNPROCESSABLE_ENTITY, reason),
+        }
+    }
+}
+
+/// 405 with the methods that are allowed.
+pub fn wrong_method(allow: &'static str) -> HttpResponse {
+    let mut response = HttpResponse::MethodNotAllowed();
+    response.insert_header((ALLOW, allow));
+    plain(&mut response, format!("this method is not allowed here; use {allow}"))
+}
+
+/// 410: senders such as Knative try a 404 again, but no route of ours appears later.
+pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
+    plain(
+        &mut HttpResponse::Gone(),
+        format!("nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`", request.path()),
+    )
+}
+
+/// A request header as text; `None` when absent or not visible ASCII.
+pub fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+fn plain(response: &mut actix_web::HttpResponseBuilder, text: String) -> HttpResponse {
+    response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
+    response.body(text + "\n")
+}

@@ -1,0 +1,92 @@
+//! `POST /` and `POST /events`: CloudEvents in binary, structured and batched mode; `OPTIONS`: the handshake of the
+//! CloudEvents webhook specification.
+
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::answer::{Answer, Effects};
+use super::{State, answer, answered, body, shared};
+use crate::event::http::{self, Handshake, HandshakeRequest};
+use crate::pipeline::Incoming;
+use crate::telemetry::metrics::{ByRoute, Route};
+
+/// Receives events; acknowledges all of them or none.
+pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    answered(&state, Route::events, &request, async {
+        let mut ticket = match state.gate.enter() {
+            Ok(ticket) => ticket,
+            Err(reason) => return body::no_room(reason),
+        };
+        if let Some(tokens) = &state.tokens
+            && !tokens.allows(answer::header(&request, "authorization"), request.query_string())
+        {
+            return Answer::refused(
+                StatusCode::UNAUTHORIZED,
+                "send a valid token as `Authorization: Bearer …` or `?access_token=…`",
+            );
+        }
+        let bounds = &state.bounds;
+        let body =
+            match body::read(&request, payload, &mut ticket, bounds.event_body, bounds.body_deadline).await {
+                Ok(body) => body,
+                Err(answer) => return answer,
+            };
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let events = match http::decode(headers, body) {
+            Ok(events) => shared(events),
+            Err(error) => {
+                let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+                return Answer::refused(status, error.to_string());
+            }
+        };
+        state
+            .metrics
+            .events_received
+            .get_or_create(&ByRoute { route: Route::events })
+            .inc_by(events.len() as u64);
+        for event in &events {
+            (state.hint)(event);
+        }
+        let incoming = Incoming { events, announced: Vec::new() };
+        match state.pipeline.process(&incoming, started + bounds.event_deadline).await {
+            Ok(outcome) => {
+                for event in &incoming.events {
+                    tracing::info!(
+                        event_id = event.id(),
+                        event_source = event.source(),
+                        event_type = event.ty(),
+                        created = outcome.created.len(),
+                        duplicates = outcome.duplicates,
+                        emitted = outcome.emitted,
+                        "event accepted"
+                    );
+                }
+                let result = Effects::of(&outcome);
+                Answer::Accepted { result, reply: outcome.reply }
+            }
+            Err(failure) => failure.into(),
+        }
+    })
+    .await
+}
+
+/// Grants or refuses a sender's wish to deliver here (CloudEvents webhooks 1.0, section 4).
+pub async fn options(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let wish = HandshakeRequest {
+        origin: answer::header(&request, "webhook-request-origin"),
+        rate: answer::header(&request, "webhook-request-rate"),
+    };
+    match http::handshake(&wish, &state.origins) {
+        Handshake::Granted(headers) => {
+            let mut response = HttpResponse::Ok();
+            for (name, value) in headers {
+                response.insert_header((name, value));
+            }
+            response.finish()
+        }
+        Handshake::Refused => answer::wrong_method("POST"),
+    }
+}

@@ -1,0 +1,112 @@
+//! `POST /webhooks/{source}`: a forge's delivery.
+
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+
+use super::answer::{Answer, Effects};
+use super::{State, answer, answered, body, shared};
+use crate::pipeline::Incoming;
+use crate::source::{Headers, Rejection, Source};
+use crate::telemetry::metrics::{ByRoute, Route, Signature};
+
+struct RequestHeaders<'a>(&'a HttpRequest);
+
+impl Headers for RequestHeaders<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        answer::header(self.0, name)
+    }
+}
+
+/// Receives one delivery: bounded read, signature, events, plan, effects, answer.
+pub async fn receive(
+    request: HttpRequest,
+    payload: web::Payload,
+    name: web::Path<String>,
+    state: web::Data<State>,
+) -> HttpResponse {
+    let started = Instant::now();
+    answered(&state, Route::webhook, &request, async {
+        let mut ticket = match state.gate.enter() {
+            Ok(ticket) => ticket,
+            Err(reason) => return body::no_room(reason),
+        };
+        let Some(source) = state.sources.get(name.as_str()) else {
+            return unknown(&state, &name);
+        };
+        let bounds = &state.bounds;
+        let body =
+            match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds.body_deadline).await {
+                Ok(body) => body,
+                Err(answer) => return answer,
+            };
+        deliver(&state, source, &request, body, started).await
+    })
+    .await
+}
+
+async fn deliver(
+    state: &State,
+    source: &Source,
+    request: &HttpRequest,
+    body: Bytes,
+    started: Instant,
+) -> Answer {
+    let received = jiff::Timestamp::now();
+    let authenticated = source.receive(&RequestHeaders(request), body, received);
+    let secret = match &authenticated {
+        Ok((_, secret)) => secret.to_string(),
+        Err(_) => "none".to_owned(),
+    };
+    state.metrics.signatures.get_or_create(&Signature { source: source.name().to_owned(), secret }).inc();
+    let webhook = match authenticated {
+        Ok((webhook, _)) => webhook,
+        Err(rejection) => return refuse(&rejection),
+    };
+    let events = match crate::source::events(&webhook) {
+        Ok(events) => shared(events),
+        Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    state
+        .metrics
+        .events_received
+        .get_or_create(&ByRoute { route: Route::webhook })
+        .inc_by(events.len() as u64);
+    let announced = match state.announce_from {
+        Some(from) => events.iter().skip(from).cloned().collect(),
+        None => Vec::new(),
+    };
+    let incoming = Incoming { events, announced };
+    match state.pipeline.process(&incoming, started + state.bounds.webhook_deadline).await {
+        Ok(outcome) => {
+            tracing::info!(
+                source = source.name(),
+                delivery = webhook.delivery,
+                event = webhook.event,
+                events = incoming.events.len(),
+                created = outcome.created.len(),
+                duplicates = outcome.duplicates,
+                emitted = outcome.emitted,
+                "delivery accepted"
+            );
+            Answer::Accepted { result: Effects::of(&outcome), reply: None }
+        }
+        Err(failure) => failure.into(),
+    }
+}
+
+fn refuse(rejection: &Rejection) -> Answer {
+    let status = StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Answer::refused(status, rejection.to_string())
+}
+
+fn unknown(state: &State, name: &str) -> Answer {
+    let mut known: Vec<&str> = state.sources.keys().map(String::as_str).collect();
+    known.sort_unstable();
+    Answer::refused(
+        StatusCode::NOT_FOUND,
+        format!("there is no source `{name}`; the sources are: {}", known.join(", ")),
+    )
+}

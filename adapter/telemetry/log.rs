@@ -1,0 +1,87 @@
+//! Structured logs on standard error, with a level that can be changed while the process runs.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+/// How a line of log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people; coloured on a terminal.
+    Text,
+}
+
+/// Changes the level of the running process (`PUT /log-level`).
+#[derive(Clone, Debug)]
+pub struct LogControl {
+    handle: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Why a log level was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The text is not a list of `[target=]level` directives.
+    #[error("`{directives}` is not a log level: {reason}; try `info` or `info,pipewright=debug`")]
+    Directives {
+        /// What was given.
+        directives: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process already has another logger.
+    #[error("logging cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// Starts logging. `directives` has the syntax of `RUST_LOG`, such as `info,pipewright=debug`.
+pub fn init(directives: &str, format: LogFormat) -> Result<LogControl, LogError> {
+    let (filter, handle) = reload::Layer::new(parse(directives)?);
+    let layer = match format {
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init()
+        .map_err(|error| LogError::Setup(error.to_string()))?;
+    Ok(LogControl { handle })
+}
+
+// === impl LogControl ===
+
+impl LogControl {
+    /// Replaces the level.
+    pub fn set(&self, directives: &str) -> Result<(), LogError> {
+        let filter = parse(directives)?;
+        self.handle.reload(filter).map_err(|error| LogError::Setup(error.to_string()))
+    }
+
+    /// The level in force.
+    pub fn current(&self) -> String {
+        self.handle.with_current(ToString::to_string).unwrap_or_default()
+    }
+}
+
+fn parse(directives: &str) -> Result<EnvFilter, LogError> {
+    let directives = directives.trim();
+    let refused = |reason: String| LogError::Directives { directives: directives.to_owned(), reason };
+    if directives.is_empty() {
+        return Err(refused("it is empty".into()));
+    }
+    EnvFilter::builder().parse(directives).map_err(|error| refused(error.to_string()))
+}

@@ -1,0 +1,260 @@
+//! Every metric: its name, its labels and its help text in one place.
+//!
+//! Label values come from configuration (sources, sinks, mappings) or from enums, never from an event, so the number
+//! of series is bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Where a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the variant is the label's value")]
+pub enum Route {
+    /// `POST /webhooks/{source}`.
+    webhook,
+    /// `POST /` and `POST /events`.
+    events,
+    /// The watch of Tekton objects.
+    watch,
+}
+
+/// What became of one effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the variant is the label's value")]
+pub enum EffectResult {
+    /// It exists because of this request.
+    created,
+    /// It existed already and is ours.
+    duplicate,
+    /// Another object has its name.
+    conflict,
+    /// It can never exist as asked.
+    rejected,
+    /// It does not exist yet; the sender will try again.
+    failed,
+}
+
+/// Why a request was turned away before its body was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the variant is the label's value")]
+pub enum ShedReason {
+    /// As many requests are in flight as are allowed.
+    in_flight,
+    /// The bodies of all requests together would exceed their memory budget.
+    memory,
+    /// The process is shutting down or not ready yet.
+    not_ready,
+}
+
+/// Labels of [`Metrics::answers`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Answer {
+    /// Where it came in.
+    pub route: Route,
+    /// The HTTP status.
+    pub code: u16,
+}
+
+/// Labels of [`Metrics::effects`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Effect {
+    /// `pipelineRun` or `emit`.
+    pub kind: &'static str,
+    /// The mapping's name; empty for an event announced without one.
+    pub mapping: String,
+    /// What became of it.
+    pub result: EffectResult,
+}
+
+/// Labels of [`Metrics::sends`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Send {
+    /// The sink's name.
+    pub sink: String,
+    /// `accepted`, `refused` or `failed`.
+    pub result: &'static str,
+}
+
+/// Labels of [`Metrics::signatures`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Signature {
+    /// The source's name.
+    pub source: String,
+    /// The place of the secret that matched, `none`, or `insecure`.
+    pub secret: String,
+}
+
+/// Labels of metrics by route only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRoute {
+    /// Where it came in.
+    pub route: Route,
+}
+
+/// Labels of [`Metrics::shed`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Shed {
+    /// Why.
+    pub reason: ShedReason,
+}
+
+/// Handles to every metric; cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Events that came in, raw and derived.
+    pub events_received: Family<ByRoute, Counter>,
+    /// Answers by route and HTTP status.
+    pub answers: Family<Answer, Counter>,
+    /// Effects by kind, mapping and result.
+    pub effects: Family<Effect, Counter>,
+    /// Attempts to deliver an event to a sink.
+    pub sends: Family<Send, Counter>,
+    /// Webhook signatures by the secret that matched.
+    pub signatures: Family<Signature, Counter>,
+    /// Requests turned away before their body was read.
+    pub shed: Family<Shed, Counter>,
+    /// Objects that bear a name of ours but not our key; must stay 0.
+    pub name_conflicts: Counter,
+    /// Plans that could not be computed.
+    pub plan_errors: Counter,
+    /// Run transitions delivered.
+    pub transitions: Counter<u64, Arc<AtomicU64>>,
+    /// Full lists of Tekton objects after the first.
+    pub watch_relists: Counter<u64, Arc<AtomicU64>>,
+    /// Deliveries of run transitions that failed and will be tried again.
+    pub transition_failures: Counter<u64, Arc<AtomicU64>>,
+    /// Age in seconds of the oldest transition not yet delivered.
+    pub oldest_unemitted: Gauge,
+    /// Seconds from the first byte to the answer.
+    pub answer_seconds: Family<ByRoute, Histogram>,
+    /// Requests in flight.
+    pub in_flight: Gauge,
+    /// Bytes of request bodies held.
+    pub body_bytes: Gauge,
+    /// Mappings in force.
+    pub mappings: Gauge,
+    /// Errors of the newest mapping set when it could not be used; 0 when it is in force.
+    pub mapping_problems: Gauge,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers every metric under the prefix `pipewright_`.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("pipewright");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The running version", build);
+
+        macro_rules! metric {
+            ($name:literal, $help:literal, $metric:expr) => {{
+                let metric = $metric;
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let answer_seconds = Family::<ByRoute, Histogram>::new_with_constructor(|| {
+            // 0.5 ms to 8 s: from an answer without effect to the deadline of a webhook.
+            Histogram::new(exponential_buckets(0.000_5, 2.0, 15))
+        });
+        registry.register_with_unit(
+            "answer_duration",
+            "Time from the first byte of a request to its answer",
+            Unit::Seconds,
+            answer_seconds.clone(),
+        );
+        let oldest_unemitted = Gauge::default();
+        registry.register_with_unit(
+            "oldest_unemitted_transition",
+            "Age of the oldest run transition not yet delivered",
+            Unit::Seconds,
+            oldest_unemitted.clone(),
+        );
+        let body_bytes = Gauge::default();
+        registry.register_with_unit(
+            "body_inflight",
+            "Memory held by request bodies",
+            Unit::Bytes,
+            body_bytes.clone(),
+        );
+        Self {
+            events_received: metric!("events_received", "Events that came in", Family::default()),
+            answers: metric!("acks", "Answers by route and status code", Family::default()),
+            effects: metric!("effects", "Effects by kind, mapping and result", Family::default()),
+            sends: metric!("emit_attempts", "Attempts to deliver an event to a sink", Family::default()),
+            signatures: metric!(
+                "signatures",
+                "Webhook signatures by the secret that matched",
+                Family::default()
+            ),
+            shed: metric!("shed", "Requests turned away before their body was read", Family::default()),
+            name_conflicts: metric!(
+                "name_conflict",
+                "Objects that bear a name of ours but not our key; must stay 0",
+                Counter::default()
+            ),
+            plan_errors: metric!("plan_errors", "Plans that could not be computed", Counter::default()),
+            transitions: metric!("transitions_delivered", "Run transitions delivered", Counter::default()),
+            watch_relists: metric!(
+                "watch_relists",
+                "Full lists of Tekton objects after the first",
+                Counter::default()
+            ),
+            transition_failures: metric!(
+                "transition_failures",
+                "Deliveries of run transitions that failed and are tried again",
+                Counter::default()
+            ),
+            in_flight: metric!("inflight", "Requests in flight", Gauge::default()),
+            mappings: metric!("mappings", "Mappings in force", Gauge::default()),
+            mapping_problems: metric!(
+                "mapping_problems",
+                "Errors of a newer mapping set that could not be used",
+                Gauge::default()
+            ),
+            oldest_unemitted,
+            answer_seconds,
+            body_bytes,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// The OpenMetrics text, for the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_open_metrics_with_our_prefix() {
+        let metrics = Metrics::new();
+        metrics.answers.get_or_create(&Answer { route: Route::webhook, code: 202 }).inc();
+        let text = metrics.encode();
+        assert!(text.contains("pipewright_acks_total{route=\"webhook\",code=\"202\"} 1"), "{text}");
+        assert!(text.contains("pipewright_name_conflict_total 0"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}
