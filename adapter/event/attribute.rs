@@ -209,12 +209,8 @@ fn is_rfc3339(text: &[u8]) -> Option<()> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else { return None };
     let &[b'T' | b't', h1, h2, b':', n1, n2, b':', s1, s2] = time else { return None };
     let year = i16::from(number(y1, y2)?) * 100 + i16::from(number(y3, y4)?);
-    jiff::civil::Date::new(
-        year,
-        i8::try_from(number(m1, m2)?).ok()?,
-        i8::try_from(number(d1, d2)?).ok()?,
-    )
-    .ok()?;
+    jiff::civil::Date::new(year, i8::try_from(number(m1, m2)?).ok()?, i8::try_from(number(d1, d2)?).ok()?)
+        .ok()?;
     // A leap second is a 60.
     let (hour, minute, second) = (number(h1, h2)?, number(n1, n2)?, number(s1, s2)?);
     let rest = match rest {

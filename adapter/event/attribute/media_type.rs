@@ -56,9 +56,8 @@ impl<'a> MediaType<'a> {
 
     /// Whether `charset` is absent or a subset of UTF-8.
     pub fn charset_is_utf8(&self) -> bool {
-        self.charset.is_none_or(|it| {
-            ["utf-8", "utf8", "us-ascii"].iter().any(|known| it.eq_ignore_ascii_case(known))
-        })
+        self.charset
+            .is_none_or(|it| ["utf-8", "utf8", "us-ascii"].iter().any(|known| it.eq_ignore_ascii_case(known)))
     }
 
     /// Whether type and subtype are `essence`, in any case of letters.
@@ -102,6 +101,5 @@ fn parameter_value(text: &str) -> Option<(&str, &str)> {
 
 /// One or more `tchar` (RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
