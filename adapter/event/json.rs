@@ -85,8 +85,9 @@ struct Elements<'a>(Option<Vec<&'a RawValue>>);
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn read(body: &Bytes) -> Result<Event, JsonError> {
-    read_event(body, body)
+#[expect(clippy::needless_pass_by_value, reason = "the events keep parts of the body")]
+pub fn decode(body: Bytes) -> Result<Event, JsonError> {
+    read_event(&body, &body)
 }
 
 /// Reads a batch; an empty one is legal.
@@ -94,12 +95,13 @@ pub fn read(body: &Bytes) -> Result<Event, JsonError> {
 /// # Errors
 /// When one event is refused the batch is: a sender cannot be told that half of a request was accepted. The error
 /// lists the refused events by their index.
-pub fn read_batch(body: &Bytes) -> Result<Vec<Event>, JsonError> {
-    let elements = parse::<Elements<'_>>(body, JsonError::NotAnArray)?.0.ok_or(JsonError::TooMany)?;
+#[expect(clippy::needless_pass_by_value, reason = "the events keep parts of the body")]
+pub fn decode_batch(body: Bytes) -> Result<Vec<Event>, JsonError> {
+    let elements = parse::<Elements<'_>>(&body, JsonError::NotAnArray)?.0.ok_or(JsonError::TooMany)?;
     let mut events = Vec::with_capacity(elements.len());
     let mut errors = Vec::new();
     for (index, element) in elements.into_iter().enumerate() {
-        match read_event(body, element.get().as_bytes()) {
+        match read_event(&body, element.get().as_bytes()) {
             Ok(event) => events.push(event),
             Err(error) => errors.push((index, error)),
         }

@@ -1,7 +1,5 @@
 //! The abuse protection of webhooks (CloudEvents `http-webhook.md`, section 4): who may send here, and how much.
 
-use std::num::NonZeroU32;
-
 /// The origins that may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigins {
@@ -9,6 +7,15 @@ pub enum AllowedOrigins {
     Any,
     /// These DNS names, in any case of letters.
     These(Vec<String>),
+}
+
+/// What a validation request says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandshakeRequest<'a> {
+    /// `WebHook-Request-Origin`: who wants to send; required.
+    pub origin: Option<&'a str>,
+    /// `WebHook-Request-Rate`: how many requests a minute.
+    pub rate: Option<&'a str>,
 }
 
 /// The answer to a validation request.
@@ -23,38 +30,35 @@ pub enum Handshake {
 
 /// Answers an `OPTIONS` request.
 ///
-/// `rate` is the most requests a minute that a sender may make; `None` is no limit. A callback URL is not called:
-/// the answer is given at once, and calling a URL from a request would let anyone make us call anything.
-pub fn handshake<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    allowed: &AllowedOrigins,
-    rate: Option<NonZeroU32>,
-) -> Handshake {
-    let mut origins = headers
-        .into_iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("webhook-request-origin"))
-        .map(|(_, value)| value.trim_ascii());
-    // Two origins are as good as none: which of them would be granted?
-    let (Some(origin), None) = (origins.next(), origins.next()) else { return Handshake::Refused };
-    if origin.is_empty() {
+/// No rate is promised below `*`: who sends more than we can take gets 429 with `Retry-After`. A callback URL is not
+/// called: the answer is given at once, and calling a URL from a request would let anyone make us call anything.
+pub fn handshake(request: &HandshakeRequest<'_>, allowed: &AllowedOrigins) -> Handshake {
+    let Some(origin) = request.origin.map(str::trim).filter(|origin| !origin.is_empty()) else {
         return Handshake::Refused;
-    }
+    };
     let granted = match allowed {
         AllowedOrigins::Any => "*",
         // The configured spelling goes out, never the sender's bytes.
-        AllowedOrigins::These(names) => {
-            match names.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(origin)) {
-                Some(name) => name,
-                None => return Handshake::Refused,
-            }
-        }
+        AllowedOrigins::These(names) => match names.iter().find(|name| name.eq_ignore_ascii_case(origin)) {
+            Some(name) => name,
+            None => return Handshake::Refused,
+        },
     };
-    Handshake::Granted(vec![
-        ("Allow", "POST, OPTIONS".to_owned()),
-        ("WebHook-Allowed-Origin", granted.to_owned()),
-        // A must when a rate was requested, and allowed when not.
-        ("WebHook-Allowed-Rate", rate.map_or_else(|| "*".to_owned(), |rate| rate.to_string())),
-    ])
+    let mut headers =
+        vec![("Allow", "POST, OPTIONS".to_owned()), ("WebHook-Allowed-Origin", granted.to_owned())];
+    if request.rate.is_some() {
+        headers.push(("WebHook-Allowed-Rate", "*".to_owned()));
+    }
+    Handshake::Granted(headers)
+}
+
+// === impl AllowedOrigins ===
+
+impl AllowedOrigins {
+    /// From a list of names, in which `*` stands for everyone. An empty list allows nobody.
+    pub fn new(names: &[String]) -> Self {
+        if names.iter().any(|name| name == "*") { Self::Any } else { Self::These(names.to_vec()) }
+    }
 }
 
 // === impl Handshake ===
