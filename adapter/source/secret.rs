@@ -255,11 +255,10 @@ impl Secrets {
                     tracing::info!(place = %slot.reference, "secret changed");
                 }
                 Ok(_) if failed_before => tracing::info!(place = %slot.reference, "secret can be read again"),
-                Ok(_) => {}
                 Err(error) if !failed_before => {
                     tracing::warn!(%error, "secret cannot be read, its last value stays valid");
                 }
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
     }

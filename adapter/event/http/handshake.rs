@@ -80,3 +80,43 @@ impl Handshake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WISH: HandshakeRequest<'_> =
+        HandshakeRequest { origin: Some("eventemitter.example.com"), rate: Some("1000") };
+
+    #[test]
+    fn an_allowed_origin_is_granted_and_a_requested_rate_answered() {
+        let these = AllowedOrigins::new(&["EventEmitter.example.com".into()]);
+        let answer = handshake(&WISH, &these);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            answer.headers(),
+            [
+                ("Allow", "POST, OPTIONS".to_owned()),
+                ("WebHook-Allowed-Origin", "EventEmitter.example.com".to_owned()),
+                ("WebHook-Allowed-Rate", "*".to_owned()),
+            ]
+        );
+        let any = AllowedOrigins::new(&["a.example.com".into(), "*".into()]);
+        let answer = handshake(&HandshakeRequest { rate: None, ..WISH }, &any);
+        assert_eq!(answer.headers()[1..], [("WebHook-Allowed-Origin", "*".to_owned())]);
+    }
+
+    #[test]
+    fn other_origins_are_refused_without_any_granting_header() {
+        let refused = |origin: Option<&str>, allowed: &[&str]| {
+            let allowed: Vec<String> = allowed.iter().map(|&it| it.to_owned()).collect();
+            let answer = handshake(&HandshakeRequest { origin, rate: None }, &AllowedOrigins::new(&allowed));
+            assert_eq!(answer.status(), 405);
+            assert_eq!(answer.headers(), [("Allow", "POST".to_owned())]);
+        };
+        refused(WISH.origin, &["other.example.com"]);
+        refused(WISH.origin, &[]);
+        refused(None, &["*"]);
+        refused(Some(" "), &["*"]);
+    }
+}

@@ -382,39 +382,62 @@ fn json_without_content_type_is_declared_in_binary_mode_and_stays_undeclared_in_
     assert_eq!(body, r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{}}"#);
 }
 
-const WISH: HandshakeRequest<'_> =
-    HandshakeRequest { origin: Some("eventemitter.example.com"), rate: Some("1000") };
-
+/// `features/http-protocol-binding.feature` of cloudevents/conformance.
 #[test]
-fn an_allowed_origin_is_granted_and_a_requested_rate_answered() {
-    let these = AllowedOrigins::new(&["EventEmitter.example.com".into()]);
-    let answer = handshake(&WISH, &these);
-    assert_eq!(answer.status(), 200);
-    assert_eq!(
-        answer.headers(),
-        [
-            ("Allow", "POST, OPTIONS".to_owned()),
-            ("WebHook-Allowed-Origin", "EventEmitter.example.com".to_owned()),
-            ("WebHook-Allowed-Rate", "*".to_owned()),
+fn the_cases_of_the_conformance_suite_pass() {
+    let expected = |content_type: &str| {
+        Event::builder("1234-1234-1234", "/mycontext/subcontext", "com.example.someevent")
+            .time("2018-04-05T03:56:24Z")
+            .datacontenttype(content_type)
+            .data(Data::Json(r#"{"message": "Hello World!"}"#.into()))
+            .build()
+            .unwrap()
+    };
+    for content_type in ["application/json", "application/json; charset=utf-8"] {
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-type", "com.example.someevent"),
+            ("ce-time", "2018-04-05T03:56:24Z"),
+            ("ce-id", "1234-1234-1234"),
+            ("ce-source", "/mycontext/subcontext"),
+            ("Content-Type", content_type),
         ]
-    );
-    let any = AllowedOrigins::new(&["a.example.com".into(), "*".into()]);
-    let answer = handshake(&HandshakeRequest { rate: None, ..WISH }, &any);
-    assert_eq!(answer.headers()[1..], [("WebHook-Allowed-Origin", "*".to_owned())]);
+        .map(|(name, value)| (name, value.as_bytes()));
+        let events = send(&headers, br#"{"message": "Hello World!"}"#).unwrap();
+        assert_eq!(events, [expected(content_type)]);
+    }
+    for content_type in ["application/cloudevents+json", "application/cloudevents+json; charset=utf-8"] {
+        let body = br#"{
+            "specversion": "1.0",
+            "type": "com.example.someevent",
+            "time": "2018-04-05T03:56:24Z",
+            "id": "1234-1234-1234",
+            "source": "/mycontext/subcontext",
+            "datacontenttype": "application/json",
+            "data": {"message": "Hello World!"}
+        }"#;
+        let events = send(&[("Content-Type", content_type.as_bytes())], body).unwrap();
+        assert_eq!(events, [expected("application/json")]);
+    }
 }
 
+/// `yaml/v1.0/v1_minimum.yaml` of cloudevents/conformance.
 #[test]
-fn other_origins_are_refused_without_any_granting_header() {
-    let refused = |origin: Option<&str>, allowed: &[&str]| {
-        let allowed: Vec<String> = allowed.iter().map(|&it| it.to_owned()).collect();
-        let answer = handshake(&HandshakeRequest { origin, rate: None }, &AllowedOrigins::new(&allowed));
-        assert_eq!(answer.status(), 405);
-        assert_eq!(answer.headers(), [("Allow", "POST".to_owned())]);
-    };
-    refused(WISH.origin, &["other.example.com"]);
-    refused(WISH.origin, &[]);
-    refused(None, &["*"]);
-    refused(Some(" "), &["*"]);
+fn the_minimal_events_of_the_conformance_suite_pass_through_every_mode() {
+    for (content_type, body) in [
+        ("text/plain; charset=us-ascii", "Hello World!"),
+        ("text/plain; charset=utf-8", "Hello World! 😀"),
+        ("application/json", "\"Hello World!\""),
+        ("application/json", "{\"msg\": \"Hello World!\"}"),
+        ("application/json", "[\"Hello\", \"World!\"]"),
+        ("application/xml", "<msg>Hello World!</msg>"),
+    ] {
+        let event = binary(&[("Content-Type", content_type.as_bytes())], body.as_bytes()).unwrap();
+        for message in [encode_binary(&event), encode_structured(&event), encode_batch([&event])] {
+            assert_eq!(sent(message).unwrap(), [event.to_builder().build().unwrap()]);
+        }
+        assert_eq!(encode_binary(&event).1, body);
+    }
 }
 
 proptest! {

@@ -96,7 +96,7 @@ fn an_insecure_source_takes_unsigned_deliveries_only_when_it_says_so() {
 
 #[test]
 fn a_form_is_signed_as_it_came_and_carries_the_json_in_payload() {
-    let form = br#"payload=%7B%22a%22%3A+%22%C3%BC+%2B%22%7D"#;
+    let form = b"payload=%7B%22a%22%3A+%22%C3%BC+%2B%22%7D";
     for content_type in
         ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8"]
     {
