@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-pub use self::handshake::{AllowedOrigins, Handshake, handshake};
+pub use self::handshake::{AllowedOrigins, Handshake, HandshakeRequest, handshake};
+pub(crate) use self::header::percent_decode;
 use super::attribute::{self, AttributeError, MediaType};
 use super::json::{self, JsonError};
 use super::{Data, Event, ExtensionValue};
@@ -131,8 +132,8 @@ pub fn decode<'a>(
     let headers = Headers::collect(headers)?;
     match mode(headers.content_type.as_deref())? {
         Mode::Binary => Ok(vec![decode_binary(headers, &body)?]),
-        Mode::Structured => Ok(vec![json::read(&body)?]),
-        Mode::Batched => Ok(json::read_batch(&body)?),
+        Mode::Structured => Ok(vec![json::decode(body)?]),
+        Mode::Batched => Ok(json::decode_batch(body)?),
     }
 }
 

@@ -3,23 +3,23 @@
 //! The envelope is taken apart by hand and `data` stays the bytes that came: nothing is decoded that nobody reads,
 //! and forwarding an event changes nothing in it.
 
+mod envelope;
 mod wellformed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use self::envelope::{Elements, Members};
+pub use self::wellformed::well_formed;
 use super::attribute::{self, AttributeError, MediaType};
 use super::{Data, Event, ExtensionValue};
-pub use wellformed::well_formed;
 
 /// The most events that one batch may hold; a larger one is refused whole.
 pub const MAX_BATCH: usize = 1000;
@@ -75,18 +75,13 @@ pub enum JsonError {
     Batch(Vec<(usize, JsonError)>),
 }
 
-/// The members of a JSON object in the order of the text, their values not yet read.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-/// The elements of a batch, not yet read; `None` past [`MAX_BATCH`].
-struct Elements<'a>(Option<Vec<&'a RawValue>>);
-
 /// Reads one event.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn read(body: &Bytes) -> Result<Event, JsonError> {
-    read_event(body, body)
+#[expect(clippy::needless_pass_by_value, reason = "the events keep parts of the body")]
+pub fn decode(body: Bytes) -> Result<Event, JsonError> {
+    read_event(&body, &body)
 }
 
 /// Reads a batch; an empty one is legal.
@@ -94,12 +89,13 @@ pub fn read(body: &Bytes) -> Result<Event, JsonError> {
 /// # Errors
 /// When one event is refused the batch is: a sender cannot be told that half of a request was accepted. The error
 /// lists the refused events by their index.
-pub fn read_batch(body: &Bytes) -> Result<Vec<Event>, JsonError> {
-    let elements = parse::<Elements<'_>>(body, JsonError::NotAnArray)?.0.ok_or(JsonError::TooMany)?;
+#[expect(clippy::needless_pass_by_value, reason = "the events keep parts of the body")]
+pub fn decode_batch(body: Bytes) -> Result<Vec<Event>, JsonError> {
+    let elements = parse::<Elements<'_>>(&body, JsonError::NotAnArray)?.0.ok_or(JsonError::TooMany)?;
     let mut events = Vec::with_capacity(elements.len());
     let mut errors = Vec::new();
     for (index, element) in elements.into_iter().enumerate() {
-        match read_event(body, element.get().as_bytes()) {
+        match read_event(&body, element.get().as_bytes()) {
             Ok(event) => events.push(event),
             Err(error) => errors.push((index, error)),
         }
@@ -274,36 +270,38 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], otherwise: JsonError) -> Result
 }
 
 fn string(name: &str, raw: &RawValue) -> Result<String, JsonError> {
+    let wrong = |expected, found| JsonError::Type { name: name.to_owned(), expected, found };
     if !raw.get().starts_with('"') {
-        return Err(wrong_type(name, "a string", raw));
+        return Err(wrong("a string", kind(raw)));
     }
-    // Fails on an unpaired surrogate only.
-    serde_json::from_str(raw.get()).map_err(|_| wrong_type(name, "Unicode text", raw))
+    // The grammar was checked, so only an unpaired surrogate is left to fail.
+    serde_json::from_str(raw.get()).map_err(|_| wrong("Unicode text", "a string with an unpaired surrogate"))
 }
 
 fn extension(name: &str, raw: &RawValue) -> Result<ExtensionValue, JsonError> {
-    match raw.get().as_bytes() {
-        [b'"', ..] => string(name, raw).map(ExtensionValue::String),
-        b"true" => Ok(ExtensionValue::Boolean(true)),
-        b"false" => Ok(ExtensionValue::Boolean(false)),
-        _ => raw
-            .get()
-            .parse()
-            .map(ExtensionValue::Integer)
-            .map_err(|_| wrong_type(name, "a string, a boolean or a whole number of 32 bits", raw)),
+    match raw.get() {
+        "true" => return Ok(ExtensionValue::Boolean(true)),
+        "false" => return Ok(ExtensionValue::Boolean(false)),
+        text if text.starts_with('"') => return string(name, raw).map(ExtensionValue::String),
+        _ => {}
     }
+    raw.get().parse().map(ExtensionValue::Integer).map_err(|_| JsonError::Type {
+        name: name.to_owned(),
+        expected: "a string, a boolean or a whole number of 32 bits",
+        found: if kind(raw) == "a number" { "another number" } else { kind(raw) },
+    })
 }
 
-fn wrong_type(name: &str, expected: &'static str, raw: &RawValue) -> JsonError {
-    let found = match raw.get().as_bytes().first() {
-        Some(b'"') => "a string with an unpaired surrogate",
+/// What kind of JSON value it is, for people.
+fn kind(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'"') => "a string",
         Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b't' | b'f') => "a boolean",
-        _ => "another number",
-    };
-    let found = if found == "another number" && expected == "a string" { "a number" } else { found };
-    JsonError::Type { name: name.to_owned(), expected, found }
+        Some(b'n') => "null",
+        _ => "a number",
+    }
 }
 
 fn write_name(name: &str, out: &mut Vec<u8>) {
@@ -327,64 +325,6 @@ fn listed(errors: &[(usize, JsonError)]) -> String {
         text.push(format!("and {} more", errors.len() - MAX_SHOWN));
     }
     text.join("; ")
-}
-
-// === impl Members ===
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-/// A member's name, borrowed unless it is written with escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-// === impl Elements ===
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                let mut too_many = false;
-                while let Some(element) = seq.next_element()? {
-                    if elements.len() < MAX_BATCH { elements.push(element) } else { too_many = true }
-                }
-                Ok(Elements((!too_many).then_some(elements)))
-            }
-        }
-
-        deserializer.deserialize_seq(Collect)
-    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,9 @@ impl TryFrom<&cloudevents::Event> for Event {
     fn try_from(event: &cloudevents::Event) -> Result<Self, SdkError> {
         let mut builder = Self::builder(event.id(), event.source().as_str(), event.ty());
         builder.subject = event.subject().map(str::to_owned);
-        builder.time = event.time().map(|time| time.to_rfc3339());
+        if let Some(time) = event.time() {
+            builder = builder.time(time.to_rfc3339());
+        }
         builder.datacontenttype = event.datacontenttype().map(str::to_owned);
         builder.dataschema = event.dataschema().map(ToString::to_string);
         for (name, value) in event.iter_extensions() {

@@ -1,7 +1,5 @@
 //! The abuse protection of webhooks (CloudEvents `http-webhook.md`, section 4): who may send here, and how much.
 
-use std::num::NonZeroU32;
-
 /// The origins that may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigins {
@@ -9,6 +7,15 @@ pub enum AllowedOrigins {
     Any,
     /// These DNS names, in any case of letters.
     These(Vec<String>),
+}
+
+/// What a validation request says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandshakeRequest<'a> {
+    /// `WebHook-Request-Origin`: who wants to send; required.
+    pub origin: Option<&'a str>,
+    /// `WebHook-Request-Rate`: how many requests a minute.
+    pub rate: Option<&'a str>,
 }
 
 /// The answer to a validation request.
@@ -23,38 +30,35 @@ pub enum Handshake {
 
 /// Answers an `OPTIONS` request.
 ///
-/// `rate` is the most requests a minute that a sender may make; `None` is no limit. A callback URL is not called:
-/// the answer is given at once, and calling a URL from a request would let anyone make us call anything.
-pub fn handshake<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    allowed: &AllowedOrigins,
-    rate: Option<NonZeroU32>,
-) -> Handshake {
-    let mut origins = headers
-        .into_iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("webhook-request-origin"))
-        .map(|(_, value)| value.trim_ascii());
-    // Two origins are as good as none: which of them would be granted?
-    let (Some(origin), None) = (origins.next(), origins.next()) else { return Handshake::Refused };
-    if origin.is_empty() {
+/// No rate is promised below `*`: who sends more than we can take gets 429 with `Retry-After`. A callback URL is not
+/// called: the answer is given at once, and calling a URL from a request would let anyone make us call anything.
+pub fn handshake(request: &HandshakeRequest<'_>, allowed: &AllowedOrigins) -> Handshake {
+    let Some(origin) = request.origin.map(str::trim).filter(|origin| !origin.is_empty()) else {
         return Handshake::Refused;
-    }
+    };
     let granted = match allowed {
         AllowedOrigins::Any => "*",
         // The configured spelling goes out, never the sender's bytes.
-        AllowedOrigins::These(names) => {
-            match names.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(origin)) {
-                Some(name) => name,
-                None => return Handshake::Refused,
-            }
-        }
+        AllowedOrigins::These(names) => match names.iter().find(|name| name.eq_ignore_ascii_case(origin)) {
+            Some(name) => name,
+            None => return Handshake::Refused,
+        },
     };
-    Handshake::Granted(vec![
-        ("Allow", "POST, OPTIONS".to_owned()),
-        ("WebHook-Allowed-Origin", granted.to_owned()),
-        // A must when a rate was requested, and allowed when not.
-        ("WebHook-Allowed-Rate", rate.map_or_else(|| "*".to_owned(), |rate| rate.to_string())),
-    ])
+    let mut headers =
+        vec![("Allow", "POST, OPTIONS".to_owned()), ("WebHook-Allowed-Origin", granted.to_owned())];
+    if request.rate.is_some() {
+        headers.push(("WebHook-Allowed-Rate", "*".to_owned()));
+    }
+    Handshake::Granted(headers)
+}
+
+// === impl AllowedOrigins ===
+
+impl AllowedOrigins {
+    /// From a list of names, in which `*` stands for everyone. An empty list allows nobody.
+    pub fn new(names: &[String]) -> Self {
+        if names.iter().any(|name| name == "*") { Self::Any } else { Self::These(names.to_vec()) }
+    }
 }
 
 // === impl Handshake ===
@@ -74,5 +78,45 @@ impl Handshake {
             Self::Granted(headers) => headers,
             Self::Refused => vec![("Allow", "POST".to_owned())],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WISH: HandshakeRequest<'_> =
+        HandshakeRequest { origin: Some("eventemitter.example.com"), rate: Some("1000") };
+
+    #[test]
+    fn an_allowed_origin_is_granted_and_a_requested_rate_answered() {
+        let these = AllowedOrigins::new(&["EventEmitter.example.com".into()]);
+        let answer = handshake(&WISH, &these);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            answer.headers(),
+            [
+                ("Allow", "POST, OPTIONS".to_owned()),
+                ("WebHook-Allowed-Origin", "EventEmitter.example.com".to_owned()),
+                ("WebHook-Allowed-Rate", "*".to_owned()),
+            ]
+        );
+        let any = AllowedOrigins::new(&["a.example.com".into(), "*".into()]);
+        let answer = handshake(&HandshakeRequest { rate: None, ..WISH }, &any);
+        assert_eq!(answer.headers()[1..], [("WebHook-Allowed-Origin", "*".to_owned())]);
+    }
+
+    #[test]
+    fn other_origins_are_refused_without_any_granting_header() {
+        let refused = |origin: Option<&str>, allowed: &[&str]| {
+            let allowed: Vec<String> = allowed.iter().map(|&it| it.to_owned()).collect();
+            let answer = handshake(&HandshakeRequest { origin, rate: None }, &AllowedOrigins::new(&allowed));
+            assert_eq!(answer.status(), 405);
+            assert_eq!(answer.headers(), [("Allow", "POST".to_owned())]);
+        };
+        refused(WISH.origin, &["other.example.com"]);
+        refused(WISH.origin, &[]);
+        refused(None, &["*"]);
+        refused(Some(" "), &["*"]);
     }
 }

@@ -1,5 +1,3 @@
-use std::num::NonZeroU32;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -384,40 +382,62 @@ fn json_without_content_type_is_declared_in_binary_mode_and_stays_undeclared_in_
     assert_eq!(body, r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{}}"#);
 }
 
-const ORIGIN: (&str, &[u8]) = ("WebHook-Request-Origin", b"eventemitter.example.com");
-
+/// `features/http-protocol-binding.feature` of cloudevents/conformance.
 #[test]
-fn an_allowed_origin_is_granted_with_a_rate() {
-    let rate = NonZeroU32::new(120);
-    let these = AllowedOrigins::These(vec!["EventEmitter.example.com".into()]);
-    let answer = handshake([ORIGIN, ("webhook-request-rate", b"1000")], &these, rate);
-    assert_eq!(answer.status(), 200);
-    assert_eq!(
-        answer.headers(),
-        [
-            ("Allow", "POST, OPTIONS".to_owned()),
-            ("WebHook-Allowed-Origin", "EventEmitter.example.com".to_owned()),
-            ("WebHook-Allowed-Rate", "120".to_owned()),
+fn the_cases_of_the_conformance_suite_pass() {
+    let expected = |content_type: &str| {
+        Event::builder("1234-1234-1234", "/mycontext/subcontext", "com.example.someevent")
+            .time("2018-04-05T03:56:24Z")
+            .datacontenttype(content_type)
+            .data(Data::Json(r#"{"message": "Hello World!"}"#.into()))
+            .build()
+            .unwrap()
+    };
+    for content_type in ["application/json", "application/json; charset=utf-8"] {
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-type", "com.example.someevent"),
+            ("ce-time", "2018-04-05T03:56:24Z"),
+            ("ce-id", "1234-1234-1234"),
+            ("ce-source", "/mycontext/subcontext"),
+            ("Content-Type", content_type),
         ]
-    );
-    let answer = handshake([ORIGIN], &AllowedOrigins::Any, None);
-    assert_eq!(
-        answer.headers()[1..],
-        [("WebHook-Allowed-Origin", "*".to_owned()), ("WebHook-Allowed-Rate", "*".to_owned())]
-    );
+        .map(|(name, value)| (name, value.as_bytes()));
+        let events = send(&headers, br#"{"message": "Hello World!"}"#).unwrap();
+        assert_eq!(events, [expected(content_type)]);
+    }
+    for content_type in ["application/cloudevents+json", "application/cloudevents+json; charset=utf-8"] {
+        let body = br#"{
+            "specversion": "1.0",
+            "type": "com.example.someevent",
+            "time": "2018-04-05T03:56:24Z",
+            "id": "1234-1234-1234",
+            "source": "/mycontext/subcontext",
+            "datacontenttype": "application/json",
+            "data": {"message": "Hello World!"}
+        }"#;
+        let events = send(&[("Content-Type", content_type.as_bytes())], body).unwrap();
+        assert_eq!(events, [expected("application/json")]);
+    }
 }
 
+/// `yaml/v1.0/v1_minimum.yaml` of cloudevents/conformance.
 #[test]
-fn other_origins_are_refused_without_any_granting_header() {
-    let these = AllowedOrigins::These(vec!["other.example.com".into()]);
-    for headers in [vec![ORIGIN], vec![], vec![("webhook-request-origin", &b""[..])]] {
-        let answer = handshake(headers, &these, None);
-        assert_eq!(answer, Handshake::Refused);
-        assert_eq!(answer.status(), 405);
-        assert_eq!(answer.headers(), [("Allow", "POST".to_owned())]);
+fn the_minimal_events_of_the_conformance_suite_pass_through_every_mode() {
+    for (content_type, body) in [
+        ("text/plain; charset=us-ascii", "Hello World!"),
+        ("text/plain; charset=utf-8", "Hello World! 😀"),
+        ("application/json", "\"Hello World!\""),
+        ("application/json", "{\"msg\": \"Hello World!\"}"),
+        ("application/json", "[\"Hello\", \"World!\"]"),
+        ("application/xml", "<msg>Hello World!</msg>"),
+    ] {
+        let event = binary(&[("Content-Type", content_type.as_bytes())], body.as_bytes()).unwrap();
+        for message in [encode_binary(&event), encode_structured(&event), encode_batch([&event])] {
+            assert_eq!(sent(message).unwrap(), [event.to_builder().build().unwrap()]);
+        }
+        assert_eq!(encode_binary(&event).1, body);
     }
-    assert_eq!(handshake([], &AllowedOrigins::Any, None), Handshake::Refused, "the origin is a must");
-    assert_eq!(handshake([ORIGIN, ORIGIN], &AllowedOrigins::Any, None), Handshake::Refused);
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn event(text: &str) -> Result<Event, JsonError> {
-    read(&Bytes::copy_from_slice(text.as_bytes()))
+    decode(Bytes::copy_from_slice(text.as_bytes()))
 }
 
 fn refusal(text: &str) -> String {
@@ -42,7 +42,7 @@ fn all_attributes_are_read_and_written_in_a_fixed_order() {
 #[test]
 fn data_is_a_part_of_the_body_and_no_copy() {
     let body = Bytes::from(with(r#""data":{"a":1}"#));
-    let event = read(&body).unwrap();
+    let event = decode(body.clone()).unwrap();
     let Data::Json(data) = event.data() else { panic!("{event:?}") };
     assert!(body.as_ptr_range().contains(&data.as_ptr()));
 }
@@ -219,7 +219,7 @@ fn what_is_no_object_is_refused() {
     );
     assert!(refusal(&format!("{} x", with(r#""data":1"#))).contains("trailing characters"));
     assert!(
-        read(&Bytes::from_static(b"{\"id\":\"\xff\"}"))
+        decode(Bytes::from_static(b"{\"id\":\"\xff\"}"))
             .unwrap_err()
             .to_string()
             .contains("not well-formed JSON")
@@ -244,37 +244,37 @@ fn data_that_no_tree_could_hold_is_refused() {
 #[test]
 fn a_batch_is_read_and_written() {
     let text = format!("[{},{}]", with(r#""data":1"#), with(r#""data":2"#));
-    let events = read_batch(&Bytes::from(text.clone())).unwrap();
+    let events = decode_batch(Bytes::from(text.clone())).unwrap();
     assert_eq!(events.len(), 2);
     let mut out = Vec::new();
     write_batch(&events, &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), text);
-    assert!(read_batch(&Bytes::from_static(b" [ ] ")).unwrap().is_empty());
+    assert!(decode_batch(Bytes::from_static(b" [ ] ")).unwrap().is_empty());
 }
 
 #[test]
 fn a_refused_batch_lists_its_events_by_index() {
     let text = format!("[{},{{}},{},7]", with(r#""data":1"#), with(r#""time":"x""#));
     assert_eq!(
-        read_batch(&Bytes::from(text)).unwrap_err().to_string(),
+        decode_batch(Bytes::from(text)).unwrap_err().to_string(),
         "event 1 of the batch: attribute `specversion` must be `1.0`, the only version of CloudEvents that is \
          understood here; event 2 of the batch: attribute `time` must be an RFC 3339 timestamp such as \
          `2026-01-31T12:00:00Z`; event 3 of the batch: an event must be a JSON object"
     );
-    let many = read_batch(&Bytes::from(format!("[{}]", vec!["1"; 30].join(",")))).unwrap_err().to_string();
+    let many = decode_batch(Bytes::from(format!("[{}]", vec!["1"; 30].join(",")))).unwrap_err().to_string();
     assert!(many.ends_with("; and 20 more"), "{many}");
 }
 
 #[test]
 fn a_batch_is_bounded() {
     let of = |count| Bytes::from(format!("[{}]", vec![with(r#""data":1"#); count].join(",")));
-    assert_eq!(read_batch(&of(MAX_BATCH)).unwrap().len(), MAX_BATCH);
+    assert_eq!(decode_batch(of(MAX_BATCH)).unwrap().len(), MAX_BATCH);
     assert_eq!(
-        read_batch(&of(MAX_BATCH + 1)).unwrap_err().to_string(),
+        decode_batch(of(MAX_BATCH + 1)).unwrap_err().to_string(),
         "a batch may hold at most 1000 events: send several"
     );
     assert_eq!(
-        read_batch(&Bytes::from_static(b"{}")).unwrap_err().to_string(),
+        decode_batch(Bytes::from_static(b"{}")).unwrap_err().to_string(),
         "a batch must be a JSON array of events"
     );
 }
@@ -340,7 +340,7 @@ proptest! {
             let mut builder = Event::builder(id.clone(), "/s", "t").extension("ext", ext.clone()).extension("n", number);
             builder.subject.clone_from(&subject);
             if let Ok(event) = builder.datacontenttype(media_type).data(data).build() {
-                prop_assert_eq!(&read(&written(&event).into()).unwrap(), &event);
+                prop_assert_eq!(&decode(written(&event).into()).unwrap(), &event);
             }
         }
     }
@@ -348,7 +348,7 @@ proptest! {
     #[test]
     fn reading_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..64), text in "[\\[\\]{}\":,a-z0-9\\\\]{0,64}") {
         for body in [Bytes::from(bytes), Bytes::from(text)] {
-            let _ = (read(&body), read_batch(&body));
+            let _ = (decode(body.clone()), decode_batch(body));
         }
     }
 }

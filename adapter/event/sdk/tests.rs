@@ -55,7 +55,7 @@ fn what_we_write_the_sdk_reads() {
 fn what_the_sdk_writes_we_read() {
     for event in samples() {
         let theirs = cloudevents::Event::try_from(&event).unwrap();
-        let read = format::read(&serde_json::to_vec(&theirs).unwrap().into()).unwrap();
+        let read = format::decode(serde_json::to_vec(&theirs).unwrap().into()).unwrap();
         let time = read.time().map(|it| it.parse::<jiff::Timestamp>().unwrap());
         assert_eq!(time, event.time().map(|it| it.parse().unwrap()));
         let read = match event.time() {
