@@ -25,6 +25,7 @@ use crate::settings::{Announce, Settings};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::Source;
 use crate::source::secret::Secrets;
+use crate::source::tekton::Status as RunStatus;
 use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
 
@@ -143,11 +144,12 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         Some(TokenAuth::new(keys))
     };
     for keys in secrets {
-        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await })));
+        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await; })));
     }
 
-    let runs = runs::Runs::new(&process, client.clone(), pipeline.clone(), metrics.clone());
-    let hints = runs.hints();
+    let runs = runs::Runs::new(&process, client.clone(), pipeline.clone())
+        .map_err(|error| StartError::Source(error.to_string()))?;
+    let hint = runs.hint();
     let run_status = runs.status();
     tasks.push(tokio::spawn(runs.run(stopped.clone())));
 
@@ -167,7 +169,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             Announce::CdEvents => Some(1),
             Announce::All => Some(0),
         },
-        hint: Box::new(move |event| hints.look_at(event)),
+        hint: Box::new(hint),
         gate: gate.clone(),
         bounds: Bounds {
             webhook_body: process.limits.webhook_body,
@@ -181,6 +183,13 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let admin_state = web::Data::new(Admin {
         metrics: metrics.clone(),
         log,
+        observe: Arc::new({
+            let runs = Arc::clone(&run_status);
+            move |metrics| {
+                let oldest = runs.oldest_undelivered().unwrap_or_default();
+                metrics.set_watch(runs.delivered(), runs.failures(), runs.relists(), oldest);
+            }
+        }),
         checks: Arc::new({
             let gate = gate.clone();
             move || checks(&gate, &store, &run_status)
@@ -290,7 +299,7 @@ fn count_mappings(metrics: &Metrics, store: &Store) {
     metrics.mapping_problems.set(count(store.problems().map_or(0, |report| report.errors())));
 }
 
-fn checks(gate: &Gate, store: &Store, runs: &runs::Status) -> Vec<Check> {
+fn checks(gate: &Gate, store: &Store, runs: &RunStatus) -> Vec<Check> {
     let draining = if gate.is_draining() {
         CheckState::Failed("the process is shutting down".into())
     } else {

@@ -1,5 +1,7 @@
 //! Mappings: declarative rules that turn an event into a [`Plan`].
 
+pub mod schema;
+pub mod store;
 use std::sync::Arc;
 
 use serde_json::Value;

@@ -14,7 +14,7 @@ use crate::cluster::create::{self, CreateError, Created, NewObject};
 use crate::event::Event;
 use crate::sink::{SendError, Sinks};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{Effect, EffectResult};
+use crate::telemetry::metrics::{Effect, EffectResult, Send};
 
 /// How many effects of one delivery are under way at once.
 const CONCURRENCY: usize = 8;
@@ -197,6 +197,8 @@ impl Executor {
         match result {
             Ok(receipt) => {
                 self.count("emit", mapping, EffectResult::created);
+                self.attempts(sink, "refused", receipt.attempts - 1);
+                self.attempts(sink, "accepted", 1);
                 tracing::debug!(
                     sink,
                     event_id = event.id(),
@@ -210,19 +212,24 @@ impl Executor {
                 let (label, failure) = match &error {
                     SendError::Transient { retry_after, .. } => (
                         EffectResult::failed,
-                        ExecuteError::Transient {
-                            reason: format!("sink `{sink}`: {error}"),
-                            retry_after: *retry_after,
-                        },
+                        ExecuteError::Transient { reason: error.to_string(), retry_after: *retry_after },
                     ),
-                    _ => {
-                        (EffectResult::rejected, ExecuteError::Permanent(format!("sink `{sink}`: {error}")))
+                    SendError::Permanent { .. } | SendError::UnknownSink(_) | SendError::NoDefault => {
+                        (EffectResult::rejected, ExecuteError::Permanent(error.to_string()))
                     }
                 };
+                self.attempts(sink, "refused", error.attempts());
                 self.count("emit", mapping, label);
                 tracing::warn!(sink, event_id = event.id(), event_type = event.ty(), %error, "event not accepted");
                 Err(failure)
             }
+        }
+    }
+
+    fn attempts(&self, sink: &str, result: &'static str, number: u32) {
+        if number > 0 {
+            let labels = Send { sink: sink.to_owned(), result };
+            self.metrics.sends.get_or_create(&labels).inc_by(number.into());
         }
     }
 

@@ -38,9 +38,9 @@ impl Runs {
     pub fn new(
         process: &Process,
         client: Client,
-        api: &str,
         pipeline: Pipeline,
     ) -> Result<Self, ClusterError> {
+        let api = process.event_source.trim_end_matches('/');
         let cluster = Cluster::new(process.event_source.clone(), process.run_url.as_deref(), api)?;
         let scope = match process.watch_namespace.as_str() {
             "*" => Scope::Cluster,

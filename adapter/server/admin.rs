@@ -37,6 +37,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The log level; absent where the process does not own the logger.
     pub log: Option<LogControl>,
+    /// Brings metrics up to date that are counted elsewhere.
+    pub observe: Arc<dyn Fn(&Metrics) + Send + Sync>,
     /// Computes the conditions of readiness.
     pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
 }
@@ -78,6 +80,7 @@ async fn readyz(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
+    (admin.observe)(&admin.metrics);
     HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(admin.metrics.encode())
 }
 

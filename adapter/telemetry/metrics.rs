@@ -4,7 +4,7 @@
 //! of series is bounded.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -80,7 +80,7 @@ pub struct Effect {
 pub struct Send {
     /// The sink's name.
     pub sink: String,
-    /// `accepted`, `refused` or `failed`.
+    /// `accepted` or `refused`; the latter also for no answer.
     pub result: &'static str,
 }
 
@@ -128,11 +128,11 @@ pub struct Metrics {
     /// Plans that could not be computed.
     pub plan_errors: Counter,
     /// Run transitions delivered.
-    pub transitions: Counter<u64, Arc<AtomicU64>>,
+    pub transitions: Counter,
     /// Full lists of Tekton objects after the first.
-    pub watch_relists: Counter<u64, Arc<AtomicU64>>,
+    pub watch_relists: Counter,
     /// Deliveries of run transitions that failed and will be tried again.
-    pub transition_failures: Counter<u64, Arc<AtomicU64>>,
+    pub transition_failures: Counter,
     /// Age in seconds of the oldest transition not yet delivered.
     pub oldest_unemitted: Gauge,
     /// Seconds from the first byte to the answer.
@@ -233,6 +233,14 @@ impl Metrics {
             body_bytes,
             registry: Arc::new(registry),
         }
+    }
+
+    /// Takes over what the watch of runs has counted.
+    pub fn set_watch(&self, delivered: u64, failures: u64, relists: u64, oldest: std::time::Duration) {
+        self.transitions.inner().store(delivered, Ordering::Relaxed);
+        self.transition_failures.inner().store(failures, Ordering::Relaxed);
+        self.watch_relists.inner().store(relists, Ordering::Relaxed);
+        self.oldest_unemitted.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// The OpenMetrics text, for the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`.
