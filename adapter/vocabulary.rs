@@ -94,8 +94,15 @@ impl Webhook {
 }
 
 /// Whether a text can hold more than 128 levels at all; almost none can, and this is quick to see.
+///
+/// An object's brace is followed by a space, a quote or its end, unlike those of the URL templates that GitHub sends.
 fn may_be_deep(json: &str) -> bool {
-    json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count() >= 128
+    let bytes = json.as_bytes();
+    let next = bytes.iter().skip(1);
+    let opening = |(byte, next): &(&u8, &u8)| {
+        **byte == b'[' || (**byte == b'{' && matches!(**next, b'"' | b'}' | b' ' | b'\t' | b'\n' | b'\r'))
+    };
+    bytes.iter().zip(next).filter(opening).count() >= 128
 }
 
 /// Reads everything and keeps nothing; `serde_json` counts levels only where values are visited.
@@ -146,5 +153,20 @@ impl<'de> Visitor<'de> for Depth {
 
     fn visit_unit<E>(self) -> Result<Self, E> {
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_more_than_128_levels_are_seen() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{ \"a\" : [", "] }")] {
+            let deep = format!("{{\"x\": {}1{}}}", open.repeat(128), close.repeat(128));
+            assert!(may_be_deep(&deep) && serde_json::from_str::<Depth>(&deep).is_err(), "{open}");
+        }
+        let templates = format!("{{\"url\": \"{}\"}}", "https://x{/y}".repeat(200));
+        assert!(!may_be_deep(&templates));
     }
 }

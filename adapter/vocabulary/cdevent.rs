@@ -313,3 +313,93 @@ impl<'a> From<&'a Link> for LinkDocument<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event() -> CdEvent {
+        let ty = Type::parse("dev.cdevents.change.merged").unwrap();
+        let time = "2026-01-02T03:04:05.5Z".parse().unwrap();
+        CdEvent::occurrence(ty, "https://github.com/o/r", "pull/1", &["k"], time)
+    }
+
+    #[test]
+    fn context_and_attributes_say_the_same() {
+        let event = event()
+            .chain("chain")
+            .link(Link::Relation { kind: "TRIGGER".into(), target: "t".into() })
+            .link(Link::Path { from: "p".into() })
+            .link(Link::End { from: None })
+            .subject_source("https://github.com")
+            .content(&json!({"repository": {"id": "o/r"}}))
+            .unwrap()
+            .custom_data(&json!({"a": 1}))
+            .unwrap()
+            .build()
+            .unwrap();
+        assert_eq!(
+            *event.tree().unwrap(),
+            json!({
+                "context": {
+                    "specversion": "0.5.1",
+                    "id": event.id(),
+                    "source": "https://github.com/o/r",
+                    "type": "dev.cdevents.change.merged.0.3.0",
+                    "timestamp": "2026-01-02T03:04:05.5Z",
+                    "chainId": "chain",
+                    "links": [
+                        {"linkType": "RELATION", "linkKind": "TRIGGER", "target": {"contextId": "t"}},
+                        {"linkType": "PATH", "from": {"contextId": "p"}},
+                        {"linkType": "END"},
+                    ],
+                },
+                "subject": {
+                    "id": "pull/1",
+                    "source": "https://github.com",
+                    "content": {"repository": {"id": "o/r"}},
+                },
+                "customData": {"a": 1},
+            })
+        );
+        assert_eq!(event.subject(), Some("pull/1"));
+        assert_eq!(event.time(), Some("2026-01-02T03:04:05.5Z"));
+        assert_eq!(event.dataschema(), Some("https://cdevents.dev/0.5.1/schema/change-merged-event"));
+        assert_eq!(event.attribute("correlationid").as_deref(), Some("chain"));
+        assert_eq!(event.attribute("causationid").as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn what_triggered_an_event_is_its_cause_when_it_has_no_parent() {
+        let event =
+            event().link(Link::Relation { kind: "TRIGGER".into(), target: "t".into() }).build().unwrap();
+        assert_eq!(event.attribute("causationid").as_deref(), Some("t"));
+        assert_eq!(event.tree().unwrap()["subject"]["content"], json!({}));
+    }
+
+    #[test]
+    fn a_schema_of_ones_own_is_named_in_both_places() {
+        let event = event().schema_uri("https://example.com/s").build().unwrap();
+        assert_eq!(event.dataschema(), Some("https://example.com/s"));
+        assert_eq!(event.tree().unwrap()["context"]["schemaUri"], "https://example.com/s");
+    }
+
+    #[test]
+    fn ids_do_not_depend_on_the_version_of_the_type() {
+        assert_eq!(
+            event().id(),
+            occurrence_id("dev.cdevents.change.merged", "https://github.com/o/r", "pull/1", &["k"])
+        );
+        // Ids are a promise to everybody who has stored one.
+        assert_eq!(event().id(), "ab6fb76e-e0e5-5778-ae39-d22f18072faa");
+    }
+
+    #[test]
+    fn an_empty_source_is_refused() {
+        let ty = Type::parse("dev.cdevents.build.queued").unwrap();
+        let time = Timestamp::UNIX_EPOCH;
+        assert!(CdEvent::new(ty, "1", "", "s", time).build().is_err());
+    }
+}

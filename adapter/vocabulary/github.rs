@@ -75,6 +75,8 @@ const EDITION: &str = "action, head sha, updated_at, changes";
 /// - `change.reviewed` by the review and the action: a review is submitted once and dismissed at most once.
 /// - `artifact.*` by release and `published_at`: a release can be withdrawn and published again.
 ///
+/// The source is the repository's page. After a rename it is another one, and parents from before it are not found.
+///
 /// Labels, assignees, review requests, milestones and locks do not make a `change.updated`: most mappings would start a
 /// build for each. The raw event has them.
 #[rustfmt::skip]

@@ -1,5 +1,7 @@
 //! The place of a JSON error as a path, so that a message can name the field.
 
+use std::fmt::Write;
+
 /// One container around the position.
 enum Frame<'a> {
     Object(Option<&'a str>),
@@ -68,7 +70,10 @@ fn render(stack: &[Frame<'_>]) -> String {
                 }
                 path.extend(key.chars().take(80));
             }
-            Frame::Array(index) => path.push_str(&format!("[{index}]")),
+            Frame::Array(index) => {
+                // Writing to a `String` cannot fail.
+                let _ = write!(path, "[{index}]");
+            }
         }
     }
     path

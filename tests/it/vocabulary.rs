@@ -348,9 +348,9 @@ fn every_captured_tekton_run_gives_valid_events() {
     let schemas = Schemas::load(&root);
     let cluster = Cluster::new("https://tekton.example.com/c", None, "https://10.0.0.1:6443").unwrap();
     let index = std::fs::read_to_string(root.join("tekton-events/index.tsv")).unwrap();
-    // The last state of each object, and on the way the ids that every earlier state gave.
+    // The last state of each object, and on the way the events that every earlier state gave.
     let mut runs: BTreeMap<(String, String), (RunKind, Value)> = BTreeMap::new();
-    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     let mut captures = 0;
     for line in index.lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
@@ -365,10 +365,9 @@ fn every_captured_tekton_run_gives_valid_events() {
         let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
         for transition in transitions(&object, kind, &cluster) {
             schemas.assert_valid(&transition.event);
-            let id = transition.event.id().to_owned();
-            let known = ids.entry(uid.clone()).or_default();
-            if !known.contains(&id) {
-                known.push(id);
+            let known = seen.entry(uid.clone()).or_default();
+            if !known.iter().any(|event| event.id() == transition.event.id()) {
+                known.push(transition.event);
             }
         }
         let scenario = capture["scenario"].as_str().unwrap().to_owned();
@@ -379,9 +378,10 @@ fn every_captured_tekton_run_gives_valid_events() {
     let mut list = String::new();
     for ((scenario, uid), (kind, object)) in &runs {
         let all = transitions(object, *kind, &cluster);
-        // Nothing that an earlier state announced is missing, or called otherwise, in the last one.
-        let now: Vec<String> = all.iter().map(|transition| transition.event.id().to_owned()).collect();
-        assert_eq!(ids.get(uid).cloned().unwrap_or_default(), now, "{scenario}");
+        // Nothing that an earlier state announced is missing in the last one, or otherwise in any way.
+        let now: Vec<&Event> = all.iter().map(|transition| &transition.event).collect();
+        let before: Vec<&Event> = seen.get(uid).into_iter().flatten().collect();
+        assert_eq!(before, now, "{scenario}");
         let reason = object.pointer("/status/conditions/0/reason").and_then(Value::as_str).unwrap_or("-");
         let task = object.pointer("/metadata/labels/tekton.dev~1pipelineTask").and_then(Value::as_str);
         writeln!(list, "{scenario}: {} {} {reason}", kind.as_str(), task.unwrap_or("-")).unwrap();

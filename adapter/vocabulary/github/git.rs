@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::payload::{self, Account, Repository, When};
-use super::{Delivery, Reference, custom, standard};
+use super::payload::{self, Account, When};
+use super::{Delivery, Place, Reference, custom, standard};
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::extract;
@@ -36,11 +37,27 @@ struct Content<'a> {
     after: Option<&'a str>,
 }
 
+/// What a delivery tells about a ref.
+struct Told<'a> {
+    kind: Kind,
+    deed: Deed,
+    /// The name of the branch or tag.
+    name: &'a str,
+    /// The full name.
+    reference: &'a str,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+    forced: bool,
+    commits: Option<u64>,
+    key: Vec<&'a str>,
+    time: Timestamp,
+}
+
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let push: payload::Push<'_> = delivery.payload()?;
     let Some((kind, name)) = split(&push.reference) else { return Ok(()) };
-    let before = push.before.as_ref().filter(|sha| !is_zero(sha));
-    let after = push.after.as_ref().filter(|sha| !is_zero(sha));
+    let before = push.before.as_deref().filter(|sha| !is_zero(sha));
+    let after = push.after.as_deref().filter(|sha| !is_zero(sha));
     let deed = match (push.created, push.deleted) {
         (_, Some(true)) => Deed::Deleted,
         (Some(true), _) => Deed::Created,
@@ -50,14 +67,6 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         _ => Deed::Updated,
     };
     let pushed_at = seconds(push.repository.pushed_at);
-    let commit = push.head_commit.as_ref().and_then(|commit| commit.timestamp);
-    let time = push
-        .repository
-        .pushed_at
-        .and_then(|when| when.0)
-        .or_else(|| commit.and_then(|when| when.0))
-        .unwrap_or(delivery.webhook.received);
-    let (before, after) = (before.map(|sha| &**sha), after.map(|sha| &**sha));
     let key = match (deed, &pushed_at) {
         (Deed::Updated, _) => vec![
             before.unwrap_or_default(),
@@ -68,36 +77,21 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         (Deed::Created, None) => vec![after.unwrap_or_default()],
         (Deed::Deleted, None) => vec![before.unwrap_or_default()],
     };
-    let place = delivery.place(push.repository)?;
-    let chain = match (deed, after) {
-        (Deed::Deleted, _) | (_, None) => place.chain(&["ref", &push.reference, key[0]]),
-        (_, Some(sha)) => place.chain(&["commit", sha]),
-    };
-    let mut extract = delivery.extract(&place, push.sender.as_ref());
-    extract.push = Some(extract::Push {
-        reference: Cow::Borrowed(&push.reference),
-        branch: (kind == Kind::Branch).then_some(Cow::Borrowed(name)),
-        tag: (kind == Kind::Tag).then_some(Cow::Borrowed(name)),
-        before: before.map(Cow::Borrowed),
-        after: after.map(Cow::Borrowed),
+    let commit = push.head_commit.as_ref().and_then(|commit| commit.timestamp);
+    let told = Told {
+        kind,
+        deed,
+        name,
+        reference: &push.reference,
+        before,
+        after,
         forced: push.forced.unwrap_or(false),
         commits: push.commits.map(|commits| commits.0),
-    });
-    let ty = type_of(kind, deed)?;
-    let content = match ty {
-        Type::Standard(_) => {
-            Content { repository: place.reference(), reference: None, before: None, after: None }
-        }
-        Type::Custom(_) => {
-            Content { repository: place.reference(), reference: Some(&push.reference), before, after }
-        }
+        key,
+        time: time(delivery, push.repository.pushed_at, commit),
     };
-    let event = CdEvent::occurrence(ty, &place.source, name, &key, time)
-        .chain(chain)
-        .content(&content)?
-        .custom_data(&extract)?;
-    out.push(event);
-    Ok(())
+    let place = delivery.place(push.repository)?;
+    write(delivery, &told, &place, push.sender.as_ref(), out)
 }
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
@@ -110,51 +104,72 @@ pub fn deleted(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 /// `create` and `delete` tell what a `push` tells too, but without the commits.
 fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
-    let payload::Reference { reference, ref_type, repository, sender } = delivery.payload()?;
+    let payload::Announcement { reference: name, ref_type, repository, sender } = delivery.payload()?;
     let (kind, prefix) = match &*ref_type {
         "branch" => (Kind::Branch, "refs/heads/"),
         "tag" => (Kind::Tag, "refs/tags/"),
         _ => return Ok(()),
     };
-    if reference.is_empty() {
+    if name.is_empty() {
         return Ok(());
     }
-    let full = format!("{prefix}{}", &*reference);
-    announce(delivery, kind, deed, &reference, &full, repository, sender.as_ref(), out)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one payload, taken apart once")]
-fn announce<'a>(
-    delivery: &Delivery<'a>,
-    kind: Kind,
-    deed: Deed,
-    name: &str,
-    full: &str,
-    repository: Repository<'a>,
-    sender: Option<&Account<'a>>,
-    out: &mut Vec<CdEvent>,
-) -> Result<(), PayloadError> {
     // Without the time of the push there is nothing that the `push` would have too; a redelivery still has the same id.
     let key = seconds(repository.pushed_at).unwrap_or_else(|| delivery.webhook.delivery.clone());
-    let time = repository.pushed_at.and_then(|when| when.0).unwrap_or(delivery.webhook.received);
+    let told = Told {
+        kind,
+        deed,
+        name: &name,
+        reference: &format!("{prefix}{}", &*name),
+        before: None,
+        after: None,
+        forced: false,
+        commits: None,
+        key: vec![&key],
+        time: time(delivery, repository.pushed_at, None),
+    };
     let place = delivery.place(repository)?;
-    let chain = place.chain(&["ref", full, &key]);
-    let mut extract = delivery.extract(&place, sender);
+    write(delivery, &told, &place, sender.as_ref(), out)
+}
+
+fn write(
+    delivery: &Delivery<'_>,
+    told: &Told<'_>,
+    place: &Place<'_>,
+    sender: Option<&Account<'_>>,
+    out: &mut Vec<CdEvent>,
+) -> Result<(), PayloadError> {
+    let chain = match (told.deed, told.after) {
+        (Deed::Created | Deed::Updated, Some(sha)) => place.chain(&["commit", sha]),
+        (Deed::Deleted, _) | (_, None) => place.chain(&["ref", told.reference, told.key[0]]),
+    };
+    let mut extract = delivery.extract(place, sender);
     extract.push = Some(extract::Push {
-        reference: Cow::Borrowed(full),
-        branch: (kind == Kind::Branch).then_some(Cow::Borrowed(name)),
-        tag: (kind == Kind::Tag).then_some(Cow::Borrowed(name)),
-        ..extract::Push::default()
+        reference: Cow::Borrowed(told.reference),
+        branch: (told.kind == Kind::Branch).then_some(Cow::Borrowed(told.name)),
+        tag: (told.kind == Kind::Tag).then_some(Cow::Borrowed(told.name)),
+        before: told.before.map(Cow::Borrowed),
+        after: told.after.map(Cow::Borrowed),
+        forced: told.forced,
+        commits: told.commits,
     });
-    let ty = type_of(kind, deed)?;
-    let reference = matches!(ty, Type::Custom(_)).then_some(full);
-    let content = Content { repository: place.reference(), reference, before: None, after: None };
-    let event = CdEvent::occurrence(ty, &place.source, name, &[&key], time)
+    let ty = type_of(told.kind, told.deed)?;
+    let mut content = Content { repository: place.reference(), reference: None, before: None, after: None };
+    if matches!(ty, Type::Custom(_)) {
+        content.reference = Some(told.reference);
+        content.before = told.before;
+        content.after = told.after;
+    }
+    let event = CdEvent::occurrence(ty, &place.source, told.name, &told.key, told.time)
         .chain(chain)
         .content(&content)?
         .custom_data(&extract)?;
     out.push(event);
     Ok(())
+}
+
+/// The time of the push, else of its newest commit, else of the receipt.
+fn time(delivery: &Delivery<'_>, pushed_at: Option<When>, commit: Option<When>) -> Timestamp {
+    [pushed_at, commit].into_iter().flatten().find_map(|when| when.0).unwrap_or(delivery.webhook.received)
 }
 
 fn type_of(kind: Kind, deed: Deed) -> Result<Type, PayloadError> {

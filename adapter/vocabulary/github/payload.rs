@@ -51,7 +51,7 @@ pub struct Commit {
 
 /// `create` and `delete`.
 #[derive(Debug, Deserialize)]
-pub struct Reference<'a> {
+pub struct Announcement<'a> {
     #[serde(borrow, rename = "ref")]
     pub reference: Text<'a>,
     #[serde(borrow)]

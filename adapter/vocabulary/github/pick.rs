@@ -88,13 +88,13 @@ struct Key<'p> {
 // === impl At ===
 
 impl<'a> At<'_, '_, 'a> {
-    fn scalar<E: Error>(self, scalar: Option<Scalar<'a>>) -> Result<(), E> {
+    fn scalar<E: Error>(self, scalar: Option<&Scalar<'a>>) -> Result<(), E> {
         if self.depth == 0 {
             return Err(E::custom("expected an object"));
         }
         for (i, path) in self.paths.iter().enumerate() {
             if self.live & (1 << i) != 0 && path.len() == self.depth {
-                self.values[i].clone_from(&scalar);
+                self.values[i] = scalar.cloned();
             }
         }
         Ok(())
@@ -135,21 +135,21 @@ impl<'a> Visitor<'a> for At<'_, '_, 'a> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.scalar(Some(Scalar::Text(Cow::Borrowed(text))))
+        self.scalar(Some(&Scalar::Text(Cow::Borrowed(text))))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.scalar(Some(Scalar::Text(Cow::Owned(text.to_owned()))))
+        self.scalar(Some(&Scalar::Text(Cow::Owned(text.to_owned()))))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.scalar(Some(Scalar::Integer(number)))
+        self.scalar(Some(&Scalar::Integer(number)))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
         let scalar = i64::try_from(number)
             .map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Integer);
-        self.scalar(Some(scalar))
+        self.scalar(Some(&scalar))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {

@@ -20,7 +20,7 @@ pub struct Object<'a> {
     pub uid: &'a str,
     pub namespace: &'a str,
     pub name: &'a str,
-    object: &'a Value,
+    json: &'a Value,
     /// The condition `Succeeded`.
     condition: Option<&'a Value>,
 }
@@ -53,7 +53,7 @@ impl<'a> Object<'a> {
             uid: text("uid")?,
             namespace: text("namespace")?,
             name: text("name")?,
-            object,
+            json: object,
             condition,
         })
     }
@@ -152,7 +152,7 @@ impl<'a> Object<'a> {
 
     /// The results by name; older versions and other kinds call them otherwise.
     pub fn results(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
-        let status = self.object.get("status");
+        let status = self.json.get("status");
         ["results", "pipelineResults", "taskResults"]
             .into_iter()
             .find_map(move |name| status?.get(name)?.as_array())
@@ -170,11 +170,11 @@ impl<'a> Object<'a> {
     }
 
     fn metadata(&self, map: &str, name: &str) -> Option<&'a str> {
-        self.object.get("metadata")?.get(map)?.get(name)?.as_str().filter(|text| is_plain(text))
+        self.json.get("metadata")?.get(map)?.get(name)?.as_str().filter(|text| is_plain(text))
     }
 
     fn text(&self, pointer: &str) -> Option<&'a str> {
-        self.object.pointer(pointer).and_then(Value::as_str)
+        self.json.pointer(pointer).and_then(Value::as_str)
     }
 
     fn time(&self, pointer: &str) -> Option<Timestamp> {

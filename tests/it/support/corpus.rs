@@ -118,7 +118,8 @@ impl Schemas {
     /// Everything that is wrong with a `CDEvent` in its JSON form.
     pub fn problems(&self, cdevent: &Value) -> Vec<String> {
         let ty = cdevent["context"]["type"].as_str().unwrap_or_default();
-        let validator = if ty.starts_with("dev.cdeventsx.") { Some(&self.custom) } else { self.by_type.get(ty) };
+        let validator =
+            if ty.starts_with("dev.cdeventsx.") { Some(&self.custom) } else { self.by_type.get(ty) };
         match validator {
             Some(schema) => {
                 schema.iter_errors(cdevent).map(|e| format!("{}: {e}", e.instance_path())).collect()
@@ -144,7 +145,8 @@ impl Schemas {
         assert_eq!(event.datacontenttype(), Some("application/json"));
         assert_eq!(context["chainId"].as_str(), event.attribute("correlationid").as_deref());
         assert!(bytes.len() <= 64 * 1024, "{} bytes", bytes.len());
-        let read: cdevents_sdk::CDEvent = serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}\n{data:#}"));
+        let read: cdevents_sdk::CDEvent =
+            serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}\n{data:#}"));
         assert_eq!(read.ty(), event.ty());
         assert_eq!(read.id().as_str(), event.id());
     }
