@@ -1,0 +1,265 @@
+//! The document of kind `Sink`: one destination as its author writes it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ::http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::delivery::Delivery;
+
+/// A destination of events: the `spec` of a document of kind `Sink`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SinkSpec {
+    /// Where events are posted: an absolute `http` or `https` URL without user and password.
+    pub url: SinkUrl,
+    /// Headers of every request, such as an API key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<Name, Text>,
+    /// How an event is laid out in a request.
+    #[serde(default)]
+    pub mode: Mode,
+    /// A file that holds a bearer token; read before every attempt, since tokens are rotated in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Retries, waits and time limits.
+    #[serde(default)]
+    pub delivery: Delivery,
+}
+
+/// The content mode of the CloudEvents HTTP binding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The whole event is the body, as JSON. The only mode in which every reader understands text outside ASCII.
+    #[default]
+    Structured,
+    /// Attributes are headers, the payload is the body.
+    Binary,
+}
+
+/// A URL that events may be posted to.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SinkUrl(reqwest::Url);
+
+/// The name of a header that a document may set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Name(String);
+
+/// The value of a header; never shown, since it may be a key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Text(String);
+
+/// Why a text is no URL of a sink.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It does not parse.
+    #[error("must be an absolute URL such as `http://broker/`: {0}")]
+    Malformed(String),
+    /// Another scheme.
+    #[error("must be an `http` or `https` URL, not `{0}`")]
+    Scheme(String),
+    /// Credentials in the URL end up in logs.
+    #[error("must not carry a user or password in its URL; use `headers` or `tokenFile`")]
+    Credentials,
+}
+
+// === impl SinkSpec ===
+
+impl SinkSpec {
+    /// A sink at `url` with everything else as by default.
+    pub fn new(url: SinkUrl) -> Self {
+        Self {
+            url,
+            headers: BTreeMap::new(),
+            mode: Mode::default(),
+            token_file: None,
+            delivery: Delivery::default(),
+        }
+    }
+}
+
+// === impl SinkUrl ===
+
+impl SinkUrl {
+    /// Whether requests are encrypted.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    pub(super) fn url(&self) -> &reqwest::Url {
+        &self.0
+    }
+}
+
+impl FromStr for SinkUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let url = reqwest::Url::parse(text).map_err(|error| UrlError::Malformed(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(UrlError::Scheme(url.scheme().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlError::Credentials);
+        }
+        Ok(Self(url))
+    }
+}
+
+impl TryFrom<String> for SinkUrl {
+    type Error = UrlError;
+
+    fn try_from(text: String) -> Result<Self, UrlError> {
+        text.parse()
+    }
+}
+
+impl From<SinkUrl> for String {
+    fn from(url: SinkUrl) -> Self {
+        url.0.into()
+    }
+}
+
+impl fmt::Display for SinkUrl {
+    /// Without the query, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        write!(f, "{url}")
+    }
+}
+
+impl fmt::Debug for SinkUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SinkUrl({self})")
+    }
+}
+
+// === impl Name ===
+
+impl Name {
+    pub(super) fn header(&self) -> Option<HeaderName> {
+        HeaderName::from_bytes(self.0.as_bytes()).ok()
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let name =
+            HeaderName::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is not a header name"))?;
+        let taken = matches!(
+            name.as_str(),
+            "connection" | "content-encoding" | "content-length" | "content-type" | "host" | "transfer-encoding"
+        );
+        if taken || name.as_str().starts_with("ce-") {
+            return Err(format!("header `{name}` cannot be configured: it is part of how an event is sent"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+// === impl Text ===
+
+impl Text {
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&self.0).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        HeaderValue::from_str(&text).map_err(|_| "a header value must be one line of visible text")?;
+        Ok(Self(text))
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<SinkSpec, String> {
+        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_document_with_only_a_url_has_the_defaults() {
+        let spec = read("url: http://broker-ingress.knative-eventing.svc/default/default").unwrap();
+        assert_eq!(spec.mode, Mode::Structured);
+        assert_eq!(spec.delivery, Delivery::default());
+        assert!(spec.headers.is_empty() && spec.token_file.is_none());
+    }
+
+    #[test]
+    fn every_field_is_read_and_written() {
+        let text = "url: https://example.com/in?key=1
+headers: {x-api-key: abc}
+mode: binary
+tokenFile: /oidc/token
+delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, retryAfterMax: PT0S}";
+        let spec = read(text).unwrap();
+        assert_eq!(spec.delivery.timeout.0.as_secs(), 240);
+        let again: SinkSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
+        assert_eq!(again, spec);
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_a_reason() {
+        for (yaml, reason) in [
+            ("{}", "missing field `url`"),
+            ("url: broker", "must be an absolute URL"),
+            ("url: ftp://a/", "must be an `http` or `https` URL, not `ftp`"),
+            ("url: http://u:p@a/", "must not carry a user or password"),
+            ("{url: http://a/, retry: 3}", "unknown field `retry`"),
+            ("{url: http://a/, mode: batched}", "unknown variant `batched`"),
+            ("{url: http://a/, headers: {content-type: a}}", "header `content-type` cannot be configured"),
+            ("{url: http://a/, headers: {Ce-Id: a}}", "header `ce-id` cannot be configured"),
+            ("{url: http://a/, headers: {'a b': a}}", "`a b` is not a header name"),
+            ("{url: http://a/, headers: {a: \"b\\nc: d\"}}", "one line of visible text"),
+        ] {
+            let error = read(yaml).unwrap_err();
+            assert!(error.contains(reason), "{yaml}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let spec = read("{url: 'http://a/?key=hush', headers: {x-key: hush}}").unwrap();
+        assert!(!format!("{spec:?} {}", spec.url).contains("hush"));
+    }
+}
