@@ -1,0 +1,163 @@
+//! Tekton runs as a source of events: what their state has become due to say, said at least once and in order.
+//!
+//! Level-triggered: what is due is computed from the object as it is now, minus what the annotation
+//! [`EMITTED`](crate::event::annotation::EMITTED) says was announced. The order is always: deliver, then mark. A crash
+//! in between means that an event is sent again under the same id; nothing is ever lost while the object lives.
+//! Tekton's own CloudEvents have random ids and are dropped when their receiver is away for 20 seconds, so they only
+//! hint that an object is worth a look ([`Hints`]).
+
+mod emitted;
+mod hint;
+mod kind;
+mod ledger;
+mod reconcile;
+mod status;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::event::Event;
+
+pub use hint::{RunRef, hint};
+pub use kind::RunKind;
+pub use status::Status;
+
+/// Hints that wait for a look; more are dropped, since the watch brings the same objects anyway.
+const MAX_HINTS: usize = 1024;
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The kinds of runs.
+    pub kinds: Vec<RunKind>,
+    /// Where they live.
+    pub scope: Scope,
+    /// How many runs of one kind are delivered at once.
+    pub concurrency: u16,
+}
+
+/// The part of the cluster that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace.
+    Cluster,
+    /// One namespace.
+    Namespace(String),
+}
+
+/// A point in a run's life that has been reached, with the event that says so.
+#[derive(Debug)]
+pub struct Transition {
+    /// A short stable name, kept in the object's annotation, such as `started`.
+    pub name: &'static str,
+    /// The event; its id must be a function of the object and the transition.
+    pub event: Event,
+}
+
+/// Why an event could not be delivered now. It is delivered later, as long as its object lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The shortest wait, if the receiver named one.
+    pub after: Option<Duration>,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// The watch of runs; [`RunWatch::run`] does the work.
+///
+/// `transitions` gives the transitions that a run has reached, oldest first; an object is the run as the API server
+/// gives it. `deliver` returns when an event was taken.
+pub struct RunWatch<T, D> {
+    shared: Arc<reconcile::Shared<T, D>>,
+    kinds: Vec<(RunKind, mpsc::Receiver<RunRef>)>,
+    concurrency: u16,
+}
+
+/// Asks for a look at a run; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hints {
+    senders: Vec<(RunKind, mpsc::Sender<RunRef>)>,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { kinds: vec![RunKind::PipelineRun, RunKind::TaskRun], scope: Scope::Cluster, concurrency: 64 }
+    }
+}
+
+// === impl RunWatch ===
+
+impl<T, D, F> RunWatch<T, D>
+where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Event) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Retry>> + Send + 'static,
+{
+    /// A watch that has not begun yet.
+    pub fn new(client: Client, config: Config, transitions: T, deliver: D) -> Self {
+        let Config { mut kinds, scope, concurrency } = config;
+        kinds.sort_unstable();
+        kinds.dedup();
+        let status = Arc::new(Status::new(&kinds));
+        let mut receivers = Vec::new();
+        let mut senders = Vec::new();
+        for kind in kinds {
+            let (sender, receiver) = mpsc::channel(MAX_HINTS);
+            senders.push((kind, sender));
+            receivers.push((kind, receiver));
+        }
+        let hints = Hints { senders };
+        let shared = Arc::new(reconcile::Shared { client, scope, transitions, deliver, status, hints });
+        Self { shared, kinds: receivers, concurrency }
+    }
+
+    /// Counters and readiness, for telemetry.
+    pub fn status(&self) -> Arc<Status> {
+        self.shared.status.clone()
+    }
+
+    /// The handle for hints.
+    pub fn hints(&self) -> Hints {
+        self.shared.hints.clone()
+    }
+
+    /// Works until `stop` resolves, and then until the deliveries under way are done. Dropping it earlier loses nothing:
+    /// what was not marked is delivered again by the next watch.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let stop = stop.shared();
+        let watches = self
+            .kinds
+            .into_iter()
+            .map(|(kind, hints)| watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
+        futures::future::join_all(watches).await;
+    }
+}
+
+impl<T, D> fmt::Debug for RunWatch<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunWatch").field("scope", &self.shared.scope).finish_non_exhaustive()
+    }
+}
+
+// === impl Hints ===
+
+impl Hints {
+    /// Has the run looked at soon. Never waits, and never fails: a hint that cannot be kept is dropped.
+    pub fn look_at(&self, run: RunRef) {
+        if let Some((_, sender)) = self.senders.iter().find(|(kind, _)| *kind == run.kind) {
+            let _ = sender.try_send(run);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The kinds of runs, and a run as we hold it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use kube::Resource;
+use kube::core::{DynamicResourceScope, ObjectMeta};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A kind of run of the group `tekton.dev`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RunKind {
+    /// `tekton.dev/v1` `PipelineRun`.
+    PipelineRun,
+    /// `tekton.dev/v1` `TaskRun`.
+    TaskRun,
+    /// `tekton.dev/v1beta1` `CustomRun`.
+    CustomRun,
+}
+
+/// A run: its metadata, and the whole object as JSON or nothing where only its existence matters.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) metadata: ObjectMeta,
+    pub(super) object: Value,
+}
+
+// === impl RunKind ===
+
+impl RunKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::PipelineRun, Self::TaskRun, Self::CustomRun];
+
+    /// The kind as objects spell it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::PipelineRun => "PipelineRun",
+            Self::TaskRun => "TaskRun",
+            Self::CustomRun => "CustomRun",
+        }
+    }
+
+    /// The resource's name in URLs.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::PipelineRun => "pipelineruns",
+            Self::TaskRun => "taskruns",
+            Self::CustomRun => "customruns",
+        }
+    }
+
+    /// The version that we read.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::PipelineRun | Self::TaskRun => "v1",
+            Self::CustomRun => "v1beta1",
+        }
+    }
+}
+
+impl fmt::Display for RunKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// A run of which nothing is known but that it is there.
+    pub(super) fn named(namespace: &str, name: &str) -> Self {
+        let metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        };
+        Self { metadata, object: Value::Null }
+    }
+
+    /// What of this run is kept in memory while it lives: its name.
+    pub(super) fn slim(&self) -> Self {
+        Self::named(
+            self.metadata.namespace.as_deref().unwrap_or_default(),
+            self.metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+impl Resource for Run {
+    type DynamicType = RunKind;
+    type Scope = DynamicResourceScope;
+
+    fn kind(kind: &RunKind) -> Cow<'_, str> {
+        kind.kind().into()
+    }
+
+    fn group(_: &RunKind) -> Cow<'_, str> {
+        "tekton.dev".into()
+    }
+
+    fn version(kind: &RunKind) -> Cow<'_, str> {
+        kind.version().into()
+    }
+
+    fn plural(kind: &RunKind) -> Cow<'_, str> {
+        kind.plural().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl<'de> Deserialize<'de> for Run {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut object = Value::deserialize(deserializer)?;
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            // Often half of an object, and nobody here reads it.
+            metadata.remove("managedFields");
+        }
+        let metadata = ObjectMeta::deserialize(&object["metadata"]).map_err(serde::de::Error::custom)?;
+        Ok(Self { metadata, object })
+    }
+}

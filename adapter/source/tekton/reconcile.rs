@@ -1,0 +1,202 @@
+//! One look at one run: deliver what is due, then mark it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client};
+use serde_json::Value;
+use tracing::{debug, warn};
+
+use super::kind::Run;
+use super::status::Status;
+use super::{Hints, Retry, RunKind, Scope, Transition, emitted};
+use crate::event::Event;
+use crate::event::annotation::MANAGER;
+
+/// The longest that one call to the API server may take.
+const CALL: Duration = Duration::from_secs(10);
+/// The waits after failures start here, double, and are jittered upwards by up to their own length …
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// … to here.
+const MAX_WAIT: Duration = Duration::from_mins(1);
+/// A receiver that asks for more patience than this is asked again anyway.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
+
+/// What every look needs.
+pub(super) struct Shared<T, D> {
+    pub(super) client: Client,
+    pub(super) scope: Scope,
+    pub(super) transitions: T,
+    pub(super) deliver: D,
+    pub(super) status: Arc<Status>,
+    pub(super) hints: Hints,
+}
+
+/// Why a look has to be repeated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the API server cannot be read: {0}")]
+    Read(String),
+    #[error("not delivered: {}", .0.reason)]
+    Deliver(Retry),
+    #[error("delivered but not marked: {0}")]
+    Mark(String),
+}
+
+// === impl Shared ===
+
+impl<T, D, F> Shared<T, D>
+where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Event) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Retry>> + Send + 'static,
+{
+    /// Delivers what is due of the run as it is now, oldest first, and marks what was delivered.
+    pub(super) async fn reconcile(&self, key: &ObjectRef<Run>) -> Result<Action, Failure> {
+        let ledger = &self.status.ledger;
+        // Not what the watch last said: a hint or a retry is only worth something with the newest state.
+        let Some(run) = self.get(key).await.map_err(Failure::Read)? else {
+            self.status.count_lost(u64::from(ledger.forget(key)));
+            return Ok(Action::await_change());
+        };
+        let marked = emitted::sent(&run);
+        let mut announced = marked.clone();
+        for name in ledger.announced(key, run.uid()) {
+            if !announced.iter().any(|it| it == name) {
+                announced.push(name.to_owned());
+            }
+        }
+        let mut failure = None;
+        for Transition { name, event } in
+            emitted::due((self.transitions)(key.dyntype, &run.object), &announced)
+        {
+            ledger.waiting(key, run.uid(), std::time::Instant::now());
+            match (self.deliver)(event).await {
+                Ok(()) => {
+                    ledger.record(key, run.uid(), name);
+                    self.status.count_delivered();
+                    announced.push(name.to_owned());
+                }
+                // Order matters: nothing later goes out before this one.
+                Err(retry) => {
+                    failure = Some(Failure::Deliver(retry));
+                    break;
+                }
+            }
+        }
+        if announced.len() > marked.len() {
+            self.mark(key, run.uid(), &announced).await?;
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        ledger.settled(key);
+        Ok(Action::await_change())
+    }
+
+    /// When to look again after a failure.
+    pub(super) fn after(&self, key: &ObjectRef<Run>, failure: &Failure) -> Action {
+        self.status.count_failure();
+        let failures = self.status.ledger.failed(key);
+        let wait = wait(failures, failure);
+        let (kind, namespace) = (key.dyntype, key.namespace.as_deref().unwrap_or_default());
+        // Once in full voice; an outage of the sink concerns every run.
+        if failures == 1 {
+            warn!(%kind, namespace, name = key.name, ?wait, "{failure}");
+        } else {
+            debug!(%kind, namespace, name = key.name, failures, ?wait, "{failure}");
+        }
+        Action::requeue(wait)
+    }
+
+    /// The run as the API server has it now.
+    pub(super) async fn get(&self, key: &ObjectRef<Run>) -> Result<Option<Run>, String> {
+        call(self.api(key).get_opt(&key.name)).await
+    }
+
+    async fn mark(&self, key: &ObjectRef<Run>, uid: &str, announced: &[String]) -> Result<(), Failure> {
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(emitted::patch(uid, announced));
+        let api = self.api(key);
+        let patched = call(async {
+            match api.patch(&key.name, &params, &patch).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+                other => other.map(Some),
+            }
+        });
+        // A refusal because of the uid (409 or 422) means another object of the name: the next look sees it.
+        if patched.await.map_err(Failure::Mark)?.is_none() {
+            // It is gone, and so is every reason to remember it.
+            self.status.ledger.forget(key);
+        }
+        Ok(())
+    }
+
+    fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
+        Api::namespaced_with(
+            self.client.clone(),
+            key.namespace.as_deref().unwrap_or_default(),
+            &key.dyntype,
+        )
+    }
+}
+
+async fn call<V>(request: impl Future<Output = kube::Result<V>>) -> Result<V, String> {
+    match tokio::time::timeout(CALL, request).await {
+        Ok(answer) => answer.map_err(|error| match error {
+            kube::Error::Api(status) => format!("{} {}", status.code, status.message),
+            other => other.to_string(),
+        }),
+        Err(_) => Err(format!("no answer within {} s", CALL.as_secs())),
+    }
+}
+
+/// How long to wait after this many failures in a row.
+fn wait(failures: u32, failure: &Failure) -> Duration {
+    let mut waits = ExponentialBuilder::default()
+        .with_min_delay(FIRST_WAIT)
+        .with_max_delay(MAX_WAIT)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    // Seven doublings reach the maximum.
+    let doublings = failures.saturating_sub(1).min(7) as usize;
+    let wait = waits.nth(doublings).unwrap_or(MAX_WAIT);
+    match failure {
+        Failure::Deliver(Retry { after: Some(after), .. }) => wait.max(*after.min(&MAX_RETRY_AFTER)),
+        Failure::Deliver(_) | Failure::Read(_) | Failure::Mark(_) => wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        let failure = Failure::Read(String::new());
+        for (failures, least, most) in
+            [(1, 500, 1_000), (2, 1_000, 2_000), (4, 4_000, 8_000), (8, 60_000, 120_000), (u32::MAX, 60_000, 120_000)]
+        {
+            for _ in 0..50 {
+                let wait = wait(failures, &failure).as_millis();
+                assert!((least..=most).contains(&wait), "{failures}: {wait}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_receiver_may_ask_for_patience_but_not_for_ever() {
+        let asks = |seconds| {
+            let after = Some(Duration::from_secs(seconds));
+            wait(1, &Failure::Deliver(Retry { after, reason: String::new() }))
+        };
+        assert_eq!(asks(30), Duration::from_secs(30));
+        assert_eq!(asks(u64::MAX), MAX_RETRY_AFTER);
+        assert!(asks(0) >= FIRST_WAIT);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the watch tells telemetry and the readiness route.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::RunKind;
+use super::ledger::Ledger;
+
+/// Counters since the start, and the state of each kind's watch.
+#[derive(Debug)]
+pub struct Status {
+    kinds: Vec<(RunKind, AtomicU8)>,
+    delivered: AtomicU64,
+    failures: AtomicU64,
+    relists: AtomicU64,
+    lost: AtomicU64,
+    pub(super) ledger: Ledger,
+}
+
+/// How far the watch of a kind is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchState {
+    /// Not listed yet.
+    Starting,
+    /// The cluster does not serve the kind.
+    Absent,
+    /// Listed at least once.
+    Synced,
+}
+
+// === impl Status ===
+
+impl Status {
+    pub(super) fn new(kinds: &[RunKind]) -> Self {
+        Self {
+            kinds: kinds.iter().map(|kind| (*kind, AtomicU8::new(0))).collect(),
+            delivered: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            relists: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// Events delivered.
+    pub fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries and marks that failed and are tried again.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Lists after the first, which follow a gap in the watch.
+    pub fn relists(&self) -> u64 {
+        self.relists.load(Ordering::Relaxed)
+    }
+
+    /// Runs that were deleted while something about them was still due.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// For how long the oldest due event has been waiting; `None` when nothing is due.
+    pub fn oldest_undelivered(&self) -> Option<Duration> {
+        self.ledger.oldest(Instant::now())
+    }
+
+    /// Whether every kind has been listed, or is known not to exist: a cluster without Tekton makes no one wait.
+    pub fn synced(&self) -> bool {
+        self.kinds.iter().all(|(kind, _)| self.state(*kind) != WatchState::Starting)
+    }
+
+    /// How far the watch of a kind is.
+    pub fn state(&self, kind: RunKind) -> WatchState {
+        let state = self.kinds.iter().find(|(it, _)| *it == kind).map(|(_, state)| state.load(Ordering::Relaxed));
+        match state {
+            Some(2) => WatchState::Synced,
+            Some(1) => WatchState::Absent,
+            _ => WatchState::Starting,
+        }
+    }
+
+    pub(super) fn set_state(&self, kind: RunKind, state: WatchState) {
+        let number = match state {
+            WatchState::Starting => 0,
+            WatchState::Absent => 1,
+            WatchState::Synced => 2,
+        };
+        if let Some((_, it)) = self.kinds.iter().find(|(it, _)| *it == kind) {
+            it.store(number, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn count_delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_relist(&self) {
+        self.relists.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_lost(&self, runs: u64) {
+        self.lost.fetch_add(runs, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,255 @@
+//! The watch of one kind: which runs deserve a look, and the queue of looks.
+//!
+//! Only names are kept: of ten thousand finished runs nothing is due, and they cost a few hundred bytes each.
+//! `kube::runtime::applier` queues the names, looks at different runs at once and at one run never twice at once, and
+//! repeats after failures.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::future::ready;
+use futures::{FutureExt, Stream, StreamExt, stream};
+use kube::Api;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::runtime::{WatchStreamExt, applier, controller};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::kind::Run;
+use super::reconcile::{Failure, Shared};
+use super::status::WatchState;
+use super::{Retry, RunKind, RunRef, Scope, Transition, emitted};
+use crate::event::Event;
+
+/// Hinted runs that are searched for at once.
+const SEARCHES: usize = 8;
+
+/// Something to take note of.
+enum Seen {
+    Watch(Result<watcher::Event<Run>, watcher::Error>),
+    /// A run that exists and should be looked at whatever the watch says.
+    Hint(ObjectRef<Run>),
+}
+
+/// Turns what is seen into names to look at.
+struct Gate<T, D> {
+    shared: Arc<Shared<T, D>>,
+    kind: RunKind,
+    writer: Writer<Run>,
+    store: Store<Run>,
+    /// Names found due during a list: they must not be looked at before the list is complete and in the store.
+    listed: Vec<ObjectRef<Run>>,
+    /// The last kind of error, so that an outage is reported once.
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Absent,
+    Forbidden,
+    Other,
+}
+
+/// Watches one kind until `stop` resolves and the looks under way are done.
+pub(super) async fn watch<T, D, F>(
+    shared: Arc<Shared<T, D>>,
+    kind: RunKind,
+    hints: mpsc::Receiver<RunRef>,
+    concurrency: u16,
+    stop: impl Future<Output = ()> + Send + 'static,
+) where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Event) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Retry>> + Send + 'static,
+{
+    let writer = Writer::new(kind);
+    let store = writer.as_reader();
+    let api: Api<Run> = match &shared.scope {
+        Scope::Cluster => Api::all_with(shared.client.clone(), &kind),
+        Scope::Namespace(namespace) => Api::namespaced_with(shared.client.clone(), namespace, &kind),
+    };
+    let mut gate = Gate {
+        shared: shared.clone(),
+        kind,
+        writer,
+        store: store.clone(),
+        listed: Vec::new(),
+        trouble: None,
+    };
+    let watched = watcher(api, watcher::Config::default()).default_backoff().map(Seen::Watch);
+    let hinted = hinted(shared.clone(), kind, store.clone(), hints).map(Seen::Hint);
+    let queue = stream::select(watched, hinted)
+        .flat_map(move |seen| stream::iter(gate.see(seen)))
+        .map(Ok::<_, Infallible>)
+        .take_until(stop);
+    let status = shared.status.clone();
+    let config = kube::runtime::Config::default().concurrency(concurrency);
+    applier(
+        move |run: Arc<Run>, shared: Arc<Shared<T, D>>| {
+            let key = ObjectRef::from_obj_with(&*run, kind);
+            async move { shared.reconcile(&key).await }.boxed()
+        },
+        move |run, failure: &Failure, shared| shared.after(&ObjectRef::from_obj_with(&*run, kind), failure),
+        shared,
+        store,
+        queue,
+        config,
+    )
+    // Failures are reported where the next look is scheduled.
+    .for_each(|look| {
+        if let Err(controller::Error::ObjectNotFound(gone)) = look {
+            let namespace = gone.namespace.as_deref().unwrap_or_default();
+            status.count_lost(u64::from(
+                status.ledger.forget(&ObjectRef::new_with(&gone.name, kind).within(namespace)),
+            ));
+        }
+        ready(())
+    })
+    .await;
+}
+
+/// The hinted runs that exist: anybody may send hints, so names alone never take up memory.
+fn hinted<T, D, F>(
+    shared: Arc<Shared<T, D>>,
+    kind: RunKind,
+    store: Store<Run>,
+    hints: mpsc::Receiver<RunRef>,
+) -> impl Stream<Item = ObjectRef<Run>> + Send + 'static
+where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Event) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Retry>> + Send + 'static,
+{
+    stream::unfold(hints, |mut hints| async move { hints.recv().await.map(|hint| (hint, hints)) })
+        .map(move |hint| {
+            let (shared, store) = (shared.clone(), store.clone());
+            async move {
+                if matches!(&shared.scope, Scope::Namespace(namespace) if *namespace != hint.namespace) {
+                    return None;
+                }
+                let key = ObjectRef::new_with(&hint.name, kind).within(&hint.namespace);
+                let exists =
+                    store.get(&key).is_some() || matches!(shared.get(&key).await, Ok(Some(_)));
+                exists.then_some(key)
+            }
+        })
+        .buffer_unordered(SEARCHES)
+        .filter_map(ready)
+}
+
+// === impl Gate ===
+
+impl<T, D> Gate<T, D>
+where
+    T: Fn(RunKind, &Value) -> Vec<Transition>,
+{
+    /// The names to look at now.
+    fn see(&mut self, seen: Seen) -> Vec<ObjectRef<Run>> {
+        use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+        let event = match seen {
+            Seen::Watch(Ok(event)) => event,
+            Seen::Watch(Err(error)) => {
+                self.report(&error);
+                return Vec::new();
+            }
+            Seen::Hint(key) => {
+                if self.store.get(&key).is_none() {
+                    let run = Run::named(key.namespace.as_deref().unwrap_or_default(), &key.name);
+                    self.writer.apply_watcher_event(&Apply(run));
+                }
+                return vec![key];
+            }
+        };
+        match event {
+            Init => {
+                if self.shared.status.state(self.kind) == WatchState::Synced {
+                    self.shared.status.count_relist();
+                }
+                self.listed.clear();
+                self.writer.apply_watcher_event(&Init);
+                Vec::new()
+            }
+            InitApply(run) => {
+                self.listed.extend(self.due(&run));
+                self.writer.apply_watcher_event(&InitApply(run.slim()));
+                Vec::new()
+            }
+            InitDone => {
+                self.writer.apply_watcher_event(&InitDone);
+                let (kind, store, status) = (self.kind, &self.store, &self.shared.status);
+                let lost = status.ledger.retain(|key| key.dyntype != kind || store.get(key).is_some());
+                status.count_lost(lost);
+                status.set_state(kind, WatchState::Synced);
+                if self.trouble.take().is_some() {
+                    info!(%kind, "watching again");
+                }
+                std::mem::take(&mut self.listed)
+            }
+            Apply(run) => {
+                let due = self.due(&run);
+                self.writer.apply_watcher_event(&Apply(run.slim()));
+                due.into_iter().collect()
+            }
+            Delete(run) => {
+                let key = ObjectRef::from_obj_with(&run, self.kind);
+                self.writer.apply_watcher_event(&Delete(run));
+                self.shared.status.count_lost(u64::from(self.shared.status.ledger.forget(&key)));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The run's name if something about it is due. Only the annotation counts here: where it lacks what the ledger
+    /// knows, it was reverted, and the look mends it.
+    fn due(&self, run: &Run) -> Option<ObjectRef<Run>> {
+        let key = ObjectRef::from_obj_with(run, self.kind);
+        let reached = (self.shared.transitions)(self.kind, &run.object);
+        let ledger = &self.shared.status.ledger;
+        if emitted::due(reached, &emitted::sent(run)).is_empty() {
+            ledger.settled(&key);
+            return None;
+        }
+        ledger.waiting(&key, run.uid(), Instant::now());
+        Some(key)
+    }
+
+    fn report(&mut self, error: &watcher::Error) {
+        let code = match error {
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
+            watcher::Error::WatchError(status) => status.code,
+            _ => 0,
+        };
+        let trouble = match code {
+            404 => Trouble::Absent,
+            403 => Trouble::Forbidden,
+            _ => Trouble::Other,
+        };
+        if trouble == Trouble::Absent {
+            self.shared.status.set_state(self.kind, WatchState::Absent);
+        }
+        let (kind, version) = (self.kind, self.kind.version());
+        if self.trouble.replace(trouble) == Some(trouble) {
+            debug!(%kind, "still not watching: {error}");
+            return;
+        }
+        match trouble {
+            Trouble::Absent => warn!(
+                %kind,
+                "the cluster does not serve `tekton.dev/{version}` {kind}: is Tekton Pipelines installed? trying again"
+            ),
+            Trouble::Forbidden => warn!(
+                %kind,
+                "not allowed to list and watch `{}.tekton.dev`: grant get, list, watch and patch; trying again",
+                kind.plural()
+            ),
+            // A watch that ends or is too old is daily business; kube lists again.
+            Trouble::Other if code == 410 => debug!(%kind, "listing again: {error}"),
+            Trouble::Other => warn!(%kind, "watch interrupted, trying again: {error}"),
+        }
+    }
+}
