@@ -3,6 +3,8 @@
 //! STAND-IN, to be replaced at the merge: the formats belong to `crate::event::json` and `crate::event::http`; only
 //! [`encode`]'s signature stays.
 
+use std::fmt::Write;
+
 use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -91,7 +93,7 @@ fn percent_encoded(value: &str) -> String {
             out.push(c);
         } else {
             for byte in c.encode_utf8(&mut utf8).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
+                let _ = write!(out, "%{byte:02X}");
             }
         }
     }

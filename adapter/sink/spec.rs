@@ -163,7 +163,12 @@ impl TryFrom<String> for Name {
             HeaderName::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is not a header name"))?;
         let taken = matches!(
             name.as_str(),
-            "connection" | "content-encoding" | "content-length" | "content-type" | "host" | "transfer-encoding"
+            "connection"
+                | "content-encoding"
+                | "content-length"
+                | "content-type"
+                | "host"
+                | "transfer-encoding"
         );
         if taken || name.as_str().starts_with("ce-") {
             return Err(format!("header `{name}` cannot be configured: it is part of how an event is sent"));

@@ -137,10 +137,9 @@ where
     /// what was not marked is delivered again by the next watch.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
         let stop = stop.shared();
-        let watches = self
-            .kinds
-            .into_iter()
-            .map(|(kind, hints)| watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
+        let watches = self.kinds.into_iter().map(|(kind, hints)| {
+            watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone())
+        });
         futures::future::join_all(watches).await;
     }
 }

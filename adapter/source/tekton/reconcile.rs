@@ -137,11 +137,7 @@ where
     }
 
     fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
-        Api::namespaced_with(
-            self.client.clone(),
-            key.namespace.as_deref().unwrap_or_default(),
-            &key.dyntype,
-        )
+        Api::namespaced_with(self.client.clone(), key.namespace.as_deref().unwrap_or_default(), &key.dyntype)
     }
 }
 
@@ -179,9 +175,13 @@ mod tests {
     #[test]
     fn waits_grow_and_stay_bounded() {
         let failure = Failure::Read(String::new());
-        for (failures, least, most) in
-            [(1, 500, 1_000), (2, 1_000, 2_000), (4, 4_000, 8_000), (8, 60_000, 120_000), (u32::MAX, 60_000, 120_000)]
-        {
+        for (failures, least, most) in [
+            (1, 500, 1_000),
+            (2, 1_000, 2_000),
+            (4, 4_000, 8_000),
+            (8, 60_000, 120_000),
+            (u32::MAX, 60_000, 120_000),
+        ] {
             for _ in 0..50 {
                 let wait = wait(failures, &failure).as_millis();
                 assert!((least..=most).contains(&wait), "{failures}: {wait}");

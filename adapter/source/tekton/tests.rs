@@ -27,7 +27,8 @@ fn transitions(kind: RunKind, object: &Value) -> Vec<Transition> {
         Some(_) => &["queued", "started", "finished"],
     };
     let uid = object["metadata"]["uid"].as_str().unwrap();
-    let event = |name: &str| Event::builder(format!("{uid}/{name}"), format!("/{kind}"), name).build().unwrap();
+    let event =
+        |name: &str| Event::builder(format!("{uid}/{name}"), format!("/{kind}"), name).build().unwrap();
     names.iter().map(|name| Transition { name, event: event(name) }).collect()
 }
 
@@ -160,7 +161,8 @@ async fn a_mark_copied_from_a_parent_does_not_count() {
     child["metadata"]["annotations"] = json!({EMITTED: all("u1").to_string(), "kept": "yes"});
     api.apply(child);
     let watching = start(&api, &receiver);
-    until("the mark", || mark(&api, "child") == Some(json!({"uid": "u2", "sent": ["queued", "started"]}))).await;
+    until("the mark", || mark(&api, "child") == Some(json!({"uid": "u2", "sent": ["queued", "started"]})))
+        .await;
     assert_eq!(receiver.ids(), ["u2/queued", "u2/started"]);
     assert_eq!(api.get("child").unwrap()["metadata"]["annotations"]["kept"], "yes");
     watching.stop().await;
@@ -198,7 +200,7 @@ async fn a_mark_never_lands_on_another_run_of_the_name() {
 #[tokio::test]
 async fn a_failed_delivery_is_repeated_in_order_and_holds_up_no_other_run() {
     let (api, receiver) = (Api::default(), Receiver::default());
-    receiver.fail("u1/started", 1);
+    receiver.fail("u1/started", usize::MAX);
     api.apply(run_object("a", "u1", Some("True")));
     api.apply(run_object("b", "u2", Some("True")));
     let watching = start(&api, &receiver);
@@ -208,10 +210,11 @@ async fn a_failed_delivery_is_repeated_in_order_and_holds_up_no_other_run() {
     })
     .await;
     assert!(watching.status.oldest_undelivered().is_some());
+    receiver.fail("u1/started", 0);
     until("the rest", || mark(&api, "a") == Some(all("u1"))).await;
     let of_a: Vec<_> = receiver.ids().into_iter().filter(|id| id.starts_with("u1")).collect();
     assert_eq!(of_a, ["u1/queued", "u1/started", "u1/finished"]);
-    assert_eq!(watching.status.failures(), 1);
+    assert!(watching.status.failures() >= 1);
     watching.stop().await;
 }
 
@@ -298,8 +301,8 @@ async fn a_run_deleted_before_its_events_left_is_counted() {
     api.apply(run_object("a", "u1", None));
     until("a failure", || watching.status.failures() > 0).await;
     api.delete("a");
-    until("the loss", || watching.status.lost() == 1).await;
-    assert_eq!(watching.status.oldest_undelivered(), None);
+    until("the loss", || watching.status.lost() > 0).await;
+    until("no more waiting", || watching.status.oldest_undelivered().is_none()).await;
     watching.stop().await;
 }
 

@@ -29,6 +29,7 @@ use crate::event::Event;
 const SEARCHES: usize = 8;
 
 /// Something to take note of.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always the large one")]
 enum Seen {
     Watch(Result<watcher::Event<Run>, watcher::Error>),
     /// A run that exists and should be looked at whatever the watch says.
@@ -87,7 +88,8 @@ pub(super) async fn watch<T, D, F>(
         .map(Ok::<_, Infallible>)
         .take_until(stop);
     let status = shared.status.clone();
-    let config = kube::runtime::Config::default().concurrency(concurrency);
+    // kube reads 0 as "no bound".
+    let config = kube::runtime::Config::default().concurrency(concurrency.max(1));
     applier(
         move |run: Arc<Run>, shared: Arc<Shared<T, D>>| {
             let key = ObjectRef::from_obj_with(&*run, kind);
@@ -132,8 +134,7 @@ where
                     return None;
                 }
                 let key = ObjectRef::new_with(&hint.name, kind).within(&hint.namespace);
-                let exists =
-                    store.get(&key).is_some() || matches!(shared.get(&key).await, Ok(Some(_)));
+                let exists = store.get(&key).is_some() || matches!(shared.get(&key).await, Ok(Some(_)));
                 exists.then_some(key)
             }
         })
@@ -220,8 +221,8 @@ where
     fn report(&mut self, error: &watcher::Error) {
         let code = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
-            watcher::Error::WatchError(status) => status.code,
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status) => status.code,
             _ => 0,
         };
         let trouble = match code {
