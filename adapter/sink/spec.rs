@@ -263,6 +263,15 @@ delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, r
     }
 
     #[test]
+    fn the_schema_for_editors_knows_every_field() {
+        let schema = schemars::schema_for!(SinkSpec).to_value();
+        let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["delivery", "headers", "mode", "tokenFile", "url"]);
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], serde_json::json!(["url"]));
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let spec = read("{url: 'http://a/?key=hush', headers: {x-key: hush}}").unwrap();
         assert!(!format!("{spec:?} {}", spec.url).contains("hush"));

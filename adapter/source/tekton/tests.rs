@@ -326,6 +326,15 @@ async fn stopping_lets_deliveries_under_way_finish_and_mark() {
     assert_eq!(mark(&api, "a"), Some(json!({"uid": "u1", "sent": ["queued"]})));
 }
 
+#[tokio::test]
+async fn a_watch_that_never_began_stops_too() {
+    let (api, receiver) = (Api::default(), Receiver::default());
+    api.serve(false);
+    let watching = start(&api, &receiver);
+    until("the absence", || watching.status.state(RunKind::PipelineRun) == WatchState::Absent).await;
+    watching.stop().await;
+}
+
 fn parsed(object: Value) -> Run {
     serde_json::from_value(object).unwrap()
 }

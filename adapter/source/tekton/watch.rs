@@ -61,7 +61,7 @@ pub(super) async fn watch<T, D, F>(
     kind: RunKind,
     hints: mpsc::Receiver<RunRef>,
     concurrency: u16,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
@@ -86,11 +86,19 @@ pub(super) async fn watch<T, D, F>(
     let queue = stream::select(watched, hinted)
         .flat_map(move |seen| stream::iter(gate.see(seen)))
         .map(Ok::<_, Infallible>)
-        .take_until(stop);
+        .take_until(stop.clone());
     let status = shared.status.clone();
     // kube reads 0 as "no bound".
     let config = kube::runtime::Config::default().concurrency(concurrency.max(1));
-    applier(
+    // kube's queue does not end before the first list is complete, which may be never.
+    let listed = store.clone();
+    let idle = async move {
+        stop.await;
+        if listed.wait_until_ready().now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let looks = applier(
         move |run: Arc<Run>, shared: Arc<Shared<T, D>>| {
             let key = ObjectRef::from_obj_with(&*run, kind);
             async move { shared.reconcile(&key).await }.boxed()
@@ -110,8 +118,11 @@ pub(super) async fn watch<T, D, F>(
             ));
         }
         ready(())
-    })
-    .await;
+    });
+    tokio::select! {
+        () = looks => {}
+        () = idle => {}
+    }
 }
 
 /// The hinted runs that exist: anybody may send hints, so names alone never take up memory.
