@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::Value;
 
-pub use attribute::{AttributeError, ExtensionValue};
+pub use attribute::{AttributeError, ExtensionValue, MediaType};
 
 /// A CloudEvent 1.0 whose attributes have been checked.
 #[derive(Debug)]
@@ -237,13 +237,20 @@ impl EventBuilder {
             attribute::check_time(time)?;
         }
         if let Some(media_type) = &self.datacontenttype {
-            attribute::check_required("datacontenttype", media_type)?;
+            attribute::check_datacontenttype(media_type)?;
         }
         if let Some(uri) = &self.dataschema {
-            attribute::check_required("dataschema", uri)?;
+            attribute::check_dataschema(uri)?;
         }
         for (name, value) in &self.extensions {
             attribute::check_extension(name, value)?;
+        }
+        // The JSON format takes an absent `datacontenttype` for JSON, where text would turn into a JSON string.
+        if matches!(self.data, Data::Text(_)) && MediaType::declares_json(self.datacontenttype.as_deref()) {
+            return Err(AttributeError::Value {
+                name: "datacontenttype".into(),
+                rule: "a media type that is not JSON where the payload is text",
+            });
         }
         Ok(Event {
             id: self.id,

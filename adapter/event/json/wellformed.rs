@@ -1,0 +1,74 @@
+//! Whether text is JSON that every later reader can read, found out without building anything.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The JSON text in `bytes` without the white space around it.
+///
+/// What it accepts is exactly what parses into a `serde_json::Value`. Skipping over the text with serde's `IgnoredAny`
+/// or `RawValue` would be quicker, but they let pass what a tree cannot hold: any depth, unpaired surrogates, 1e999.
+///
+/// # Errors
+/// What is wrong, with line and column: the grammar, a depth of 128 levels or more, or one of the above.
+pub fn well_formed(bytes: &[u8]) -> Result<&[u8], serde_json::Error> {
+    serde_json::from_slice::<Visited>(bytes)?;
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let start = bytes.iter().position(|byte| !is_space(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+    Ok(&bytes[start..end])
+}
+
+/// A value that was read and not kept.
+struct Visited;
+
+impl<'de> Deserialize<'de> for Visited {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not `deserialize_ignored_any`: serde_json answers that one by skipping.
+        deserializer.deserialize_any(Visit).map(|IgnoredAny| Self)
+    }
+}
+
+struct Visit;
+
+impl<'de> Visitor<'de> for Visit {
+    type Value = IgnoredAny;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_unit<E>(self) -> Result<IgnoredAny, E> {
+        Ok(IgnoredAny)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<IgnoredAny, A::Error> {
+        while seq.next_element::<Visited>()?.is_some() {}
+        Ok(IgnoredAny)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IgnoredAny, A::Error> {
+        while map.next_entry::<Visited, Visited>()?.is_some() {}
+        Ok(IgnoredAny)
+    }
+}

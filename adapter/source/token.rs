@@ -1,0 +1,101 @@
+//! Bearer tokens of the CloudEvents route (CloudEvents `http-webhook.md`, section 3: a target supports the header and
+//! the query parameter).
+
+use ring::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
+
+use super::secret::Secrets;
+use crate::event::http::percent_decode;
+
+/// Who may send events: anyone with one of these tokens.
+#[derive(Clone, Debug)]
+pub struct TokenAuth(Secrets);
+
+// === impl TokenAuth ===
+
+impl TokenAuth {
+    /// Takes the tokens.
+    pub fn new(tokens: Secrets) -> Self {
+        Self(tokens)
+    }
+
+    /// Whether the `Authorization` header, or without one `access_token` in the query, holds one of the tokens.
+    pub fn allows(&self, authorization: Option<&str>, query: &str) -> bool {
+        self.find(authorization, query).is_some()
+    }
+
+    /// The place of the token that was given.
+    pub fn find(&self, authorization: Option<&str>, query: &str) -> Option<usize> {
+        let token = match authorization {
+            Some(header) => bearer(header)?.as_bytes().to_vec(),
+            None => access_token(query)?,
+        };
+        // Digests have one length, so that the time does not tell the token's.
+        let given = digest(&SHA256, &token);
+        self.0.find(|it| it.digest.ct_eq(given.as_ref()).into())
+    }
+}
+
+/// The token of `Bearer <token>` (RFC 6750, section 2.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// The one `access_token` of a query (RFC 6750, section 2.3). A `+` stays one: no token has a space, and many senders
+/// put base64 there as it is.
+fn access_token(query: &str) -> Option<Vec<u8>> {
+    let mut tokens = query.split('&').filter_map(|field| field.strip_prefix("access_token="));
+    let token = tokens.next()?;
+    if tokens.next().is_some() { None } else { percent_decode(token.as_bytes()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::secret::Secret;
+
+    fn auth() -> TokenAuth {
+        let tokens = ["old-token", "new/+token="].map(|it| Secret::literal(it).unwrap());
+        TokenAuth::new(Secrets::literal(tokens).unwrap())
+    }
+
+    #[test]
+    fn a_token_in_the_header_is_enough() {
+        assert_eq!(auth().find(Some("Bearer old-token"), ""), Some(0));
+        assert_eq!(auth().find(Some("bearer  new/+token="), ""), Some(1));
+        assert!(auth().allows(Some("Bearer old-token"), "access_token=wrong"));
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_enough() {
+        for query in ["access_token=old-token", "a=b&access_token=old%2Dtoken&c", "access_token=new/+token="]
+        {
+            assert!(auth().allows(None, query), "{query}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for header in
+            ["", "Bearer", "Bearer ", "Bearer old-toke", "Bearer old-token2", "Basic old-token", "old-token"]
+        {
+            assert!(!auth().allows(Some(header), ""), "{header}");
+        }
+        for query in [
+            "",
+            "access_token=",
+            "access_token=wrong",
+            "access_token",
+            "xaccess_token=old-token",
+            "access_token=%zz",
+            "access_token=old-token&access_token=old-token",
+        ] {
+            assert!(!auth().allows(None, query), "{query}");
+        }
+        assert!(
+            !auth().allows(Some("Basic x"), "access_token=old-token"),
+            "the header decides where there is one"
+        );
+    }
+}
