@@ -2,9 +2,21 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no random number.
 
-use bytes::Bytes;
+pub mod cdevent;
+pub mod extract;
+pub mod github;
+mod locate;
+pub mod outcome;
+pub mod tekton;
+mod time;
+pub mod types;
+mod uri;
 
-use crate::event::Event;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::event::{AttributeError, Event};
 
 /// A code forge whose webhooks we understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,17 +44,107 @@ pub struct Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// The body is not what the forge sends.
-    #[error("the body is not a {event} payload: {reason}")]
+    #[error("the body is not a `{event}` payload: {reason}")]
     Malformed {
         /// The event's name.
         event: String,
-        /// What is wrong, with its position.
+        /// What is wrong, with its place.
         reason: String,
     },
+    /// What the payload says cannot be an attribute of an event.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// What the payload says cannot be written as a `CDEvent`.
+    #[error(transparent)]
+    Write(#[from] cdevent::CdEventError),
 }
 
-/// The raw event, and then the `CDEvents` that the delivery stands for.
+/// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
+///
+/// # Errors
+/// The body is not a JSON object of at most 128 levels in UTF-8, or a part that the event cannot be without is absent
+/// or of another type; the error names it. An event or an action that we do not know is no error.
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
-    let _ = webhook;
-    Ok(Vec::new())
+    let json = std::str::from_utf8(&webhook.body)
+        .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
+    if may_be_deep(json) {
+        serde_json::from_str::<Depth>(json).map_err(|error| webhook.unreadable(json, &error))?;
+    }
+    match webhook.forge {
+        Forge::GitHub => github::events(webhook, json),
+    }
+}
+
+// === impl Webhook ===
+
+impl Webhook {
+    fn malformed(&self, reason: impl Into<String>) -> PayloadError {
+        let event: String = self.event.chars().take(80).collect();
+        PayloadError::Malformed { event, reason: reason.into() }
+    }
+
+    /// A serde error with the path of the field.
+    fn unreadable(&self, json: &str, error: &serde_json::Error) -> PayloadError {
+        let place = match error.classify() {
+            serde_json::error::Category::Data => locate::path_at(json, error.line(), error.column()),
+            _ => String::new(),
+        };
+        self.malformed(if place.is_empty() { error.to_string() } else { format!("`{place}`: {error}") })
+    }
+}
+
+/// Whether a text can hold more than 128 levels at all; almost none can, and this is quick to see.
+fn may_be_deep(json: &str) -> bool {
+    json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count() >= 128
+}
+
+/// Reads everything and keeps nothing; `serde_json` counts levels only where values are visited.
+struct Depth;
+
+impl<'de> Deserialize<'de> for Depth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Depth {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<serde::de::IgnoredAny, Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
 }

@@ -1,7 +1,8 @@
 //! Every integration test in one binary: one link instead of many.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
+mod architecture;
 mod cloudevents_codec;
+mod support;
+mod vocabulary;
 mod webhook_signature;

@@ -1,3 +1,15 @@
-//! What several tests share.
+//! What several integration tests share.
 
 pub mod corpus;
+
+use std::io::Write;
+
+/// Says that a test cannot run here and why; `tests/run.sh` prints it at the end. In CI it is a failure.
+pub fn skip(reason: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "skipped: {reason}");
+    println!("skipped: {reason}");
+    if let Some(path) = std::env::var_os("PIPEWRIGHT_SKIPPED") {
+        let file = std::fs::OpenOptions::new().append(true).open(path);
+        let _ = file.and_then(|mut file| writeln!(file, "{reason}"));
+    }
+}

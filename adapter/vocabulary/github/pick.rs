@@ -1,0 +1,228 @@
+//! Reads a few scalars out of a JSON object in one pass, without a tree, whatever the rest of it holds.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The keys that lead to a value from the root.
+pub type Path = &'static [&'static str];
+
+/// At most so many paths are read in one pass: their set is the bits of a number.
+const MAX_PATHS: usize = 32;
+
+/// A value that can become an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A string.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Integer(i64),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Picked<'a> {
+    paths: Vec<Path>,
+    values: Vec<Option<Scalar<'a>>>,
+}
+
+/// Reads the scalars at these paths (at most 32; later ones are not read).
+///
+/// # Errors
+/// The text is not JSON, or not an object.
+pub fn pick(json: &str, mut paths: Vec<Path>) -> Result<Picked<'_>, serde_json::Error> {
+    paths.truncate(MAX_PATHS);
+    let mut values = vec![None; paths.len()];
+    let live = (1_u64 << paths.len()) - 1;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    At { paths: &paths, depth: 0, live, values: &mut values }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(Picked { paths, values })
+}
+
+// === impl Picked ===
+
+impl<'a> Picked<'a> {
+    /// The scalar at one of the paths.
+    pub fn get(&self, path: Path) -> Option<&Scalar<'a>> {
+        let index = self.paths.iter().position(|known| *known == path)?;
+        self.values.get(index)?.as_ref()
+    }
+
+    /// The string at one of the paths.
+    pub fn text(&self, path: Path) -> Option<&str> {
+        match self.get(path) {
+            Some(Scalar::Text(text)) => Some(text),
+            Some(Scalar::Integer(_)) | None => None,
+        }
+    }
+}
+
+// === impl Scalar ===
+
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Integer(number) => number.fmt(f),
+        }
+    }
+}
+
+/// The value that the paths in `live` have reached after `depth` keys.
+struct At<'p, 'v, 'a> {
+    paths: &'p [Path],
+    depth: usize,
+    live: u64,
+    values: &'v mut [Option<Scalar<'a>>],
+}
+
+/// Reads a key as the set of paths that go on through it.
+struct Key<'p> {
+    paths: &'p [Path],
+    depth: usize,
+    live: u64,
+}
+
+// === impl At ===
+
+impl<'a> At<'_, '_, 'a> {
+    fn scalar<E: Error>(self, scalar: Option<Scalar<'a>>) -> Result<(), E> {
+        if self.depth == 0 {
+            return Err(E::custom("expected an object"));
+        }
+        for (i, path) in self.paths.iter().enumerate() {
+            if self.live & (1 << i) != 0 && path.len() == self.depth {
+                self.values[i].clone_from(&scalar);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for At<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for At<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let depth = self.depth;
+        while let Some(live) = map.next_key_seed(Key { paths: self.paths, depth, live: self.live })? {
+            if live == 0 {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                let values = &mut *self.values;
+                map.next_value_seed(At { paths: self.paths, depth: depth + 1, live, values })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.scalar(None)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
+        self.scalar(Some(Scalar::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.scalar(Some(Scalar::Text(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.scalar(Some(Scalar::Integer(number)))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        let scalar = i64::try_from(number)
+            .map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Integer);
+        self.scalar(Some(scalar))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.scalar(None)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.scalar(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.scalar(None)
+    }
+}
+
+// === impl Key ===
+
+impl<'a> DeserializeSeed<'a> for Key<'_> {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<u64, E> {
+        let mut live = 0;
+        for (i, path) in self.paths.iter().enumerate() {
+            if self.live & (1 << i) != 0 && path.get(self.depth).is_some_and(|wanted| *wanted == key) {
+                live |= 1 << i;
+            }
+        }
+        Ok(live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Path = &["a"];
+    const BC: Path = &["b", "c"];
+    const BD: Path = &["b", "d"];
+
+    #[test]
+    fn scalars_are_found_at_their_paths() {
+        let json = r#"{"a": "x\ny", "z": [{"a": 1}], "b": {"c": 7, "c2": {"c": 8}, "d": "t"}}"#;
+        let picked = pick(json, vec![A, BC, BD]).unwrap();
+        assert_eq!(picked.text(A), Some("x\ny"));
+        assert_eq!(picked.get(BC), Some(&Scalar::Integer(7)));
+        assert_eq!(picked.text(BD), Some("t"));
+    }
+
+    #[test]
+    fn wrong_types_are_as_good_as_absent() {
+        let json = r#"{"a": {"x": 1}, "b": [1, {"c": 2}]}"#;
+        let picked = pick(json, vec![A, BC]).unwrap();
+        assert_eq!((picked.get(A), picked.get(BC)), (None, None));
+        let picked = pick(r#"{"a": null, "b": {"c": 1.5, "d": true}}"#, vec![A, BC, BD]).unwrap();
+        assert_eq!((picked.get(A), picked.get(BC), picked.get(BD)), (None, None, None));
+    }
+
+    #[test]
+    fn only_one_whole_object_is_accepted() {
+        for bad in ["", "[]", "1", "\"a\"", "null", "{\"a\": 1", "{} {}", "{\"a\": 01}", "{\"z\": [1,]}"] {
+            assert!(pick(bad, vec![A, BC]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The vocabulary against real payloads, the official schemas and the project's own SDK.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+
+use bytes::Bytes;
+use pipewright::event::{Data, Event};
+use pipewright::vocabulary::tekton::{Cluster, RunKind, transitions};
+use pipewright::vocabulary::types::{
+    Empty, EventType, Extra, Field, Kind, Presence, TYPES, Type, check, lookup,
+};
+use pipewright::vocabulary::{Forge, Webhook, events};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::support::corpus::{self, Schemas};
+
+fn webhook(event: &str, delivery: &str, body: impl Into<Bytes>) -> Webhook {
+    Webhook {
+        forge: Forge::GitHub,
+        event: event.to_owned(),
+        delivery: delivery.to_owned(),
+        body: body.into(),
+        received: "2026-01-02T03:04:05Z".parse().unwrap(),
+    }
+}
+
+fn is_cdevent(event: &Event) -> bool {
+    event.ty().starts_with("dev.cdevents")
+}
+
+// --- the table of types
+
+#[test]
+fn the_table_equals_the_official_schemas() {
+    let Some(root) = corpus::root() else { return };
+    let mut schemas = 0;
+    for path in corpus::files(&root.join("cdevents/schemas")) {
+        let schema = corpus::json(&path);
+        let Some(ty) = schema.pointer("/properties/context/properties/type/enum/0") else { continue };
+        let ty = ty.as_str().unwrap();
+        let ours = lookup(ty).unwrap_or_else(|| panic!("{ty}"));
+        assert_eq!(ours.to_string(), ty);
+        assert_eq!(ours.schema(), schema["$id"].as_str().unwrap());
+        let content = schema.pointer("/properties/subject/properties/content").unwrap();
+        assert_eq!(described(ours.fields, Extra::Refused), normalized(content), "{ty}");
+        schemas += 1;
+    }
+    assert_eq!((schemas, TYPES.len()), (45, 45));
+}
+
+/// A row of the table as a JSON schema.
+fn described(fields: &[Field], extra: Extra) -> Value {
+    let mut required: Vec<&str> =
+        fields.iter().filter(|f| f.presence == Presence::Required).map(|f| f.name).collect();
+    required.sort_unstable();
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), described_kind(&field.kind))).collect();
+    json!({"type": "object", "properties": properties, "required": required, "open": extra == Extra::Allowed})
+}
+
+fn described_kind(kind: &Kind) -> Value {
+    match kind {
+        Kind::Text => json!({"type": "string"}),
+        Kind::NonEmpty => json!({"type": "string", "minLength": 1}),
+        Kind::Uri => json!({"type": "string", "format": "uri"}),
+        Kind::UriReference => json!({"type": "string", "minLength": 1, "format": "uri-reference"}),
+        Kind::OneOf(words) => json!({"type": "string", "enum": words}),
+        Kind::Suggested(words, Empty::Allowed) => {
+            json!({"anyOf": [{"type": "string", "enum": words}, {"type": "string"}]})
+        }
+        Kind::Suggested(words, Empty::Refused) => {
+            json!({"anyOf": [{"type": "string", "enum": words}, {"type": "string", "minLength": 1}]})
+        }
+        Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Object(fields, extra) => described(fields, *extra),
+    }
+}
+
+/// An official schema in the same form: defaults written out, what says nothing left out.
+fn normalized(schema: &Value) -> Value {
+    if schema["type"] == "object" {
+        let properties: Map<String, Value> = schema["properties"]
+            .as_object()
+            .map(|all| all.iter().map(|(name, value)| (name.clone(), normalized(value))).collect())
+            .unwrap_or_default();
+        let mut required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        required.sort_unstable();
+        let open = schema["additionalProperties"] != false;
+        return json!({"type": "object", "properties": properties, "required": required, "open": open});
+    }
+    let mut schema = schema.clone();
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("example");
+        // An absolute URI is never empty.
+        if fields.get("format") == Some(&json!("uri")) {
+            fields.remove("minLength");
+        }
+    }
+    schema
+}
+
+#[test]
+fn every_conformance_event_is_accepted() {
+    let Some(root) = corpus::root() else { return };
+    let mut seen = HashSet::new();
+    for path in corpus::files(&root.join("cdevents/conformance")) {
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let event = corpus::json(&path);
+        let ty = Type::parse(event["context"]["type"].as_str().unwrap()).unwrap();
+        assert_eq!(check(&ty, &event["subject"]["content"]), Ok(()), "{}", path.display());
+        seen.insert(ty.to_string());
+    }
+    assert_eq!(seen.len(), 45);
+    let custom = corpus::json(&root.join("cdevents/custom/conformance.json"));
+    let ty = Type::parse(custom["context"]["type"].as_str().unwrap()).unwrap();
+    assert!(matches!(ty, Type::Custom(_)));
+    assert_eq!(check(&ty, &custom["subject"]["content"]), Ok(()));
+}
+
+/// Contents that are valid, or wrong in one place.
+fn contents() -> impl Strategy<Value = (&'static EventType, Value)> {
+    let word = prop_oneof![
+        Just("success"),
+        Just("low"),
+        Just("report"),
+        Just("manual"),
+        Just(""),
+        Just("https://example.com/a"),
+        Just("/relative"),
+        Just("a b"),
+        Just("mailto:x"),
+        Just("text"),
+    ]
+    .prop_map(Value::from);
+    let leaf = prop_oneof![8 => word, 1 => Just(Value::Null), 1 => Just(json!(1))];
+    let value = prop_oneof![
+        4 => leaf.clone(),
+        1 => prop::collection::vec(leaf.clone(), 0..2).prop_map(Value::from),
+        4 => prop::collection::btree_map("id|source|uri|type|name|other", leaf, 0..4)
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
+    ];
+    prop::sample::select(TYPES.iter().collect::<Vec<_>>()).prop_flat_map(move |ty| {
+        let names: Vec<&str> = ty.fields.iter().map(|f| f.name).chain(["surplus"]).collect();
+        prop::collection::btree_map(prop::sample::select(names), value.clone(), 0..6).prop_map(move |map| {
+            (ty, Value::Object(map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()))
+        })
+    })
+}
+
+#[test]
+fn the_check_agrees_with_the_official_schemas() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let agreed = std::cell::Cell::new(0);
+    proptest!(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() }, |((ty, content) in contents())| {
+        let event = json!({
+            "context": {"specversion": "0.5.1", "id": "1", "source": "/s", "type": ty.to_string(),
+                        "timestamp": "2026-01-02T03:04:05Z"},
+            "subject": {"id": "1", "content": content},
+        });
+        let theirs = schemas.problems(&event);
+        let ours = check(&Type::from(ty), &content);
+        prop_assert_eq!(ours.is_ok(), theirs.is_empty(), "{:?} / {:?}\n{:#}", ours, theirs, event);
+        agreed.set(agreed.get() + u32::from(ours.is_ok()));
+    });
+    // Not all of them were wrong.
+    assert!(agreed.get() > 300, "{}", agreed.get());
+}
+
+// --- GitHub
+
+#[test]
+fn every_github_payload_gives_one_raw_event_and_valid_cdevents() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let payloads = corpus::github(&root);
+    assert_eq!(payloads.len(), 150);
+    let mut list = String::new();
+    let mut all = 0;
+    for payload in &payloads {
+        let webhook = webhook(&payload.event, "72d3162e-cc78-11e3-81ab-4c9367dc0958", payload.body.clone());
+        let events = events(&webhook).unwrap_or_else(|e| panic!("{}: {e}", payload.name));
+        let raw: Vec<&Event> = events.iter().filter(|event| !is_cdevent(event)).collect();
+        assert_eq!(raw.len(), 1, "{}", payload.name);
+        assert_eq!(events[0].id(), webhook.delivery);
+        assert_eq!(events[0].data(), &Data::Json(webhook.body.clone()));
+        assert_eq!(events.iter().map(Event::id).collect::<HashSet<_>>().len(), events.len());
+        writeln!(list, "{}", payload.name).unwrap();
+        for event in &events {
+            if is_cdevent(event) {
+                schemas.assert_valid(event);
+                all += 1;
+            }
+            let (subject, time) = (event.subject().unwrap_or("-"), event.time().unwrap());
+            writeln!(list, "  {} | {subject} | {time} | {}", event.ty(), event.source()).unwrap();
+        }
+    }
+    assert!(all >= 22, "{all}");
+    insta::assert_snapshot!("github", list);
+}
+
+#[test]
+fn the_same_delivery_gives_the_same_events_and_another_one_the_same_cdevents() {
+    let Some(root) = corpus::root() else { return };
+    for payload in corpus::github(&root) {
+        let first = events(&webhook(&payload.event, "1", payload.body.clone())).unwrap();
+        assert_eq!(first, events(&webhook(&payload.event, "1", payload.body.clone())).unwrap());
+        let again = events(&webhook(&payload.event, "2", payload.body.clone())).unwrap();
+        assert_ne!(first[0].id(), again[0].id());
+        let ids = |events: &[Event]| events[1..].iter().map(|e| e.id().to_owned()).collect::<Vec<_>>();
+        assert_eq!(ids(&first), ids(&again), "{}", payload.name);
+    }
+}
+
+#[test]
+fn create_and_push_of_one_tag_deletion_are_one_event() {
+    let Some(root) = corpus::root() else { return };
+    let payloads = corpus::github(&root);
+    let id = |name: &str| {
+        let payload = payloads.iter().find(|payload| payload.name == name).unwrap();
+        let events = events(&webhook(&payload.event, name, payload.body.clone())).unwrap();
+        assert_eq!(events[1].ty(), "dev.cdeventsx.git-tag.deleted.0.1.0");
+        events[1].id().to_owned()
+    };
+    assert_eq!(id("push/payload.json"), id("delete/with-installation.payload.json"));
+    // The same through the hook of an organisation.
+    assert_eq!(id("push/1.payload.json"), id("delete/with-organization.payload.json"));
+    assert_eq!(id("push/payload.json"), id("push/1.payload.json"));
+}
+
+#[test]
+fn cut_off_payloads_are_refused() {
+    let Some(root) = corpus::root() else { return };
+    for payload in corpus::github(&root) {
+        let whole = payload.body.trim_ascii_end().len();
+        for cut in [0, 1, whole / 2, whole - 1] {
+            let result = events(&webhook(&payload.event, "1", payload.body[..cut].to_vec()));
+            assert!(result.is_err(), "{} cut at {cut}", payload.name);
+        }
+    }
+}
+
+/// One change somewhere in a payload.
+fn mutate(value: &mut Value, seed: u64, replacement: &Value) {
+    let mut places = Vec::new();
+    collect(value, String::new(), &mut places);
+    let place = &places[usize::try_from(seed).unwrap() % places.len()];
+    if let Some(target) = value.pointer_mut(place) {
+        *target = replacement.clone();
+    }
+}
+
+/// The paths that the vocabulary may look at: not deeper than four.
+fn collect(value: &Value, at: String, places: &mut Vec<String>) {
+    if at.matches('/').count() < 4 {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    collect(value, format!("{at}/{key}"), places);
+                }
+            }
+            Value::Array(items) => {
+                for (i, value) in items.iter().enumerate() {
+                    collect(value, format!("{at}/{i}"), places);
+                }
+            }
+            _ => {}
+        }
+    }
+    places.push(at);
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!("")),
+        Just(json!("\u{1}\n")),
+        Just(json!("a b%<>\"")),
+        Just(json!("https://exa mple.com/x")),
+        Just(json!("https://ghe.example.com:8443/o/r")),
+        Just(json!("-009999-01-01T00:00:00Z")),
+        Just(json!("\u{10ffff}")),
+        Just(json!({})),
+        Just(json!([])),
+        Just(json!([[], {"name": 1}])),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        Just(json!(1e300)),
+        any::<bool>().prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+        "[a-z]{1,9}".prop_map(Value::from),
+    ]
+}
+
+#[test]
+fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let known = ["push", "create", "delete", "pull_request", "pull_request_review", "release"];
+    let payloads: Vec<(String, Value)> = corpus::github(&root)
+        .into_iter()
+        .map(|payload| (payload.event.clone(), serde_json::from_slice(&payload.body).unwrap()))
+        .collect();
+    let (typed, raw): (Vec<_>, Vec<_>) =
+        payloads.into_iter().partition(|(event, _)| known.contains(&event.as_str()));
+    let one_of = prop_oneof![3 => prop::sample::select(typed), 1 => prop::sample::select(raw)];
+    let changes = prop::collection::vec((any::<u64>(), anything()), 1..4);
+    let outcomes = std::cell::Cell::new((0, 0, 0));
+    let config = ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |((event, mut payload) in one_of, changes in changes)| {
+        for (seed, replacement) in &changes {
+            mutate(&mut payload, *seed, replacement);
+        }
+        let body = serde_json::to_vec(&payload).unwrap();
+        let (mut good, mut cdevents, mut refused) = outcomes.get();
+        match events(&webhook(&event, "delivery", body)) {
+            Ok(events) => {
+                good += 1;
+                prop_assert!(!is_cdevent(&events[0]));
+                prop_assert!(!events[0].source().is_empty());
+                for event in &events[1..] {
+                    cdevents += 1;
+                    schemas.assert_valid(event);
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                // A raw event alone never fails.
+                prop_assert!(known.contains(&event.as_str()) || !payload.is_object(), "{event}: {error}");
+            }
+        }
+        outcomes.set((good, cdevents, refused));
+    });
+    let (good, cdevents, refused) = outcomes.get();
+    assert!(good > 500 && cdevents > 200 && refused > 20, "{good} {cdevents} {refused}");
+}
+
+// --- Tekton
+
+#[test]
+fn every_captured_tekton_run_gives_valid_events() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let cluster = Cluster::new("https://tekton.example.com/c", None, "https://10.0.0.1:6443").unwrap();
+    let index = std::fs::read_to_string(root.join("tekton-events/index.tsv")).unwrap();
+    // The last state of each object, and on the way the ids that every earlier state gave.
+    let mut runs: BTreeMap<(String, String), (RunKind, Value)> = BTreeMap::new();
+    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut captures = 0;
+    for line in index.lines().skip(1) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let capture = corpus::json(&root.join("tekton-events").join(columns[0]));
+        let kind = match columns[2] {
+            "pipelineRun" => RunKind::PipelineRun,
+            "taskRun" => RunKind::TaskRun,
+            "customRun" => RunKind::CustomRun,
+            other => panic!("{other}"),
+        };
+        let object = capture["body"][columns[2]].clone();
+        let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
+        for transition in transitions(&object, kind, &cluster) {
+            schemas.assert_valid(&transition.event);
+            let id = transition.event.id().to_owned();
+            let known = ids.entry(uid.clone()).or_default();
+            if !known.contains(&id) {
+                known.push(id);
+            }
+        }
+        let scenario = capture["scenario"].as_str().unwrap().to_owned();
+        runs.insert((scenario, uid), (kind, object));
+        captures += 1;
+    }
+    assert_eq!(captures, 173);
+    let mut list = String::new();
+    for ((scenario, uid), (kind, object)) in &runs {
+        let all = transitions(object, *kind, &cluster);
+        // Nothing that an earlier state announced is missing, or called otherwise, in the last one.
+        let now: Vec<String> = all.iter().map(|transition| transition.event.id().to_owned()).collect();
+        assert_eq!(ids.get(uid).cloned().unwrap_or_default(), now, "{scenario}");
+        let reason = object.pointer("/status/conditions/0/reason").and_then(Value::as_str).unwrap_or("-");
+        let task = object.pointer("/metadata/labels/tekton.dev~1pipelineTask").and_then(Value::as_str);
+        writeln!(list, "{scenario}: {} {} {reason}", kind.as_str(), task.unwrap_or("-")).unwrap();
+        for transition in &all {
+            let data = transition.event.tree().unwrap();
+            let outcome = data["subject"]["content"]["outcome"].as_str().unwrap_or("");
+            writeln!(list, "  {} {outcome}", transition.name).unwrap();
+        }
+    }
+    // uids are random, so the order of equal lines is not.
+    let mut blocks: Vec<String> = Vec::new();
+    for line in list.lines() {
+        match blocks.last_mut() {
+            Some(block) if line.starts_with(' ') => write!(block, "\n{}", line.trim_end()).unwrap(),
+            _ => blocks.push(line.to_owned()),
+        }
+    }
+    blocks.sort();
+    insta::assert_snapshot!("tekton", blocks.join("\n"));
+}
