@@ -1,7 +1,7 @@
 //! Tekton's own CloudEvents: never the fact itself, only a reason to look at an object now.
 
-use super::RunKind;
 use crate::event::Event;
+use crate::vocabulary::tekton::RunKind;
 
 /// A run by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

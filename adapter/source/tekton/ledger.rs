@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::kind::Run;
+use super::run::Run;
 
 type Key = ObjectRef<Run>;
 

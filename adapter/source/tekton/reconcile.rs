@@ -11,11 +11,12 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tracing::{debug, warn};
 
-use super::kind::Run;
+use super::run::Run;
 use super::status::Status;
-use super::{Hints, Retry, RunKind, Scope, Transition, emitted};
+use super::{Hints, Retry, Scope, emitted};
 use crate::event::Event;
 use crate::event::annotation::MANAGER;
+use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// The longest that one call to the API server may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -103,12 +104,12 @@ where
         self.status.count_failure();
         let failures = self.status.ledger.failed(key);
         let wait = wait(failures, failure);
-        let (kind, namespace) = (key.dyntype, key.namespace.as_deref().unwrap_or_default());
+        let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
         // Once in full voice; an outage of the sink concerns every run.
         if failures == 1 {
-            warn!(%kind, namespace, name = key.name, ?wait, "{failure}");
+            warn!(kind, namespace, name = key.name, ?wait, "{failure}");
         } else {
-            debug!(%kind, namespace, name = key.name, failures, ?wait, "{failure}");
+            debug!(kind, namespace, name = key.name, failures, ?wait, "{failure}");
         }
         Action::requeue(wait)
     }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::RunKind;
 use super::ledger::Ledger;
+use crate::vocabulary::tekton::RunKind;
 
 /// Counters since the start, and the state of each kind's watch.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::kind::Run;
+use super::run::Run;
 use super::status::WatchState;
 use super::*;
 use crate::event::annotation::EMITTED;
@@ -27,8 +27,9 @@ fn transitions(kind: RunKind, object: &Value) -> Vec<Transition> {
         Some(_) => &["queued", "started", "finished"],
     };
     let uid = object["metadata"]["uid"].as_str().unwrap();
-    let event =
-        |name: &str| Event::builder(format!("{uid}/{name}"), format!("/{kind}"), name).build().unwrap();
+    let event = |name: &str| {
+        Event::builder(format!("{uid}/{name}"), format!("/{}", kind.as_str()), name).build().unwrap()
+    };
     names.iter().map(|name| Transition { name, event: event(name) }).collect()
 }
 

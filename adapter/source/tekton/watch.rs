@@ -19,11 +19,12 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use super::kind::Run;
 use super::reconcile::{Failure, Shared};
+use super::run::Run;
 use super::status::WatchState;
-use super::{Retry, RunKind, RunRef, Scope, Transition, emitted};
+use super::{Retry, RunRef, Scope, emitted};
 use crate::event::Event;
+use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// Hinted runs that are searched for at once.
 const SEARCHES: usize = 8;
@@ -197,7 +198,7 @@ where
                 status.count_lost(lost);
                 status.set_state(kind, WatchState::Synced);
                 if self.trouble.take().is_some() {
-                    info!(%kind, "watching again");
+                    info!(kind = kind.as_str(), "watching again");
                 }
                 std::mem::take(&mut self.listed)
             }
@@ -244,24 +245,26 @@ where
         if trouble == Trouble::Absent {
             self.shared.status.set_state(self.kind, WatchState::Absent);
         }
-        let (kind, version) = (self.kind, self.kind.version());
+        let kind = self.kind;
+        let name = kind.as_str();
         if self.trouble.replace(trouble) == Some(trouble) {
-            debug!(%kind, "still not watching: {error}");
+            debug!(kind = name, "still not watching: {error}");
             return;
         }
         match trouble {
             Trouble::Absent => warn!(
-                %kind,
-                "the cluster does not serve `tekton.dev/{version}` {kind}: is Tekton Pipelines installed? trying again"
+                kind = name,
+                "the cluster does not serve `{}` {name}: is Tekton Pipelines installed? trying again",
+                kind.api_version()
             ),
             Trouble::Forbidden => warn!(
-                %kind,
+                kind = name,
                 "not allowed to list and watch `{}.tekton.dev`: grant get, list, watch and patch; trying again",
                 kind.plural()
             ),
             // A watch that ends or is too old is daily business; kube lists again.
-            Trouble::Other if code == 410 => debug!(%kind, "listing again: {error}"),
-            Trouble::Other => warn!(%kind, "watch interrupted, trying again: {error}"),
+            Trouble::Other if code == 410 => debug!(kind = name, "listing again: {error}"),
+            Trouble::Other => warn!(kind = name, "watch interrupted, trying again: {error}"),
         }
     }
 }
