@@ -30,7 +30,7 @@ use crate::event::Event;
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 pub use hint::{RunRef, hint};
-pub use status::Status;
+pub use status::{Status, WatchState};
 
 /// Hints that wait for a look; more are dropped, since the watch brings the same objects anyway.
 const MAX_HINTS: usize = 1024;
