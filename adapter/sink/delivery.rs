@@ -191,9 +191,14 @@ mod tests {
         assert_eq!(parsed("PT1.5H"), Duration::from_mins(90));
         assert_eq!(parsed("P1DT1S"), Duration::from_secs(86_401));
         assert_eq!(parsed("PT0S"), Duration::ZERO);
-        for text in ["", "10s", "10", "PT", "P", "-PT1S", "PT-1S", "P1M", "P1Y", "PT1S ", "3 days ago", "+PT1S"] {
+        for text in
+            ["", "10s", "10", "PT", "P", "-PT1S", "PT-1S", "P1M", "P1Y", "PT1S ", "3 days ago", "+PT1S"]
+        {
             let error = text.parse::<IsoDuration>().unwrap_err();
-            assert!(error.to_string().starts_with(&format!("`{text}` is not an ISO 8601 duration")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("`{text}` is not an ISO 8601 duration")),
+                "{error}"
+            );
         }
     }
 
@@ -231,7 +236,8 @@ mod tests {
 
     #[test]
     fn ceilings_follow_the_policy() {
-        let seconds = |delivery: &Delivery| (0..4).map(|n| delivery.ceiling(n).as_millis()).collect::<Vec<_>>();
+        let seconds =
+            |delivery: &Delivery| (0..4).map(|n| delivery.ceiling(n).as_millis()).collect::<Vec<_>>();
         let exponential = Delivery::default();
         assert_eq!(seconds(&exponential), [200, 400, 800, 1600]);
         let linear = Delivery { backoff_policy: BackoffPolicy::Linear, ..Delivery::default() };

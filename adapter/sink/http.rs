@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use ::http::StatusCode;
+use ::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use backon::Retryable;
 use tokio::io::AsyncReadExt;
 use tracing::debug;
@@ -147,7 +147,13 @@ impl HttpSink {
                     Instant::now().checked_add(wait).filter(|then| *then < deadline).map(|_| wait)
                 })
                 .notify(|failure, wait| {
-                    debug!(sink = name, event.id = event.id(), ?wait, reason = failure.reason, "sending again");
+                    debug!(
+                        sink = name,
+                        event.id = event.id(),
+                        ?wait,
+                        reason = failure.reason,
+                        "sending again"
+                    );
                 })
                 .await
             }
@@ -173,7 +179,10 @@ impl HttpSink {
     async fn attempt(&self, message: &Message, deadline: Instant) -> Result<StatusCode, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::new(Kind::Deadline, "the deadline passed before it could be sent".to_owned()));
+            return Err(Failure::new(
+                Kind::Deadline,
+                "the deadline passed before it could be sent".to_owned(),
+            ));
         }
         let mut headers = self.headers.clone();
         headers.extend(message.headers.clone());
@@ -188,7 +197,7 @@ impl HttpSink {
             .body(message.body.clone())
             .send()
             .await
-            .map_err(|error| Failure::transport(error))?;
+            .map_err(Failure::transport)?;
         let status = response.status();
         let retry_after = response
             .headers()

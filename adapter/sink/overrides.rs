@@ -31,9 +31,11 @@ impl Overrides {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let document: Option<Document> = serde_json::from_str(text)
-            .map_err(|error| format!("must be JSON such as `{{\"extensions\": {{\"team\": \"a\"}}}}`: {error}"))?;
-        let overrides = Self { extensions: document.and_then(|document| document.extensions).unwrap_or_default() };
+        let document: Option<Document> = serde_json::from_str(text).map_err(|error| {
+            format!("must be JSON such as `{{\"extensions\": {{\"team\": \"a\"}}}}`: {error}")
+        })?;
+        let overrides =
+            Self { extensions: document.and_then(|document| document.extensions).unwrap_or_default() };
         // The rules of attributes are those of the event itself, so let an event say whether they hold.
         let probe = Event::builder("probe", "probe", "probe").build().map_err(|error| error.to_string())?;
         overrides.apply(&probe).map_err(|error| format!("cannot be put on events: {error}"))?;
@@ -70,7 +72,8 @@ mod tests {
     #[test]
     fn extensions_are_added_and_replaced() {
         let overrides = Overrides::parse(r#"{"extensions":{"team":"a","tier":"2"}}"#).unwrap();
-        let event = Event::builder("1", "/s", "t").extension("team", "b").extension("kept", 7).build().unwrap();
+        let event =
+            Event::builder("1", "/s", "t").extension("team", "b").extension("kept", 7).build().unwrap();
         let sent = overrides.apply(&event).unwrap().unwrap();
         assert_eq!(sent.attribute("team").as_deref(), Some("a"));
         assert_eq!(sent.attribute("tier").as_deref(), Some("2"));

@@ -163,7 +163,12 @@ impl TryFrom<String> for Name {
             HeaderName::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is not a header name"))?;
         let taken = matches!(
             name.as_str(),
-            "connection" | "content-encoding" | "content-length" | "content-type" | "host" | "transfer-encoding"
+            "connection"
+                | "content-encoding"
+                | "content-length"
+                | "content-type"
+                | "host"
+                | "transfer-encoding"
         );
         if taken || name.as_str().starts_with("ce-") {
             return Err(format!("header `{name}` cannot be configured: it is part of how an event is sent"));
@@ -255,6 +260,15 @@ delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, r
             let error = read(yaml).unwrap_err();
             assert!(error.contains(reason), "{yaml}: {error}");
         }
+    }
+
+    #[test]
+    fn the_schema_for_editors_knows_every_field() {
+        let schema = schemars::schema_for!(SinkSpec).to_value();
+        let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["delivery", "headers", "mode", "tokenFile", "url"]);
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], serde_json::json!(["url"]));
     }
 
     #[test]

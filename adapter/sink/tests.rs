@@ -55,7 +55,8 @@ impl Server {
                     async move { answer(request, &script, &log).await }
                 });
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
@@ -93,7 +94,7 @@ async fn answer(
         Answer::Headers(status, headers) => (status, headers, String::new()),
         Answer::Body(status, body) => (status, Vec::new(), body),
         Answer::Never => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             (200, Vec::new(), String::new())
         }
         // An error of the service makes hyper drop the connection.
@@ -248,8 +249,7 @@ async fn a_connection_that_closes_without_an_answer_is_tried_again() {
 
 #[tokio::test]
 async fn retry_after_is_waited_for_up_to_its_limit() {
-    let server =
-        Server::start([Answer::Headers(429, vec![("retry-after", "3600".to_owned())])]).await;
+    let server = Server::start([Answer::Headers(429, vec![("retry-after", "3600".to_owned())])]).await;
     let mut spec = quick(&server.url());
     spec.delivery.retry_after_max = IsoDuration(Duration::from_millis(150));
     let start = Instant::now();
@@ -265,7 +265,9 @@ async fn a_retry_after_beyond_the_deadline_is_handed_to_the_caller_at_once() {
     let start = Instant::now();
     let deadline = start + Duration::from_secs(2);
     let error = sinks(quick(&server.url())).send("out", &event(), deadline).await.unwrap_err();
-    let SendError::Transient { attempts: 1, retry_after: Some(wait), .. } = error else { panic!("{error:?}") };
+    let SendError::Transient { attempts: 1, retry_after: Some(wait), .. } = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(wait, Duration::from_secs(7));
     assert!(start.elapsed() < Duration::from_secs(2), "waiting would have been in vain");
 }
@@ -299,9 +301,13 @@ async fn prose_after_a_2xx_does_not_matter_however_long() {
 
 #[tokio::test]
 async fn a_refusal_says_what_the_sink_said_on_one_short_line() {
-    let (result, _) = run([Answer::Body(422, format!("no\n\u{1b}[31m such\r\nbranch {}", "x".repeat(999)))]).await;
+    let (result, _) =
+        run([Answer::Body(422, format!("no\n\u{1b}[31m such\r\nbranch {}", "x".repeat(999)))]).await;
     let text = result.unwrap_err().to_string();
-    assert!(text.starts_with("sink `out`: it answered 422 Unprocessable Entity: no [31m such branch xxx"), "{text}");
+    assert!(
+        text.starts_with("sink `out`: it answered 422 Unprocessable Entity: no [31m such branch xxx"),
+        "{text}"
+    );
     assert!(text.len() < 300 && !text.chars().any(char::is_control), "{text}");
 }
 
@@ -332,7 +338,9 @@ async fn connections_are_kept_for_the_next_event() {
             let service = service_fn(|_: Request<Incoming>| async {
                 Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("taken")))
             });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     let sinks = sinks(quick(&url));
@@ -423,13 +431,76 @@ fn a_bad_environment_is_refused_by_the_variable_that_is_bad() {
     for (environment, start) in [
         (Environment { sink: Some("broker".into()), ..base.clone() }, "`K_SINK` must be an absolute URL"),
         (Environment { ce_overrides: Some("{".into()), ..base.clone() }, "`K_CE_OVERRIDES` must be JSON"),
-        (Environment { ca_certs: Some("not pem".into()), ..base.clone() }, "`K_CA_CERTS` must be PEM certificates"),
+        (
+            Environment { ca_certs: Some("not pem".into()), ..base.clone() },
+            "`K_CA_CERTS` must be PEM certificates",
+        ),
     ] {
         let error = Sinks::new(&environment, []).unwrap_err().to_string();
         assert!(error.starts_with(start), "{error}");
     }
     let twice = ["a", "a"].map(|name| (name.to_owned(), quick("http://127.0.0.1:1/")));
     assert!(matches!(Sinks::new(&base, twice), Err(ConfigError::Duplicate(name)) if name == "a"));
+}
+
+/// Answers every request on every connection with 202, over TLS with the fixture's certificate.
+fn serve_tls() -> String {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use std::io::{Read, Write};
+
+    let certificate =
+        CertificateDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/loopback.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/loopback.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut tls = rustls::StreamOwned::new(session, stream.unwrap());
+            std::thread::spawn(move || {
+                let mut request = Vec::new();
+                let mut buffer = [0; 4096];
+                // A client that does not trust us ends the handshake with an error here.
+                while let Ok(read @ 1..) = tls.read(&mut buffer) {
+                    request.extend_from_slice(&buffer[..read]);
+                    if request.ends_with(b"}") {
+                        tls.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
+                        request.clear();
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn certificates_of_the_environment_are_trusted_besides_the_systems() {
+    let sink = Some(serve_tls());
+    let mut spec = quick("http://127.0.0.1:1/");
+    spec.delivery.retry = 0;
+    spec.delivery.timeout = IsoDuration(Duration::from_secs(5));
+    let trusting = Environment {
+        sink: sink.clone(),
+        ca_certs: Some(include_str!("../../tests/fixtures/tls/ca.pem").to_owned()),
+        ..Environment::default()
+    };
+    let sinks = Sinks::new(&trusting, [(DEFAULT.to_owned(), spec.clone())]).unwrap();
+    assert_eq!(sinks.send(DEFAULT, &event(), soon()).await.unwrap().status, 202);
+
+    let unaware = Environment { sink, ..Environment::default() };
+    let sinks = Sinks::new(&unaware, [(DEFAULT.to_owned(), spec)]).unwrap();
+    let error = sinks.send(DEFAULT, &event(), soon()).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("certificate"), "{error}");
 }
 
 #[tokio::test]

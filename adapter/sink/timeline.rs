@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_payload_cannot_steer_the_terminal_or_flood_it() {
         let title = format!(r"a\u001b[2J\nb\u202ec{}", "x".repeat(500));
-        let event = event("t", "s\u{9b}31m", &format!(r#"{{"pull_request":{{"title":"{title}"}}}}"#));
+        let event = event("t", "s\u{202e}31m", &format!(r#"{{"pull_request":{{"title":"{title}"}}}}"#));
         let line = line(&event);
         assert!(!line.chars().any(|c| c.is_control() || is_direction(c)), "{line:?}");
         assert!(line.chars().count() < 160, "{line}");

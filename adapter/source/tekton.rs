@@ -8,9 +8,9 @@
 
 mod emitted;
 mod hint;
-mod kind;
 mod ledger;
 mod reconcile;
+mod run;
 mod status;
 mod watch;
 
@@ -27,10 +27,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::event::Event;
+use crate::vocabulary::tekton::{RunKind, Transition};
 
 pub use hint::{RunRef, hint};
-pub use kind::RunKind;
-pub use status::Status;
+pub use status::{Status, WatchState};
 
 /// Hints that wait for a look; more are dropped, since the watch brings the same objects anyway.
 const MAX_HINTS: usize = 1024;
@@ -53,15 +53,6 @@ pub enum Scope {
     Cluster,
     /// One namespace.
     Namespace(String),
-}
-
-/// A point in a run's life that has been reached, with the event that says so.
-#[derive(Debug)]
-pub struct Transition {
-    /// A short stable name, kept in the object's annotation, such as `started`.
-    pub name: &'static str,
-    /// The event; its id must be a function of the object and the transition.
-    pub event: Event,
 }
 
 /// Why an event could not be delivered now. It is delivered later, as long as its object lives.
@@ -108,7 +99,7 @@ where
     /// A watch that has not begun yet.
     pub fn new(client: Client, config: Config, transitions: T, deliver: D) -> Self {
         let Config { mut kinds, scope, concurrency } = config;
-        kinds.sort_unstable();
+        kinds.sort_unstable_by_key(|kind| kind.plural());
         kinds.dedup();
         let status = Arc::new(Status::new(&kinds));
         let mut receivers = Vec::new();
@@ -137,10 +128,9 @@ where
     /// what was not marked is delivered again by the next watch.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
         let stop = stop.shared();
-        let watches = self
-            .kinds
-            .into_iter()
-            .map(|(kind, hints)| watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
+        let watches = self.kinds.into_iter().map(|(kind, hints)| {
+            watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone())
+        });
         futures::future::join_all(watches).await;
     }
 }

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Transition;
-use super::kind::Run;
+use super::run::Run;
 use crate::event::annotation::EMITTED;
+use crate::vocabulary::tekton::Transition;
 
 #[derive(Deserialize, Serialize)]
 struct Value<'a> {

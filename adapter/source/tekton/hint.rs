@@ -1,7 +1,7 @@
 //! Tekton's own CloudEvents: never the fact itself, only a reason to look at an object now.
 
-use super::RunKind;
 use crate::event::Event;
+use crate::vocabulary::tekton::RunKind;
 
 /// A run by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +69,10 @@ mod tests {
             ("dev.tekton.event.taskrun.started.v1", object),
             ("dev.tekton.event.pipelinerun.started.v1", "{}"),
             ("dev.tekton.event.pipelinerun.started.v1", r#"{"pipelineRun":{"metadata":{"name":"a"}}}"#),
-            ("dev.tekton.event.pipelinerun.started.v1", r#"{"pipelineRun":{"metadata":{"namespace":1,"name":"a"}}}"#),
+            (
+                "dev.tekton.event.pipelinerun.started.v1",
+                r#"{"pipelineRun":{"metadata":{"namespace":1,"name":"a"}}}"#,
+            ),
         ] {
             assert_eq!(hint(&event(ty, data)), None, "{ty} {data}");
         }

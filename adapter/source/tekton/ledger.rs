@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::kind::Run;
+use super::run::Run;
 
 type Key = ObjectRef<Run>;
 
@@ -35,7 +35,11 @@ impl Ledger {
     /// What this process announced of the object with this `uid`.
     pub(super) fn announced(&self, key: &Key, uid: &str) -> Vec<&'static str> {
         let entries = self.entries();
-        entries.get(key).filter(|entry| entry.uid == uid).map(|entry| entry.announced.clone()).unwrap_or_default()
+        entries
+            .get(key)
+            .filter(|entry| entry.uid == uid)
+            .map(|entry| entry.announced.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn record(&self, key: &Key, uid: &str, name: &'static str) {

@@ -11,11 +11,12 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tracing::{debug, warn};
 
-use super::kind::Run;
+use super::run::Run;
 use super::status::Status;
-use super::{Hints, Retry, RunKind, Scope, Transition, emitted};
+use super::{Hints, Retry, Scope, emitted};
 use crate::event::Event;
 use crate::event::annotation::MANAGER;
+use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// The longest that one call to the API server may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -103,12 +104,12 @@ where
         self.status.count_failure();
         let failures = self.status.ledger.failed(key);
         let wait = wait(failures, failure);
-        let (kind, namespace) = (key.dyntype, key.namespace.as_deref().unwrap_or_default());
+        let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
         // Once in full voice; an outage of the sink concerns every run.
         if failures == 1 {
-            warn!(%kind, namespace, name = key.name, ?wait, "{failure}");
+            warn!(kind, namespace, name = key.name, ?wait, "{failure}");
         } else {
-            debug!(%kind, namespace, name = key.name, failures, ?wait, "{failure}");
+            debug!(kind, namespace, name = key.name, failures, ?wait, "{failure}");
         }
         Action::requeue(wait)
     }
@@ -124,21 +125,20 @@ where
         let api = self.api(key);
         let patched = call(async {
             match api.patch(&key.name, &params, &patch).await {
-                // It is gone; there is nothing to mark.
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-                other => other.map(drop),
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+                other => other.map(Some),
             }
         });
         // A refusal because of the uid (409 or 422) means another object of the name: the next look sees it.
-        patched.await.map_err(Failure::Mark)
+        if patched.await.map_err(Failure::Mark)?.is_none() {
+            // It is gone, and so is every reason to remember it.
+            self.status.ledger.forget(key);
+        }
+        Ok(())
     }
 
     fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
-        Api::namespaced_with(
-            self.client.clone(),
-            key.namespace.as_deref().unwrap_or_default(),
-            &key.dyntype,
-        )
+        Api::namespaced_with(self.client.clone(), key.namespace.as_deref().unwrap_or_default(), &key.dyntype)
     }
 }
 
@@ -176,9 +176,13 @@ mod tests {
     #[test]
     fn waits_grow_and_stay_bounded() {
         let failure = Failure::Read(String::new());
-        for (failures, least, most) in
-            [(1, 500, 1_000), (2, 1_000, 2_000), (4, 4_000, 8_000), (8, 60_000, 120_000), (u32::MAX, 60_000, 120_000)]
-        {
+        for (failures, least, most) in [
+            (1, 500, 1_000),
+            (2, 1_000, 2_000),
+            (4, 4_000, 8_000),
+            (8, 60_000, 120_000),
+            (u32::MAX, 60_000, 120_000),
+        ] {
             for _ in 0..50 {
                 let wait = wait(failures, &failure).as_millis();
                 assert!((least..=most).contains(&wait), "{failures}: {wait}");

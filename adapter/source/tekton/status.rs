@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::RunKind;
 use super::ledger::Ledger;
+use crate::vocabulary::tekton::RunKind;
 
 /// Counters since the start, and the state of each kind's watch.
 #[derive(Debug)]
@@ -74,7 +74,8 @@ impl Status {
 
     /// How far the watch of a kind is.
     pub fn state(&self, kind: RunKind) -> WatchState {
-        let state = self.kinds.iter().find(|(it, _)| *it == kind).map(|(_, state)| state.load(Ordering::Relaxed));
+        let state =
+            self.kinds.iter().find(|(it, _)| *it == kind).map(|(_, state)| state.load(Ordering::Relaxed));
         match state {
             Some(2) => WatchState::Synced,
             Some(1) => WatchState::Absent,

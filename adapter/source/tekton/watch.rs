@@ -14,21 +14,23 @@ use kube::Api;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
-use kube::runtime::{WatchStreamExt, applier};
+use kube::runtime::{WatchStreamExt, applier, controller};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use super::kind::Run;
 use super::reconcile::{Failure, Shared};
+use super::run::Run;
 use super::status::WatchState;
-use super::{Retry, RunKind, RunRef, Scope, Transition, emitted};
+use super::{Retry, RunRef, Scope, emitted};
 use crate::event::Event;
+use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// Hinted runs that are searched for at once.
 const SEARCHES: usize = 8;
 
 /// Something to take note of.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always the large one")]
 enum Seen {
     Watch(Result<watcher::Event<Run>, watcher::Error>),
     /// A run that exists and should be looked at whatever the watch says.
@@ -60,7 +62,7 @@ pub(super) async fn watch<T, D, F>(
     kind: RunKind,
     hints: mpsc::Receiver<RunRef>,
     concurrency: u16,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
@@ -85,9 +87,19 @@ pub(super) async fn watch<T, D, F>(
     let queue = stream::select(watched, hinted)
         .flat_map(move |seen| stream::iter(gate.see(seen)))
         .map(Ok::<_, Infallible>)
-        .take_until(stop);
-    let config = kube::runtime::Config::default().concurrency(concurrency);
-    applier(
+        .take_until(stop.clone());
+    let status = shared.status.clone();
+    // kube reads 0 as "no bound".
+    let config = kube::runtime::Config::default().concurrency(concurrency.max(1));
+    // kube's queue does not end before the first list is complete, which may be never.
+    let listed = store.clone();
+    let idle = async move {
+        stop.await;
+        if listed.wait_until_ready().now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let looks = applier(
         move |run: Arc<Run>, shared: Arc<Shared<T, D>>| {
             let key = ObjectRef::from_obj_with(&*run, kind);
             async move { shared.reconcile(&key).await }.boxed()
@@ -98,9 +110,20 @@ pub(super) async fn watch<T, D, F>(
         queue,
         config,
     )
-    // Failures are reported where the next look is scheduled; a name that has left the store needs no look.
-    .for_each(|_| ready(()))
-    .await;
+    // Failures are reported where the next look is scheduled.
+    .for_each(|look| {
+        if let Err(controller::Error::ObjectNotFound(gone)) = look {
+            let namespace = gone.namespace.as_deref().unwrap_or_default();
+            status.count_lost(u64::from(
+                status.ledger.forget(&ObjectRef::new_with(&gone.name, kind).within(namespace)),
+            ));
+        }
+        ready(())
+    });
+    tokio::select! {
+        () = looks => {}
+        () = idle => {}
+    }
 }
 
 /// The hinted runs that exist: anybody may send hints, so names alone never take up memory.
@@ -123,8 +146,7 @@ where
                     return None;
                 }
                 let key = ObjectRef::new_with(&hint.name, kind).within(&hint.namespace);
-                let exists =
-                    store.get(&key).is_some() || matches!(shared.get(&key).await, Ok(Some(_)));
+                let exists = store.get(&key).is_some() || matches!(shared.get(&key).await, Ok(Some(_)));
                 exists.then_some(key)
             }
         })
@@ -176,7 +198,7 @@ where
                 status.count_lost(lost);
                 status.set_state(kind, WatchState::Synced);
                 if self.trouble.take().is_some() {
-                    info!(%kind, "watching again");
+                    info!(kind = kind.as_str(), "watching again");
                 }
                 std::mem::take(&mut self.listed)
             }
@@ -211,8 +233,8 @@ where
     fn report(&mut self, error: &watcher::Error) {
         let code = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
-            watcher::Error::WatchError(status) => status.code,
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status) => status.code,
             _ => 0,
         };
         let trouble = match code {
@@ -223,24 +245,26 @@ where
         if trouble == Trouble::Absent {
             self.shared.status.set_state(self.kind, WatchState::Absent);
         }
-        let (kind, version) = (self.kind, self.kind.version());
+        let kind = self.kind;
+        let name = kind.as_str();
         if self.trouble.replace(trouble) == Some(trouble) {
-            debug!(%kind, "still not watching: {error}");
+            debug!(kind = name, "still not watching: {error}");
             return;
         }
         match trouble {
             Trouble::Absent => warn!(
-                %kind,
-                "the cluster does not serve `tekton.dev/{version}` {kind}: is Tekton Pipelines installed? trying again"
+                kind = name,
+                "the cluster does not serve `{}` {name}: is Tekton Pipelines installed? trying again",
+                kind.api_version()
             ),
             Trouble::Forbidden => warn!(
-                %kind,
+                kind = name,
                 "not allowed to list and watch `{}.tekton.dev`: grant get, list, watch and patch; trying again",
                 kind.plural()
             ),
             // A watch that ends or is too old is daily business; kube lists again.
-            Trouble::Other if code == 410 => debug!(%kind, "listing again: {error}"),
-            Trouble::Other => warn!(%kind, "watch interrupted, trying again: {error}"),
+            Trouble::Other if code == 410 => debug!(kind = name, "listing again: {error}"),
+            Trouble::Other => warn!(kind = name, "watch interrupted, trying again: {error}"),
         }
     }
 }

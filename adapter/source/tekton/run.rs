@@ -1,68 +1,19 @@
-//! The kinds of runs, and a run as we hold it.
+//! A run as we hold it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use kube::Resource;
 use kube::core::{DynamicResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A kind of run of the group `tekton.dev`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RunKind {
-    /// `tekton.dev/v1` `PipelineRun`.
-    PipelineRun,
-    /// `tekton.dev/v1` `TaskRun`.
-    TaskRun,
-    /// `tekton.dev/v1beta1` `CustomRun`.
-    CustomRun,
-}
+use crate::vocabulary::tekton::RunKind;
 
 /// A run: its metadata, and the whole object as JSON or nothing where only its existence matters.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) metadata: ObjectMeta,
     pub(super) object: Value,
-}
-
-// === impl RunKind ===
-
-impl RunKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::PipelineRun, Self::TaskRun, Self::CustomRun];
-
-    /// The kind as objects spell it.
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::PipelineRun => "PipelineRun",
-            Self::TaskRun => "TaskRun",
-            Self::CustomRun => "CustomRun",
-        }
-    }
-
-    /// The resource's name in URLs.
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::PipelineRun => "pipelineruns",
-            Self::TaskRun => "taskruns",
-            Self::CustomRun => "customruns",
-        }
-    }
-
-    /// The version that we read.
-    pub fn version(self) -> &'static str {
-        match self {
-            Self::PipelineRun | Self::TaskRun => "v1",
-            Self::CustomRun => "v1beta1",
-        }
-    }
-}
-
-impl fmt::Display for RunKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())
-    }
 }
 
 // === impl Run ===
@@ -96,15 +47,15 @@ impl Resource for Run {
     type Scope = DynamicResourceScope;
 
     fn kind(kind: &RunKind) -> Cow<'_, str> {
-        kind.kind().into()
+        kind.as_str().into()
     }
 
-    fn group(_: &RunKind) -> Cow<'_, str> {
-        "tekton.dev".into()
+    fn group(kind: &RunKind) -> Cow<'_, str> {
+        kind.api_version().split_once('/').map_or("", |(group, _)| group).into()
     }
 
     fn version(kind: &RunKind) -> Cow<'_, str> {
-        kind.version().into()
+        kind.api_version().split_once('/').map_or("", |(_, version)| version).into()
     }
 
     fn plural(kind: &RunKind) -> Cow<'_, str> {
