@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::action::execute::Executor;
+use crate::diagnostic::Report;
 use crate::event::http::AllowedOrigins;
 use crate::mapping::Catalog;
-use crate::mapping::store::Store;
+use crate::mapping::watch::{INTERVAL, Reload, Store};
 use crate::pipeline::Pipeline;
 use crate::server::admin::{self, Admin, Check, CheckState};
 use crate::server::gate::Gate;
@@ -35,8 +36,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How often mapping files are looked at for changes.
-const RELOAD: Duration = Duration::from_secs(1);
 
 /// What a service is made of.
 pub struct Parts {
@@ -48,8 +47,8 @@ pub struct Parts {
     pub sinks: Sinks,
     /// The logger's level, if this process owns the logger.
     pub log: Option<LogControl>,
-    /// Told of every attempt to reload mappings; `dev` prints the reports.
-    pub on_reload: Option<Box<dyn Fn(&Store) + Send + Sync>>,
+    /// Told of every change of the mapping files; `dev` prints the reports.
+    pub on_reload: Option<Box<dyn Fn(&Reload) + Send + Sync>>,
 }
 
 /// Why a service did not start.
@@ -64,8 +63,8 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The mappings cannot be read or compiled.
-    #[error("{0}")]
-    Mappings(String),
+    #[error("the mappings cannot be used:\n\n{0}")]
+    Mappings(Arc<Report>),
     /// A source, a token or a secret cannot be used.
     #[error("{0}")]
     Source(String),
@@ -105,10 +104,11 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         namespace: process.namespace.clone(),
         event_source: process.event_source.clone(),
     };
-    let store = Arc::new(
-        Store::open(process.mappings.clone(), catalog)
-            .map_err(|report| StartError::Mappings(report.to_string()))?,
-    );
+    let store = Arc::new(Store::open(process.mappings.clone(), catalog));
+    // With no set to fall back to, events would be acknowledged and nothing done.
+    if store.is_stale() {
+        return Err(StartError::Mappings(store.problems()));
+    }
     count_mappings(&metrics, &store);
 
     let sinks = Arc::new(sinks);
@@ -266,37 +266,32 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
 async fn reload(
     store: Arc<Store>,
     metrics: Metrics,
-    on_reload: Option<Box<dyn Fn(&Store) + Send + Sync>>,
+    on_reload: Option<Box<dyn Fn(&Reload) + Send + Sync>>,
 ) {
-    let mut tick = tokio::time::interval(RELOAD);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let looked = {
-            let store = Arc::clone(&store);
-            // Reading and compiling take the time they take; requests must not wait for them.
-            tokio::task::spawn_blocking(move || store.reload_if_changed()).await
-        };
-        if !matches!(looked, Ok(true)) {
-            continue;
-        }
-        count_mappings(&metrics, &store);
-        match store.problems() {
-            None => tracing::info!(mappings = store.current().len(), "mappings reloaded"),
-            Some(report) => {
-                tracing::error!(errors = report.errors(), report = %report, "mappings changed but cannot be used; those in force stay");
+    let seen = Arc::clone(&store);
+    store
+        .watch(INTERVAL, move |reload| {
+            count_mappings(&metrics, &seen);
+            match reload {
+                Reload::Unchanged => return,
+                Reload::Replaced(_) => tracing::info!(mappings = seen.current().len(), "mappings reloaded"),
+                Reload::Refused(report) => tracing::error!(
+                    errors = report.errors().count(),
+                    %report,
+                    "the changed mappings cannot be used; those before them stay in force"
+                ),
             }
-        }
-        if let Some(on_reload) = &on_reload {
-            on_reload(&store);
-        }
-    }
+            if let Some(on_reload) = &on_reload {
+                on_reload(reload);
+            }
+        })
+        .await;
 }
 
 fn count_mappings(metrics: &Metrics, store: &Store) {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     metrics.mappings.set(count(store.current().len()));
-    metrics.mapping_problems.set(count(store.problems().map_or(0, |report| report.errors())));
+    metrics.mapping_problems.set(count(store.problems().errors().count()));
 }
 
 fn checks(gate: &Gate, store: &Store, runs: &RunStatus) -> Vec<Check> {
@@ -305,12 +300,15 @@ fn checks(gate: &Gate, store: &Store, runs: &RunStatus) -> Vec<Check> {
     } else {
         CheckState::Passed
     };
-    let mappings = match store.problems() {
-        None => CheckState::Passed,
-        Some(report) => CheckState::Warning(format!(
-            "{} errors in the newest mapping files; the set before them stays in force\n{report}",
-            report.errors()
-        )),
+    let problems = store.problems();
+    let mappings = if problems.has_errors() {
+        CheckState::Warning(format!(
+            "{} errors in the newest files; the {} mappings before them stay in force\n{problems}",
+            problems.errors().count(),
+            store.current().len()
+        ))
+    } else {
+        CheckState::Passed
     };
     let watch = if runs.synced() {
         CheckState::Passed

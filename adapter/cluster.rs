@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{ApiResource, GroupVersionKind};
 
 pub mod create;
 
@@ -24,16 +23,17 @@ pub enum ClusterError {
     Client(String),
 }
 
-/// Tekton's kinds that we use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `tekton.dev/v1 PipelineRun`.
-    PipelineRun,
-    /// `tekton.dev/v1 TaskRun`.
-    TaskRun,
-    /// `tekton.dev/v1beta1 CustomRun`.
-    CustomRun,
+/// The collection of a kind of objects in the API's paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Group and version.
+    pub api_version: &'static str,
+    /// The plural name.
+    pub plural: &'static str,
 }
+
+/// Tekton's PipelineRuns.
+pub const PIPELINE_RUNS: Collection = Collection { api_version: "tekton.dev/v1", plural: "pipelineruns" };
 
 /// Builds a client from `kubeconfig` (a file), or from the usual places: `KUBECONFIG`, `~/.kube/config`, the pod's
 /// service account.
@@ -57,26 +57,4 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, Clu
     config.default_retry = false;
     config.connect_timeout = Some(CALL_TIMEOUT);
     Client::try_from(config).map_err(|error| ClusterError::Client(error.to_string()))
-}
-
-// === impl Kind ===
-
-impl Kind {
-    /// The kind's name, such as `PipelineRun`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PipelineRun => "PipelineRun",
-            Self::TaskRun => "TaskRun",
-            Self::CustomRun => "CustomRun",
-        }
-    }
-
-    /// Group, version and plural for kube's dynamic API.
-    pub fn resource(self) -> ApiResource {
-        let version = match self {
-            Self::PipelineRun | Self::TaskRun => "v1",
-            Self::CustomRun => "v1beta1",
-        };
-        ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", version, self.name()))
-    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::action::execute::{ExecuteError, Executor};
 pub use crate::action::execute::Outcome;
 use crate::event::Event;
-use crate::mapping::store::Store;
+use crate::mapping::watch::Store;
 use crate::telemetry::Metrics;
 
 /// Takes the events of one delivery through mappings and actions.

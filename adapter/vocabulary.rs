@@ -59,6 +59,22 @@ pub enum PayloadError {
     Write(#[from] cdevent::CdEventError),
 }
 
+/// The name of a forge that we do not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a forge that we know; the forges are: github")]
+pub struct UnknownForge(String);
+
+impl std::str::FromStr for Forge {
+    type Err = UnknownForge;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "github" => Ok(Self::GitHub),
+            other => Err(UnknownForge(other.to_owned())),
+        }
+    }
+}
+
 /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
 ///
 /// # Errors

@@ -8,11 +8,11 @@ use futures::StreamExt;
 use futures::stream;
 use kube::Client;
 
-use super::{Action, CreateRun, Destination, Emit, Plan};
-use crate::cluster::Kind;
+use super::{Action, CreateRun, Destination, Plan};
+use crate::cluster::PIPELINE_RUNS;
 use crate::cluster::create::{self, CreateError, Created, NewObject};
 use crate::event::Event;
-use crate::sink::{SendError, Sinks};
+use crate::sink::{DEFAULT, SendError, Sinks};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Effect, EffectResult, Send};
 
@@ -93,8 +93,8 @@ impl Executor {
             }
         }
 
-        let mut creating =
-            stream::iter(runs.into_iter().map(|run| self.create(run, deadline))).buffer_unordered(CONCURRENCY);
+        let creates: Vec<_> = runs.into_iter().map(|run| self.create(run, deadline)).collect();
+        let mut creating = stream::iter(creates).buffer_unordered(CONCURRENCY);
         while let Some((run, result)) = creating.next().await {
             match result {
                 Ok(Created::Now) => outcome.created.push(format!("{}/{}", run.namespace, run.name)),
@@ -108,22 +108,20 @@ impl Executor {
             return Err(failure);
         }
 
-        for emit in emits.iter().filter(|emit| emit.to == Destination::Reply) {
-            outcome.reply = Some(Arc::clone(&emit.event));
+        let mut sends = Vec::new();
+        for emit in emits {
+            match &emit.to {
+                Destination::Sink(sink) => {
+                    sends.push(self.send(sink, &emit.origin.mapping, &emit.event, deadline));
+                }
+                Destination::Reply => outcome.reply = Some(Arc::clone(&emit.event)),
+            }
         }
-        let sends = emits
-            .iter()
-            .filter_map(|emit| match &emit.to {
-                Destination::Sink(sink) => Some((sink.as_str(), Some(*emit), &emit.event)),
-                Destination::Reply => None,
-            })
-            .chain(
-                announcements
-                    .iter()
-                    .filter(|_| self.sinks.has_default())
-                    .map(|event| (crate::sink::DEFAULT, None, event)),
-            )
-            .map(|(sink, emit, event)| self.send(sink, emit, event, deadline));
+        if self.sinks.has_default() {
+            for event in announcements {
+                sends.push(self.send(DEFAULT, "", event, deadline));
+            }
+        }
         let mut sending = stream::iter(sends).buffered(CONCURRENCY);
         while let Some(result) = sending.next().await {
             match result {
@@ -144,7 +142,7 @@ impl Executor {
     ) -> (&'a CreateRun, Result<Created, CreateError>) {
         let key = run.origin.key.to_string();
         let new = NewObject {
-            kind: Kind::PipelineRun,
+            collection: PIPELINE_RUNS,
             namespace: &run.namespace,
             name: &run.name,
             key: &key,
@@ -188,12 +186,11 @@ impl Executor {
     async fn send(
         &self,
         sink: &str,
-        emit: Option<&Emit>,
+        mapping: &str,
         event: &Event,
         deadline: Instant,
     ) -> Result<(), ExecuteError> {
         let result = self.sinks.send(sink, event, deadline).await;
-        let mapping = emit.map_or("", |emit| emit.origin.mapping.as_str());
         match result {
             Ok(receipt) => {
                 self.count("emit", mapping, EffectResult::created);

@@ -1,5 +1,53 @@
-//! stub
-/// stub
+//! `pipewright check`.
+
+use serde_json::json;
+
+use super::inputs::{MappingArguments, style};
+use super::{Ended, Output, print};
+
+/// Flags of `check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: impl Sized) -> anyhow::Result<super::Ended> { Ok(super::Ended::Well) }
+pub(super) struct Arguments {
+    #[command(flatten)]
+    mappings: MappingArguments,
+    /// How to print the findings
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
+    let (count, report, ended) = match arguments.mappings.compile()? {
+        Ok((set, report)) => (Some(set.len()), report, Ended::Well),
+        Err(report) => (None, report, Ended::NotRight),
+    };
+    match arguments.output {
+        Output::Json => {
+            let mut shown = report.to_json();
+            shown["mappings"] = json!(count);
+            print(&format!("{shown:#}\n"))?;
+        }
+        Output::Text => {
+            let mut text = report.render(style(&std::io::stdout()));
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            let errors = report.errors().count();
+            let warnings = report.warnings().count();
+            text.push_str(&match count {
+                Some(count) => format!("{} good{}\n", many(count, "mapping"), also(warnings)),
+                None => format!("{}{}\n", many(errors, "error"), also(warnings)),
+            });
+            print(&text)?;
+        }
+    }
+    Ok(ended)
+}
+
+fn also(warnings: usize) -> String {
+    if warnings == 0 { String::new() } else { format!(", {}", many(warnings, "warning")) }
+}
+
+/// A number with its noun.
+pub(super) fn many(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

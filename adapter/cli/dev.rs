@@ -1,5 +1,207 @@
-//! stub
-/// stub
+//! `pipewright dev`: everything in one process, for a newcomer and for authors of mappings.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::cluster::{listen, player};
+use super::inputs::{SettingsArguments, style};
+use super::serve::ended;
+use super::{Ended, LogArguments, complain, print, runtime};
+use crate::app::{self, Parts};
+use crate::cluster::memory::{Memory, Options, write_kubeconfig};
+use crate::mapping::watch::Reload;
+use crate::settings::{Settings, SourceDocument, SourceSpec};
+use crate::sink::timeline::Timeline;
+use crate::sink::{DEFAULT, Environment, Sinks};
+use crate::source::secret::SecretReference;
+use crate::telemetry::log;
+use crate::vocabulary::Forge;
+
+/// The webhook secret of `dev`; it protects nothing, and makes `send` sign as a forge does.
+const SECRET: &str = "dev";
+/// What the embedded cluster holds at the start.
+const OBJECTS: &str = include_str!("../../config/dev-cluster.yaml");
+/// A payload to try, in the project's own folder.
+const PAYLOAD: &str = "tests/fixtures/github/pull_request.opened.json";
+
+/// Flags of `dev`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: impl Sized) -> anyhow::Result<super::Ended> { Ok(super::Ended::Well) }
+pub(super) struct Arguments {
+    /// Files and folders of mappings [default: those of the settings, or `mappings`]
+    #[arg(long, value_name = "PATH")]
+    mappings: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// The port for webhooks and events; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The port for health and metrics
+    #[arg(long, default_value_t = 8081)]
+    admin_port: u16,
+    /// The port of the embedded cluster's API, for kubectl
+    #[arg(long, default_value_t = 8001)]
+    cluster_port: u16,
+    /// Milliseconds that the player takes for one task of a run
+    #[arg(long, default_value_t = 1000, value_name = "MILLISECONDS")]
+    task_time: u64,
+    /// Objects to load into the cluster besides the pipelines of the shipped mappings
+    #[arg(long, value_name = "FILE")]
+    load: Vec<PathBuf>,
+    #[command(flatten)]
+    log: DevLog,
+}
+
+#[derive(Debug, clap::Args)]
+struct DevLog {
+    /// Log level: `info`, or directives such as `info,pipewright=debug`
+    #[arg(long, env = "PIPEWRIGHT_LOG", default_value = "warn")]
+    log_level: String,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let logging = LogArguments { log_level: arguments.log.log_level.clone(), log_format: None };
+    let log = log::init(&logging.log_level, crate::telemetry::LogFormat::Text)?;
+    let settings = settings(&arguments)?;
+    runtime()?.block_on(async move {
+        let memory = Memory::start(Options {
+            player: Some(player(Duration::from_millis(arguments.task_time))),
+            namespaces: vec![settings.process.namespace.clone()],
+            ..Options::default()
+        });
+        memory.apply_yaml(OBJECTS).context("config/dev-cluster.yaml")?;
+        for path in &arguments.load {
+            let name = path.display();
+            let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
+            memory.apply_yaml(&text).with_context(|| format!("`{name}`"))?;
+        }
+        let served = memory.serve(listen(&format!("127.0.0.1:{}", arguments.cluster_port)).await?)?;
+        let kubeconfig = std::env::temp_dir().join(format!("pipewright-dev-{}.kubeconfig", served.address().port()));
+        write_kubeconfig(&kubeconfig, &served.url())
+            .with_context(|| format!("`{}` cannot be written", kubeconfig.display()))?;
+
+        let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
+        let mut sinks = Sinks::new(&Environment::default(), specs)?;
+        if !sinks.has_default() {
+            sinks = sinks.with_receiver(DEFAULT, Arc::new(Timeline::new(std::io::stdout())));
+        }
+        let namespace = settings.process.namespace.clone();
+        let mappings = settings.process.mappings.clone();
+        let service = app::start(Parts {
+            client: memory.client(&namespace),
+            settings,
+            sinks,
+            log: Some(log),
+            on_reload: Some(Box::new(told)),
+        })
+        .await?;
+        print(&welcome(&mappings, service.address, service.admin_address, &served.url(), &kubeconfig))?;
+        ended().await?;
+        service.stop().await;
+        let _ = std::fs::remove_file(&kubeconfig);
+        Ok(Ended::Well)
+    })
+}
+
+fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
+    let mut settings = arguments.settings.read()?;
+    let process = &mut settings.process;
+    process.listen = format!("127.0.0.1:{}", arguments.port);
+    process.admin_listen = format!("127.0.0.1:{}", arguments.admin_port);
+    if !arguments.mappings.is_empty() {
+        process.mappings.clone_from(&arguments.mappings);
+    }
+    for path in &process.mappings {
+        if !path.exists() {
+            bail!(
+                "there are no mappings at `{}`: run this in the project's folder, or name a folder with --mappings",
+                path.display()
+            );
+        }
+    }
+    // A secret in the settings is for the real forge, and its file is usually not here.
+    settings.sources = vec![SourceDocument {
+        name: "github".to_owned(),
+        spec: SourceSpec {
+            forge: Forge::GitHub,
+            secrets: vec![SecretReference::Literal(crate::source::secret::Secret::literal(SECRET)?)],
+            insecure: false,
+        },
+    }];
+    Ok(settings)
+}
+
+fn told(reload: &Reload) {
+    match reload {
+        Reload::Unchanged => {}
+        Reload::Replaced(report) => {
+            if !report.is_empty() {
+                complain(&report.render(style(&std::io::stderr())));
+            }
+            complain("mappings reloaded");
+        }
+        Reload::Refused(report) => {
+            complain(&report.render(style(&std::io::stderr())));
+            complain("the changed mappings cannot be used; those before them stay in force");
+        }
+    }
+}
+
+fn welcome(
+    mappings: &[PathBuf],
+    address: SocketAddr,
+    admin: SocketAddr,
+    cluster: &str,
+    kubeconfig: &Path,
+) -> String {
+    let program = program();
+    let folders: Vec<String> = mappings.iter().map(|path| path.display().to_string()).collect();
+    let folders = folders.join(" ");
+    let url = if address.port() == 8080 { String::new() } else { format!(" --url http://{address}") };
+    let payload = if Path::new(PAYLOAD).exists() { PAYLOAD } else { "PAYLOAD.json" };
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        "\
+pipewright {version} runs on an embedded cluster: runs go through Tekton's states, and nothing is executed.
+
+  webhooks   http://{address}/webhooks/github
+  events     http://{address}/events
+  health     http://{admin}/readyz?verbose   /metrics
+  cluster    {cluster}
+  mappings   {folders} (reloaded when they change)
+
+Try, in another terminal:
+
+  {program} send --secret {SECRET}{url} --event pull_request {payload}
+  kubectl --kubeconfig {kubeconfig} get pipelineruns,taskruns
+  {program} explain --event pull_request {payload}
+  {program} test {folders}
+
+Ctrl-C ends it. Events that leave are shown below, one a line.
+
+",
+        version = env!("CARGO_PKG_VERSION"),
+        kubeconfig = kubeconfig.display(),
+    );
+    let _ = std::io::stdout().flush();
+    text
+}
+
+/// How this program was called, as a line to type in the same folder.
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let here = std::env::current_dir().ok();
+    match (path, here) {
+        (Some(path), Some(here)) => match path.strip_prefix(&here) {
+            Ok(relative) => format!("./{}", relative.display()),
+            Err(_) => path.display().to_string(),
+        },
+        _ => "pipewright".to_owned(),
+    }
+}

@@ -1,5 +1,159 @@
-//! stub
-/// stub
+//! `pipewright explain`: one delivery or event against all mappings, without a cluster and without doing anything.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::inputs::{SettingsArguments, compile, style};
+use super::{Ended, Output, complain, print};
+use crate::event::{Event, json as event_json};
+use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
+use crate::vocabulary::{self, Forge, Webhook};
+
+/// Flags of `explain`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: impl Sized) -> anyhow::Result<super::Ended> { Ok(super::Ended::Well) }
+pub(super) struct Arguments {
+    /// The payload of a webhook (with --event), or a CloudEvent in JSON form
+    file: PathBuf,
+    /// Read the file as a webhook of this event, such as `push` or `pull_request`
+    #[arg(long)]
+    event: Option<String>,
+    /// The forge that the webhook comes from
+    #[arg(long, default_value = "github", requires = "event")]
+    source: String,
+    /// Files and folders of mappings [default: those of the settings, or `mappings`]
+    #[arg(long, value_name = "PATH")]
+    mappings: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// Show mappings too that are for other types of events
+    #[arg(long)]
+    all: bool,
+    /// How to print it; JSON is `{events, mappings, plan}`
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
+    let set = match compile(&arguments.mappings, &arguments.settings.read()?)? {
+        Ok((set, _)) => set,
+        Err(report) => {
+            complain(&report.render(style(&std::io::stderr())));
+            return Ok(Ended::NotRight);
+        }
+    };
+    let events = events(arguments)?;
+    let explanations = set.explain(&events);
+    let plan = set.plan(&events);
+    match arguments.output {
+        Output::Json => {
+            let plan = match &plan {
+                Ok(plan) => plan.actions.iter().map(planned).collect::<Vec<_>>().into(),
+                Err(_) => Value::Null,
+            };
+            let events: Vec<Value> = events.iter().map(|event| event_json::tree(event)).collect();
+            print(&format!("{:#}\n", json!({"events": events, "mappings": explanations, "plan": plan})))?;
+        }
+        Output::Text => {
+            let mut text = String::new();
+            show_events(&mut text, &events);
+            for explanation in &explanations {
+                let other = matches!(&explanation.outcome, Outcome::NotFired { place, .. } if place == "events");
+                if arguments.all || !other {
+                    show_mapping(&mut text, explanation);
+                }
+            }
+            match &plan {
+                Ok(plan) if plan.actions.is_empty() => text.push_str("\nplan: nothing to do\n"),
+                Ok(plan) => {
+                    text.push_str("\nplan:\n");
+                    for action in &plan.actions {
+                        let _ = write!(text, "{}", yaml(&planned(action)));
+                    }
+                }
+                Err(error) => {
+                    let _ = writeln!(text, "\nplan: none; the delivery would be refused (HTTP 422): {error}");
+                }
+            }
+            print(&text)?;
+        }
+    }
+    Ok(if plan.is_ok() { Ended::Well } else { Ended::NotRight })
+}
+
+fn events(arguments: &Arguments) -> anyhow::Result<Vec<Arc<Event>>> {
+    let name = arguments.file.display();
+    let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
+    let events = match &arguments.event {
+        Some(event) => {
+            let forge: Forge = arguments.source.parse()?;
+            let webhook = Webhook {
+                forge,
+                event: event.clone(),
+                delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
+                body: body.into(),
+                received: jiff::Timestamp::now(),
+            };
+            vocabulary::events(&webhook).with_context(|| format!("`{name}`"))?
+        }
+        None => vec![event_json::decode(body.into()).with_context(|| {
+            format!("`{name}` is not a CloudEvent in JSON form; to read it as a webhook, name its --event")
+        })?],
+    };
+    Ok(events.into_iter().map(Arc::new).collect())
+}
+
+fn planned(action: &crate::action::Action) -> Value {
+    let mut shown = action_json(action);
+    shown["origin"] = json!(action.origin());
+    shown
+}
+
+fn show_events(text: &mut String, events: &[Arc<Event>]) {
+    text.push_str("events:\n");
+    for event in events {
+        let _ = writeln!(text, "  {}", event.ty());
+        let _ = writeln!(text, "    id {}  source {}", event.id(), event.source());
+        if let Some(subject) = event.subject() {
+            let _ = writeln!(text, "    subject {subject}");
+        }
+    }
+    text.push_str("\nmappings:\n");
+}
+
+fn show_mapping(text: &mut String, explanation: &Explanation) {
+    let what = format!("{} on {}", explanation.mapping, explanation.event_type);
+    let _ = match &explanation.outcome {
+        Outcome::Fired { vars, actions } => {
+            let _ = writeln!(text, "  FIRED      {what}");
+            for (name, value) in vars {
+                let _ = writeln!(text, "               {name} = {value}");
+            }
+            for action in actions {
+                let _ = match &action.outcome {
+                    ActionOutcome::Planned { .. } => writeln!(text, "             + {}", action.action),
+                    ActionOutcome::Duplicate { .. } => {
+                        writeln!(text, "             = {}: the same as one above", action.action)
+                    }
+                    ActionOutcome::Skipped { reason } => {
+                        writeln!(text, "             - {}: {reason}", action.action)
+                    }
+                };
+            }
+            Ok(())
+        }
+        Outcome::NotFired { place, reason } => writeln!(text, "  not fired  {what}\n               {place}: {reason}"),
+        Outcome::Failed { place, reason } => writeln!(text, "  FAILED     {what}\n               {place}: {reason}"),
+    };
+}
+
+fn yaml(value: &Value) -> String {
+    let text = serde_saphyr::to_string(value).unwrap_or_else(|_| format!("{value:#}"));
+    text.lines().fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "  {line}");
+        all
+    })
+}

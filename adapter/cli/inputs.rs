@@ -1,5 +1,98 @@
-//! stub
-/// stub
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: impl Sized) -> anyhow::Result<super::Ended> { Ok(super::Ended::Well) }
+//! What several commands read: mapping files, and the settings that mappings refer to.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::diagnostic::{Report, Style};
+use crate::mapping::{Catalog, MappingSet, load};
+use crate::settings::{Process, Settings};
+
+/// Mapping files and their settings.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct MappingArguments {
+    /// Files and folders of mappings [default: those of the settings, or `mappings`]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// The settings file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct SettingsArguments {
+    /// The settings file: names of sinks, `config`, the namespace
+    #[arg(long, env = "PIPEWRIGHT_SETTINGS", value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+}
+
+// === impl MappingArguments ===
+
+impl MappingArguments {
+    /// Reads and compiles; the report has the warnings of a good set, or everything about a bad one.
+    pub(super) fn compile(&self) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
+        compile(&self.paths, &self.settings.read()?)
+    }
+}
+
+// === impl SettingsArguments ===
+
+impl SettingsArguments {
+    /// The settings, or the defaults where no file is named.
+    pub(super) fn read(&self) -> anyhow::Result<Settings> {
+        let Some(path) = &self.settings else { return Ok(Settings::default()) };
+        let mut settings = Settings::read(path)?;
+        // Paths in a file are relative to it.
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for mappings in &mut settings.process.mappings {
+            *mappings = folder.join(&*mappings);
+        }
+        if let Some(kubeconfig) = &mut settings.process.kubeconfig {
+            *kubeconfig = folder.join(&*kubeconfig);
+        }
+        Ok(settings)
+    }
+}
+
+/// Compiles the mappings under `paths`, or those that the settings name.
+pub(super) fn compile(
+    paths: &[PathBuf],
+    settings: &Settings,
+) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
+    let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
+    for path in paths {
+        std::fs::metadata(path).with_context(|| {
+            format!("there are no mappings at `{}`; name a file or a folder", path.display())
+        })?;
+    }
+    let mut report = Report::default();
+    let files = load::read(paths, &mut report);
+    let result = MappingSet::compile(&files, &catalog(settings));
+    Ok(match result {
+        Ok((set, warnings)) => {
+            report.extend(warnings);
+            if report.has_errors() { Err(report) } else { Ok((set, report)) }
+        }
+        Err(errors) => {
+            report.extend(errors);
+            Err(report)
+        }
+    })
+}
+
+/// What mappings may refer to.
+fn catalog(settings: &Settings) -> Catalog {
+    let Process { config, namespace, event_source, .. } = &settings.process;
+    Catalog {
+        sinks: settings.sinks.iter().map(|sink| sink.name.clone()).collect(),
+        config: config.clone().into(),
+        namespace: namespace.clone(),
+        event_source: event_source.clone(),
+    }
+}
+
+/// Colour only for a terminal, and not where `NO_COLOR` is set.
+pub(super) fn style(stream: &impl std::io::IsTerminal) -> Style {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && stream.is_terminal() { Style::Color } else { Style::Plain }
+}

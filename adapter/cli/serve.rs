@@ -1,5 +1,111 @@
-//! stub
-/// stub
+//! `pipewright serve`: the service against a Kubernetes cluster.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::inputs::SettingsArguments;
+use super::{Ended, LogArguments, runtime};
+use crate::app::{self, Parts, Service};
+use crate::cluster;
+use crate::sink::{Environment, Sinks};
+use crate::telemetry::log;
+
+/// Where SinkBinding projects the token for the bound sink.
+const TOKEN_FILE: &str = "/oidc/token";
+
+/// Flags of `serve`; each stands above the settings file.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: impl Sized) -> anyhow::Result<super::Ended> { Ok(super::Ended::Well) }
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// Where webhooks and events come in [default: 127.0.0.1:8080]
+    #[arg(long, env = "PIPEWRIGHT_LISTEN", value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where health and metrics are [default: 127.0.0.1:8081]
+    #[arg(long, env = "PIPEWRIGHT_ADMIN_LISTEN", value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// The namespace of runs whose mapping names none [default: default]
+    #[arg(long, env = "PIPEWRIGHT_NAMESPACE")]
+    namespace: Option<String>,
+    /// Files and folders of mappings
+    #[arg(long, env = "PIPEWRIGHT_MAPPINGS", value_name = "PATH", value_delimiter = ',')]
+    mappings: Vec<PathBuf>,
+    /// A kubeconfig [default: KUBECONFIG, ~/.kube/config, or the pod's service account]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Seconds to go on serving after SIGTERM with readiness down, until load balancers have noticed
+    #[arg(long, env = "PIPEWRIGHT_DRAIN_SECONDS", default_value_t = 5)]
+    drain_seconds: u64,
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let log = log::init(&arguments.log.log_level, arguments.log.format())?;
+    let mut settings = arguments.settings.read()?;
+    let process = &mut settings.process;
+    if let Some(listen) = arguments.listen {
+        process.listen = listen;
+    }
+    if let Some(listen) = arguments.admin_listen {
+        process.admin_listen = listen;
+    }
+    if let Some(namespace) = arguments.namespace {
+        process.namespace = namespace;
+    }
+    if !arguments.mappings.is_empty() {
+        process.mappings = arguments.mappings;
+    }
+    if let Some(kubeconfig) = arguments.kubeconfig {
+        process.kubeconfig = Some(kubeconfig);
+    }
+    let sinks = Sinks::new(
+        &environment(),
+        settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())),
+    )?;
+    runtime()?.block_on(async move {
+        let client = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
+        let parts = Parts { settings, client, sinks, log: Some(log), on_reload: None };
+        let service = app::start(parts).await?;
+        ended().await?;
+        stop(service, Duration::from_secs(arguments.drain_seconds)).await;
+        Ok(Ended::Well)
+    })
+}
+
+/// What the platform says about the default sink.
+fn environment() -> Environment {
+    let variable = |name| std::env::var(name).ok();
+    Environment {
+        sink: variable("K_SINK"),
+        ce_overrides: variable("K_CE_OVERRIDES"),
+        ca_certs: variable("K_CA_CERTS"),
+        token_file: Some(PathBuf::from(TOKEN_FILE)),
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+pub(super) async fn ended() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Ends the service without dropping what it accepted.
+pub(super) async fn stop(service: Service, drain: Duration) {
+    tracing::info!(seconds = drain.as_secs(), "ending; requests are still served");
+    service.drain();
+    tokio::select! {
+        () = tokio::time::sleep(drain) => {}
+        // A second signal means: now.
+        _ = ended() => {}
+    }
+    service.stop().await;
+    tracing::info!("ended");
+}

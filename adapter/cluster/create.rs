@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::{CALL_TIMEOUT, Kind};
+use super::{CALL_TIMEOUT, Collection};
 use crate::event::annotation;
 
 /// The most of an answer that is read; etcd's own limit of an object is 1.5 MiB.
@@ -59,8 +59,8 @@ pub enum CreateError {
 /// An object and the key that proves it ours.
 #[derive(Clone, Copy, Debug)]
 pub struct NewObject<'a> {
-    /// Its kind.
-    pub kind: Kind,
+    /// Where objects of its kind are.
+    pub collection: Collection,
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.
@@ -228,8 +228,8 @@ async fn call(
 }
 
 fn collection(new: NewObject<'_>) -> String {
-    let resource = new.kind.resource();
-    format!("/apis/{}/namespaces/{}/{}", resource.api_version, new.namespace, resource.plural)
+    let Collection { api_version, plural } = new.collection;
+    format!("/apis/{api_version}/namespaces/{}/{plural}", new.namespace)
 }
 
 // === impl Status ===
