@@ -1,13 +1,42 @@
 //! Mappings: declarative rules that turn an event into a [`Plan`].
+//!
+//! ```text
+//!  files → document (YAML with places) → compile (expressions, names, refusals) → index by event type
+//!  event → index → filter → let → when → template → plan
+//! ```
+//!
+//! Everything but [`load`] and [`watch`] is a function of its arguments: no I/O, no clock, no random number.
 
+mod cel;
+mod compile;
+mod document;
+mod evaluate;
+pub mod example;
+pub mod explain;
+mod filter;
+mod helper;
+mod index;
+mod known;
+pub mod load;
+mod path;
+mod pattern;
 pub mod schema;
-pub mod store;
+mod template;
+mod view;
+pub mod watch;
+mod words;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::action::Plan;
-use crate::diagnostic::Report;
+use self::compile::Mapping;
+use self::evaluate::{StepOutcome, Verdict};
+use self::explain::Explanation;
+use self::index::Index;
+use crate::action::{Action, Plan};
+use crate::diagnostic::{Diagnostic, Report};
 use crate::event::Event;
 
 /// What mappings may refer to, besides the event.
@@ -33,11 +62,15 @@ pub struct File {
 }
 
 /// Compiled mappings, indexed by event type; immutable, shared by every request.
-#[derive(Debug, Default)]
-pub struct MappingSet {}
+#[derive(Debug)]
+pub struct MappingSet {
+    mappings: Vec<Mapping>,
+    index: Index,
+    catalog: Catalog,
+}
 
 /// Why a plan cannot be computed: the mapping, the place and the reason.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("mapping `{mapping}`, {place}: {reason}")]
 pub struct PlanError {
     /// The mapping's name.
@@ -48,26 +81,132 @@ pub struct PlanError {
     pub reason: String,
 }
 
+// === impl Catalog ===
+
+/// No sink but `default`, no `config`, the namespace `default`.
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            sinks: Vec::new(),
+            config: Value::Object(serde_json::Map::new()),
+            namespace: "default".to_owned(),
+            event_source: "/pipewright".to_owned(),
+        }
+    }
+}
+
+// === impl MappingSet ===
+
+/// No mappings.
+impl Default for MappingSet {
+    fn default() -> Self {
+        Self { mappings: Vec::new(), index: Index::default(), catalog: Catalog::default() }
+    }
+}
+
 impl MappingSet {
     /// Compiles every document of every file; reports all problems of all of them.
+    ///
+    /// # Errors
+    /// The report, when any finding in it is an error. The report beside a set holds warnings only.
     pub fn compile(files: &[File], catalog: &Catalog) -> Result<(Self, Report), Report> {
-        let _ = (files, catalog);
-        Ok((Self::default(), Report::default()))
+        let mut report = Report::default();
+        let mappings = compile::compile(files, catalog, &mut report);
+        let mut index = Index::default();
+        for (place, mapping) in mappings.iter().enumerate() {
+            let Ok(place) = u32::try_from(place) else {
+                report.push(Diagnostic::error("too-many", "there are more mappings than can be counted"));
+                break;
+            };
+            index.add(place, &mapping.patterns);
+        }
+        if report.has_errors() {
+            return Err(report);
+        }
+        Ok((Self { mappings, index, catalog: catalog.clone() }, report))
     }
 
     /// The plan of all mappings for all events of one delivery.
+    ///
+    /// Actions stand in the order of events, then of mappings, then of `do`; an effect that several of them ask for
+    /// stands there once.
+    ///
+    /// # Errors
+    /// The first mapping whose plan cannot be computed: nothing of the delivery may be done then.
     pub fn plan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
-        let _ = events;
-        Ok(Plan::default())
+        let mut plan = Plan::default();
+        let mut keys = HashSet::new();
+        for event in events {
+            for mapping in self.candidates(event) {
+                add(&mut plan, &mut keys, mapping.evaluate(event, &self.catalog)?);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The same, without the index: every mapping is asked.
+    #[doc(hidden)]
+    pub fn plan_by_scan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
+        let mut plan = Plan::default();
+        let mut keys = HashSet::new();
+        for event in events {
+            for mapping in &self.mappings {
+                add(&mut plan, &mut keys, mapping.evaluate(event, &self.catalog)?);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Every event against every mapping, with the reason of each outcome; computed by the code that plans.
+    pub fn explain(&self, events: &[Arc<Event>]) -> Vec<Explanation> {
+        let mut keys = HashSet::new();
+        let mut is_new = |action: &Action| keys.insert(action.origin().key);
+        let mut explanations = Vec::new();
+        for event in events {
+            for mapping in &self.mappings {
+                let verdict = mapping.evaluate(event, &self.catalog);
+                explanations.push(explain::explanation(mapping, event, verdict, &mut is_new));
+            }
+        }
+        explanations
+    }
+
+    /// Whether any mapping may be for events of this type: when not, nobody needs the event's data.
+    pub fn has_candidates(&self, ty: &str) -> bool {
+        !self.index.candidates(ty).is_empty()
+    }
+
+    /// The names of the mappings, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.mappings.iter().map(|mapping| mapping.name.as_str())
     }
 
     /// How many mappings there are.
     pub fn len(&self) -> usize {
-        0
+        self.mappings.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    fn candidates(&self, event: &Event) -> impl Iterator<Item = &Mapping> {
+        let places = self.index.candidates(event.ty());
+        places.into_iter().filter_map(|place| self.mappings.get(usize::try_from(place).ok()?))
+    }
 }
+
+fn add(plan: &mut Plan, keys: &mut HashSet<crate::event::identity::Key>, verdict: Verdict<'_>) {
+    let Verdict::Fired(fired) = verdict else { return };
+    for step in fired.steps {
+        if let StepOutcome::Planned(action) = step.outcome
+            && keys.insert(action.origin().key)
+        {
+            plan.actions.push(*action);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,5 +8,5 @@ use crate::mapping::schema;
 pub(super) struct Arguments {}
 
 pub(super) fn run(_: &Arguments) -> anyhow::Result<Ended> {
-    print(&format!("{:#}\n", schema::schema()))
+    print(&format!("{:#}\n", schema::mapping()))
 }

@@ -1,0 +1,153 @@
+//! CEL, in the dialect of Tekton Triggers: everything that touches the crate `cel` is here and below.
+
+mod check;
+mod function;
+mod lazy;
+
+use std::sync::{Arc, LazyLock};
+
+use cel::common::types::CelBool;
+use cel::{Context, Env, ExecutionError, Program, extensions};
+use serde_json::{Map, Value};
+
+pub(crate) use self::check::{Problem, Scope};
+use crate::event::Event;
+
+/// The longest expression, in bytes.
+const MAX_SOURCE: usize = 8 * 1024;
+/// How deep loops (`exists`, `map`, …) may nest: together with the longest list it bounds the steps of one evaluation.
+const MAX_LOOPS: usize = 2;
+/// The longest list that an expression may look at.
+const MAX_LIST: usize = 4096;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
+
+/// A compiled expression.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    source: String,
+    program: Program,
+}
+
+/// What an expression sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) event: &'a Event,
+    pub(crate) vars: &'a Map<String, Value>,
+    pub(crate) config: &'a Value,
+}
+
+/// Why an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EvalError {
+    /// It looks at something that the event does not have.
+    #[error("there is no `{0}`")]
+    Missing(String),
+    /// It cannot be computed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+// === impl Expression ===
+
+impl Expression {
+    /// Compiles an expression and checks every name in it.
+    pub(crate) fn compile(source: &str, scope: Scope<'_>) -> Result<Self, Vec<Problem>> {
+        if source.len() > MAX_SOURCE {
+            return Err(vec![Problem::new(0, format!("the expression is longer than {MAX_SOURCE} bytes"), "")]);
+        }
+        let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
+        let problems = check::names(source, &program, scope);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { source: source.to_owned(), program })
+    }
+
+    /// The expression as it was written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The value for one event as JSON.
+    pub(crate) fn value(&self, input: Input<'_>) -> Result<Value, EvalError> {
+        let context = bind(input);
+        let found =
+            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        lazy::to_json(found.as_ref(), 0).map_err(EvalError::Failed)
+    }
+
+    /// The truth for one event; any value but `true` and `false` is an error.
+    pub(crate) fn truth(&self, input: Input<'_>) -> Result<bool, EvalError> {
+        let context = bind(input);
+        let found =
+            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        found.downcast_ref::<CelBool>().map(|flag| *flag.inner()).ok_or_else(|| {
+            EvalError::Failed(format!(
+                "`{}` gives {} and not `true` or `false`",
+                self.source,
+                found.get_type().name()
+            ))
+        })
+    }
+
+    fn error(&self, error: &ExecutionError) -> EvalError {
+        match error {
+            ExecutionError::NoSuchKey(name) => EvalError::Missing(name.to_string()),
+            ExecutionError::IndexOutOfBounds(index) => {
+                EvalError::Missing(index.json().map_or_else(|_| "index".to_owned(), |json| format!("[{json}]")))
+            }
+            // A field of null: the event has nothing there.
+            ExecutionError::NoSuchOverload(overload)
+                if matches!(overload.function(), "_[_]" | "_._" | "_?._" | "_.[_]")
+                    && overload.argument_types().first().is_some_and(|ty| ty.starts_with("null")) =>
+            {
+                EvalError::Missing("field of null".to_owned())
+            }
+            // Texts of the library can quote whole values of the event: only the short ones are passed on.
+            other => {
+                let text = other.to_string();
+                let reason = if text.len() <= 200 { text } else { short(other) };
+                EvalError::Failed(format!("`{}`: {}", self.source, lower_first(&reason)))
+            }
+        }
+    }
+}
+
+fn short(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
+            format!("the operands of `{operator}` do not fit")
+        }
+        ExecutionError::ValuesNotComparable(..) => "the values cannot be compared".to_owned(),
+        _ => "it cannot be computed".to_owned(),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn bind<'v>(input: Input<'v>) -> Context<'v, 'v> {
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.add_variable_as_val("event", Box::new(lazy::Lazy::event(input.event)));
+    context.add_variable_as_val("vars", Box::new(lazy::Lazy::map(input.vars)));
+    context.add_variable_as_val("config", lazy::wrap(input.config));
+    context
+}
+
+fn environment() -> Env {
+    let mut env = Env::stdlib();
+    for extension in [extensions::strings, extensions::lists, extensions::math, extensions::encoders] {
+        // The libraries declare different names; a clash would be seen by the test that calls every function.
+        let declared = env.add_extension(extension);
+        debug_assert!(declared.is_ok(), "{declared:?}");
+    }
+    let declared = function::declare(&mut env);
+    debug_assert!(declared.is_ok(), "{declared:?}");
+    env
+}
+
+#[cfg(test)]
+mod tests;

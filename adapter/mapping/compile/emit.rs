@@ -1,0 +1,180 @@
+//! The `emit` of an action, and the refusal of an event that would trigger its own mapping.
+
+use std::ops::Range;
+
+use super::{Compiler, Shape};
+use crate::action::Destination;
+use crate::mapping::document::{self, Text};
+use crate::mapping::filter::{self, Certainty, Clause};
+use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
+use crate::mapping::template::context::Uses;
+use crate::mapping::template::{Dollar, is_template};
+use crate::mapping::known;
+
+/// A compiled `emit`.
+#[derive(Debug)]
+pub(crate) struct Emit {
+    pub(crate) to: Destination,
+    pub(crate) body: EmitBody,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) enum EmitBody {
+    /// The event that came, unchanged.
+    Forward,
+    /// A new event.
+    New {
+        ty: String,
+        subject: Option<Shape>,
+        source: Option<Shape>,
+        content: Option<Shape>,
+        custom_data: Option<Shape>,
+        uses: Uses,
+    },
+}
+
+impl Compiler<'_> {
+    pub(super) fn emit(
+        &mut self,
+        emit: &document::Emit,
+        patterns: &[Pattern],
+        filter: &[Clause],
+    ) -> Option<Emit> {
+        self.emitted_type(emit);
+        let to = emit.to.as_ref().map_or_else(|| Destination::Sink("default".to_owned()), |to| self.destination(to));
+        let mut uses = Uses::default();
+        let subject = emit.subject.as_ref().map(|text| self.text(text, &mut uses));
+        let source = emit.source.as_ref().map(|text| self.text(text, &mut uses));
+        let content = emit.content.as_ref().map(|node| self.content(node, &mut uses));
+        let custom_data = emit.custom_data.as_ref().map(|node| self.content(node, &mut uses));
+        if let Some(node) = &emit.custom_data
+            && !is_cdevent(&emit.ty)
+        {
+            self.error(
+                "not-supported",
+                node.span.clone(),
+                "only CDEvents have `customData`",
+                "put everything into `content`: it is the whole payload of other events",
+            );
+        }
+        self.refuse_loop(emit, patterns, filter);
+        Some(Emit {
+            to,
+            body: EmitBody::New {
+                ty: emit.ty.to_string(),
+                subject: flatten(subject)?,
+                source: flatten(source)?,
+                content: flatten(content)?,
+                custom_data: flatten(custom_data)?,
+                uses,
+            },
+        })
+    }
+
+    pub(super) fn forward(&mut self, to: &Text, span: &Range<usize>) -> Option<Emit> {
+        let to_broker = ["default", "reply"].contains(&&**to);
+        if to_broker {
+            self.error(
+                "event-loop",
+                to.span(),
+                format!("an event cannot be forwarded to `{}`, where it probably came from", &**to),
+                "name another sink",
+            );
+            return None;
+        }
+        let _ = span;
+        Some(Emit { to: self.destination(to), body: EmitBody::Forward })
+    }
+
+    fn destination(&mut self, to: &Text) -> Destination {
+        if is_template(to) {
+            let message = "a sink is named, not computed: a template cannot stand in `to`";
+            self.error("forbidden-template", to.span(), message, "write one action for each sink, with `when`");
+        } else {
+            self.sink(to);
+        }
+        match &**to {
+            "reply" => Destination::Reply,
+            name => Destination::Sink(name.to_owned()),
+        }
+    }
+
+    fn text(&mut self, text: &Text, uses: &mut Uses) -> Option<Shape> {
+        if is_template(text) {
+            self.leaf(text, Dollar::Keep, uses).map(|leaf| Shape::Leaf(Box::new(leaf)))
+        } else {
+            Some(Shape::Literal(text.to_string().into()))
+        }
+    }
+
+    fn emitted_type(&mut self, emit: &document::Emit) {
+        let ty = &emit.ty;
+        if is_template(ty) {
+            let message = "a template cannot stand in the `type` of an event";
+            self.error("forbidden-template", ty.span(), message, "write one action for each type, with `when`");
+            return;
+        }
+        if ty.contains('*') || ty.chars().any(char::is_whitespace) {
+            self.error("invalid-type", ty.span(), format!("`{}` is not an event type", &**ty), "");
+            return;
+        }
+        if !is_cdevent(ty) {
+            return;
+        }
+        let Some(bare) = without_version(ty) else {
+            let message = format!("`{}` has no version", &**ty);
+            self.error("invalid-type", ty.span(), message, &format!("write `{}.0.1.0`", &**ty));
+            return;
+        };
+        if ty.starts_with("dev.cdevents.") && !known::known_type(bare) {
+            let hint = known::nearest_type(bare).map_or_else(
+                || "custom types look like `dev.cdeventsx.<vendor>-<subject>.<predicate>.0.1.0`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.error("unknown-type", ty.span(), format!("`{bare}` is not a CDEvents type"), &hint);
+        }
+    }
+
+    /// Refuses an event that the mapping itself would answer, as far as that is known without its data.
+    fn refuse_loop(&mut self, emit: &document::Emit, patterns: &[Pattern], filter: &[Clause]) {
+        let source = match &emit.source {
+            Some(text) if is_template(text) => None,
+            Some(text) => Some(text.to_string()),
+            None => Some(self.catalog.event_source.clone()),
+        };
+        let subject = emit.subject.as_ref().filter(|text| !is_template(text)).map(|text| text.to_string());
+        let known = |name: &str| match name {
+            "type" => Some(emit.ty.to_string()),
+            "source" => source.clone(),
+            "subject" => subject.clone(),
+            "specversion" => Some("1.0".to_owned()),
+            _ => None,
+        };
+        let listens = patterns.iter().any(|pattern| {
+            pattern.attributes.iter().all(|(name, glob)| match known(name) {
+                Some(value) if name == "type" => glob.matches_type(&value),
+                Some(value) => glob.matches(&value),
+                None => true,
+            })
+        });
+        let passes = filter::all(filter.iter().map(|clause| clause.certainty(&known))) != Certainty::Never;
+        if listens && passes {
+            self.error(
+                "event-loop",
+                emit.ty.span(),
+                format!("this event would trigger its own mapping: `{}` matches its `events`", &*emit.ty),
+                "emit another type, or exclude it in `events` or with `- not: {exact: {type: …}}`",
+            );
+        }
+    }
+}
+
+/// `None` outside when the shape has a mistake.
+#[expect(clippy::option_option, reason = "absent and broken are told apart")]
+fn flatten(shape: Option<Option<Shape>>) -> Option<Option<Shape>> {
+    match shape {
+        None => Some(None),
+        Some(shape) => shape.map(Some),
+    }
+}

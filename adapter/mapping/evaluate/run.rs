@@ -1,0 +1,116 @@
+//! The PipelineRun of an action for one event.
+
+use handlebars::Context;
+use serde_json::{Map, Value, json};
+
+use super::Basis;
+use crate::action::{Action, CreateRun, Origin};
+use crate::event::annotation;
+use crate::mapping::PlanError;
+use crate::mapping::compile::{Run, Shape};
+use crate::mapping::helper;
+use crate::mapping::template::size;
+use crate::mapping::words;
+
+/// The most bytes of one object: etcd refuses more than 1.5 MiB.
+const MAX_OBJECT: usize = 1024 * 1024;
+/// The most bytes of all annotations of one object, as Kubernetes has it.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+impl Basis<'_> {
+    pub(super) fn run(&self, run: &Run, origin: Origin, place: &str) -> Result<Action, PlanError> {
+        let context = run.uses.context(self.event, self.vars, &self.catalog.config);
+        let place = format!("{place}.pipelineRun");
+        let spec = run
+            .spec
+            .render(&context, &format!("{place}.spec"))
+            .map_err(|(place, error)| self.error(place, error))?;
+        let labels = self.labels(run, &origin, &context, &place)?;
+        let annotations = self.annotations(run, &origin, &context, &place)?;
+        let namespace = run.namespace.clone().unwrap_or_else(|| self.catalog.namespace.clone());
+        let name = origin.key.object_name(&format!("{}-{}", origin.mapping, origin.action));
+        let object = json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations},
+            "spec": spec,
+        });
+        if size(&object) > MAX_OBJECT {
+            return Err(self.error(place, format!("the rendered object is larger than {MAX_OBJECT} bytes")));
+        }
+        Ok(Action::PipelineRun(CreateRun { origin, namespace, name, object }))
+    }
+
+    fn labels(
+        &self,
+        run: &Run,
+        origin: &Origin,
+        context: &Context,
+        place: &str,
+    ) -> Result<Map<String, Value>, PlanError> {
+        let mut labels = self.texts(&run.labels, context, &format!("{place}.metadata.labels"))?;
+        for (key, value) in &labels {
+            let text = value.as_str().unwrap_or_default();
+            if !words::is_label_value(text) {
+                let shown = words::truncate(text, 80);
+                let reason = format!("`{shown}` cannot be the value of a label; write `{{{{toLabel …}}}}`");
+                return Err(self.error(format!("{place}.metadata.labels.{key}"), reason));
+            }
+        }
+        for (key, value) in [
+            (annotation::MAPPING, origin.mapping.as_str()),
+            (annotation::ACTION, origin.action.as_str()),
+            (annotation::MANAGED_BY, annotation::MANAGER),
+        ] {
+            labels.insert(key.to_owned(), value.into());
+        }
+        Ok(labels)
+    }
+
+    fn annotations(
+        &self,
+        run: &Run,
+        origin: &Origin,
+        context: &Context,
+        place: &str,
+    ) -> Result<Map<String, Value>, PlanError> {
+        let place = format!("{place}.metadata.annotations");
+        let mut annotations = self.texts(&run.annotations, context, &place)?;
+        let delivery = self.event.tree().and_then(|data| data.pointer("/customData/forge/delivery"));
+        let key = origin.key.to_string();
+        for (name, value) in [
+            (annotation::EFFECT_KEY, Some(key.as_str())),
+            (annotation::EVENT_ID, Some(origin.event_id.as_str())),
+            (annotation::EVENT_SOURCE, Some(origin.event_source.as_str())),
+            (annotation::EVENT_TYPE, Some(origin.event_type.as_str())),
+            (annotation::CHAIN_ID, self.chain.as_deref()),
+            (annotation::DELIVERY, delivery.and_then(Value::as_str)),
+        ] {
+            if let Some(value) = value {
+                annotations.insert(name.to_owned(), value.into());
+            }
+        }
+        let total: usize = annotations.iter().map(|(name, value)| name.len() + size(value)).sum();
+        if total > MAX_ANNOTATIONS {
+            return Err(self.error(place, format!("the annotations are larger than {MAX_ANNOTATIONS} bytes")));
+        }
+        Ok(annotations)
+    }
+
+    /// Labels and annotations are strings, whatever type an expression has.
+    fn texts(
+        &self,
+        pairs: &[(String, Shape)],
+        context: &Context,
+        place: &str,
+    ) -> Result<Map<String, Value>, PlanError> {
+        let mut texts = Map::new();
+        for (key, shape) in pairs {
+            let place = format!("{place}.{key}");
+            let value = shape.render(context, &place).map_err(|(place, error)| self.error(place, error))?;
+            let text = helper::text(&value).map_err(|reason| self.error(place, reason))?;
+            texts.insert(key.clone(), Value::String(text));
+        }
+        Ok(texts)
+    }
+}

@@ -1,0 +1,268 @@
+//! The examples inside mapping files: each is an event and the plan that its mapping must make of it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::MappingSet;
+use super::compile::Mapping;
+use super::document::{Example, Given};
+use super::evaluate::{StepOutcome, Verdict};
+use super::explain::action_json;
+use crate::event::{Data, Event};
+use crate::vocabulary::{self, Forge, Webhook};
+
+/// Reads the files that examples name: gets the mapping file's path and the name that stands in it.
+pub type ReadFile<'a> = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + 'a;
+
+/// What became of one example.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleOutcome {
+    /// The mapping's name.
+    pub mapping: String,
+    /// The path of its file.
+    pub file: String,
+    /// The example's name.
+    pub example: String,
+    /// Whether it holds.
+    #[serde(flatten)]
+    pub result: ExampleResult,
+}
+
+/// Whether an example holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "camelCase")]
+pub enum ExampleResult {
+    /// The plan is as expected.
+    Passed,
+    /// It is not.
+    Failed {
+        /// The first difference, such as `expect[0].pipelineRun.spec.pipelineRef.name: expected "a", got "b"`.
+        difference: String,
+        /// The list under `expect`.
+        expected: Value,
+        /// The whole plan, in the same form.
+        actual: Value,
+        /// Why the mapping did not run, where it did not.
+        reasons: Vec<String>,
+    },
+    /// The example cannot be run.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+}
+
+// === impl MappingSet ===
+
+impl MappingSet {
+    /// Runs every example of every mapping, each against its own mapping only.
+    pub fn run_examples(&self, read: &ReadFile<'_>) -> Vec<ExampleOutcome> {
+        let mut outcomes = Vec::new();
+        for mapping in &self.mappings {
+            for example in &mapping.examples {
+                outcomes.push(ExampleOutcome {
+                    mapping: mapping.name.clone(),
+                    file: mapping.file.clone(),
+                    example: example.name.to_string(),
+                    result: self
+                        .run_example(mapping, example, read)
+                        .unwrap_or_else(|reason| ExampleResult::Broken { reason }),
+                });
+            }
+        }
+        outcomes
+    }
+
+    fn run_example(
+        &self,
+        mapping: &Mapping,
+        example: &Example,
+        read: &ReadFile<'_>,
+    ) -> Result<ExampleResult, String> {
+        let mut actual = Vec::new();
+        let mut reasons = Vec::new();
+        let mut keys = std::collections::HashSet::new();
+        for event in events(&example.given, &mapping.file, read)? {
+            let event = Arc::new(event);
+            match mapping.evaluate(&event, &self.catalog).map_err(|error| error.to_string())? {
+                Verdict::OtherEvent => reasons.push(format!("`{}`: no entry of `events` matches", event.ty())),
+                Verdict::Filtered { clause, reason } => {
+                    reasons.push(format!("`{}`: filter[{clause}]: {reason}", event.ty()));
+                }
+                Verdict::Fired(fired) => {
+                    for step in fired.steps {
+                        match step.outcome {
+                            StepOutcome::Planned(action) => {
+                                if keys.insert(action.origin().key) {
+                                    actual.push(action_json(&action));
+                                }
+                            }
+                            StepOutcome::Skipped(reason) => {
+                                reasons.push(format!("`{}`: action `{}`: {reason}", event.ty(), step.name));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(match difference(&example.expect, &actual) {
+            None => ExampleResult::Passed,
+            Some(difference) => ExampleResult::Failed {
+                difference,
+                expected: Value::Array(example.expect.clone()),
+                actual: Value::Array(actual),
+                reasons,
+            },
+        })
+    }
+}
+
+/// The events that an example starts from.
+fn events(given: &Given, file: &str, read: &ReadFile<'_>) -> Result<Vec<Event>, String> {
+    match given {
+        Given::Webhook { forge, event, body } => {
+            let forge = match &**forge {
+                "github" => Forge::GitHub,
+                other => return Err(format!("unknown source `{other}`")),
+            };
+            let webhook = Webhook {
+                forge,
+                event: event.to_string(),
+                // Fixed, so that an example has the same outcome at any time.
+                delivery: "00000000-0000-4000-8000-000000000000".to_owned(),
+                body: read(file, body)?.into(),
+                received: jiff::Timestamp::UNIX_EPOCH,
+            };
+            vocabulary::events(&webhook).map_err(|error| error.to_string())
+        }
+        Given::File(name) => {
+            let bytes = read(file, name)?;
+            let value: Value = serde_json::from_slice(&bytes)
+                .map_err(|error| format!("`{}` is not JSON: {error}", &**name))?;
+            match value {
+                Value::Array(items) => items.into_iter().map(cloud_event).collect(),
+                one => cloud_event(one).map(|event| vec![event]),
+            }
+        }
+        Given::Inline(value) => cloud_event(value.clone()).map(|event| vec![event]),
+    }
+}
+
+/// A CloudEvent from its JSON form. `id`, `source` and `time` may be left out in an example.
+fn cloud_event(value: Value) -> Result<Event, String> {
+    let Value::Object(mut members) = value else { return Err("a CloudEvent is a JSON object".to_owned()) };
+    let mut text = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` of the CloudEvent must be a string")),
+    };
+    text("specversion")?;
+    let ty = text("type")?.ok_or("the CloudEvent has no `type`")?;
+    let id = text("id")?.unwrap_or_else(|| "example".to_owned());
+    let source = text("source")?.unwrap_or_else(|| "/example".to_owned());
+    let mut event = Event::builder(id, source, ty);
+    if let Some(subject) = text("subject")? {
+        event = event.subject(subject);
+    }
+    if let Some(time) = text("time")? {
+        event = event.time(time);
+    }
+    if let Some(schema) = text("dataschema")? {
+        event = event.dataschema(schema);
+    }
+    let media_type = text("datacontenttype")?;
+    match members.remove("data") {
+        None | Some(Value::Null) => {}
+        Some(data) => {
+            let data = Data::Json(data.to_string().into());
+            event = event.datacontenttype(media_type.unwrap_or_else(|| "application/json".to_owned())).data(data);
+        }
+    }
+    for (name, value) in members {
+        event = match value {
+            Value::String(text) => event.extension(name, text),
+            Value::Bool(flag) => event.extension(name, flag),
+            Value::Number(number) => {
+                let number = number.as_i64().and_then(|number| i32::try_from(number).ok());
+                event.extension(name.clone(), number.ok_or(format!("`{name}` must fit into 32 bits"))?)
+            }
+            _ => return Err(format!("the extension `{name}` must be a string, a number or a boolean")),
+        };
+    }
+    event.build().map_err(|error| error.to_string())
+}
+
+/// The first difference between what is expected and what is planned.
+fn difference(expected: &[Value], actual: &[Value]) -> Option<String> {
+    for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {
+        if let Some(difference) = mismatch(expected, actual, &format!("expect[{index}]")) {
+            return Some(difference);
+        }
+    }
+    if expected.len() == actual.len() {
+        return None;
+    }
+    let names = |list: &[Value]| {
+        let names: Vec<String> =
+            list.iter().map(|item| item.get("action").and_then(Value::as_str).unwrap_or("…").to_owned()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    Some(format!(
+        "expect: expected {} actions ({}), got {} ({})",
+        expected.len(),
+        names(expected),
+        actual.len(),
+        names(actual)
+    ))
+}
+
+/// Maps match when every expected member does; lists when they are as long and every item does.
+fn mismatch(expected: &Value, actual: &Value, place: &str) -> Option<String> {
+    match (expected, actual) {
+        (Value::Object(wanted), Value::Object(found)) => wanted.iter().find_map(|(name, wanted)| {
+            let place = format!("{place}.{name}");
+            match found.get(name) {
+                Some(found) => mismatch(wanted, found, &place),
+                None => Some(format!("{place}: expected {}, got nothing{}", shown(wanted), members(found))),
+            }
+        }),
+        (Value::Array(wanted), Value::Array(found)) => {
+            let first = wanted
+                .iter()
+                .zip(found)
+                .enumerate()
+                .find_map(|(index, (wanted, found))| mismatch(wanted, found, &format!("{place}[{index}]")));
+            first.or_else(|| {
+                (wanted.len() != found.len())
+                    .then(|| format!("{place}: expected {} items, got {}", wanted.len(), found.len()))
+            })
+        }
+        (wanted, found) if same(wanted, found) => None,
+        (wanted, found) => Some(format!("{place}: expected {}, got {}", shown(wanted), shown(found))),
+    }
+}
+
+/// `12` and `12.0` are one number.
+fn same(one: &Value, two: &Value) -> bool {
+    match (one, two) {
+        (Value::Number(one), Value::Number(two)) => one == two || one.as_f64() == two.as_f64(),
+        _ => one == two,
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    let short = super::words::truncate(&text, 200);
+    if short.len() < text.len() { format!("{short}…") } else { text }
+}
+
+fn members(found: &Map<String, Value>) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = found.keys().map(String::as_str).take(12).collect();
+    format!(" (there is: {})", names.join(", "))
+}

@@ -1,0 +1,181 @@
+//! Why a mapping did or did not run, as data.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::evaluate::{Fired, StepOutcome, Verdict};
+use super::compile::Mapping;
+use super::{PlanError, view};
+use crate::action::{Action, Destination};
+use crate::event::Event;
+
+/// One event against one mapping.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The mapping's name.
+    pub mapping: String,
+    /// The path of its file.
+    pub file: String,
+    /// `id` of the event.
+    pub event_id: String,
+    /// `type` of the event.
+    pub event_type: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of one event and one mapping.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outcome {
+    /// The mapping ran.
+    Fired {
+        /// The values of `let`.
+        vars: Map<String, Value>,
+        /// What became of each entry of `do`.
+        actions: Vec<ActionExplanation>,
+    },
+    /// It did not.
+    NotFired {
+        /// What kept it: `events`, or a clause such as `filter[1]`.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// It cannot be computed; the delivery is refused.
+    Failed {
+        /// Where in the mapping.
+        place: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// What became of one entry of `do`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionExplanation {
+    /// The action's name.
+    pub action: String,
+    /// Whether it is wanted.
+    #[serde(flatten)]
+    pub outcome: ActionOutcome,
+}
+
+/// Whether an action is wanted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum ActionOutcome {
+    /// It is part of the plan.
+    Planned {
+        /// `{pipelineRun: …}` or `{emit: …}`, as [`action_json`] writes it.
+        plan: Value,
+    },
+    /// Another event of the delivery asks for the same effect.
+    Duplicate {
+        /// The identity of the effect.
+        key: String,
+    },
+    /// Its `when` does not hold.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An action as examples, `explain` and dry runs show it.
+///
+/// A run is `{action, pipelineRun: <the object>}`; an emit is `{action, emit: {to, type, source, subject, content,
+/// customData, event}}`, where `event` is the CloudEvent in its JSON form.
+pub fn action_json(action: &Action) -> Value {
+    match action {
+        Action::PipelineRun(run) => json!({"action": run.origin.action, "pipelineRun": run.object}),
+        Action::Emit(emit) => {
+            let event = view::event_json(&emit.event);
+            let to = match &emit.to {
+                Destination::Sink(name) => name.as_str(),
+                Destination::Reply => "reply",
+            };
+            let is_cdevent = super::pattern::is_cdevent(emit.event.ty());
+            let part = |pointer: &str| event.pointer(pointer).cloned();
+            let mut shown = json!({"to": to, "type": emit.event.ty(), "source": emit.event.source()});
+            let content = if is_cdevent { part("/data/subject/content") } else { part("/data") };
+            let custom = if is_cdevent { part("/data/customData") } else { None };
+            for (name, value) in [("subject", part("/subject")), ("content", content), ("customData", custom)] {
+                if let Some(value) = value {
+                    shown[name] = value;
+                }
+            }
+            shown["event"] = event;
+            json!({"action": emit.origin.action, "emit": shown})
+        }
+    }
+}
+
+/// Puts a verdict into words.
+pub(super) fn explanation(
+    mapping: &Mapping,
+    event: &Event,
+    verdict: Result<Verdict<'_>, PlanError>,
+    is_new: &mut dyn FnMut(&Action) -> bool,
+) -> Explanation {
+    let outcome = match verdict {
+        Ok(Verdict::OtherEvent) => Outcome::NotFired {
+            place: "events".to_owned(),
+            reason: format!("no entry of `events` matches {}", describe(mapping, event)),
+        },
+        Ok(Verdict::Filtered { clause, reason }) => {
+            Outcome::NotFired { place: format!("filter[{clause}]"), reason: reason.to_string() }
+        }
+        Ok(Verdict::Fired(fired)) => explain_fired(fired, is_new),
+        Err(error) => Outcome::Failed { place: error.place, reason: error.reason },
+    };
+    Explanation {
+        mapping: mapping.name.clone(),
+        file: mapping.file.clone(),
+        event_id: event.id().to_owned(),
+        event_type: event.ty().to_owned(),
+        outcome,
+    }
+}
+
+/// What of the event no pattern matches: its type, or another attribute when some pattern has the type.
+fn describe(mapping: &Mapping, event: &Event) -> String {
+    let mismatch = mapping.patterns.iter().find_map(|pattern| {
+        let has_type = pattern.attributes.iter().all(|(name, glob)| name != "type" || glob.matches_type(event.ty()));
+        has_type.then(|| {
+            pattern.attributes.iter().find(|(name, glob)| {
+                name != "type" && !event.attribute(name).is_some_and(|value| glob.matches(&value))
+            })
+        })?
+    });
+    match mismatch {
+        Some((name, glob)) => match event.attribute(name) {
+            Some(value) => format!("the {name} `{value}` (wanted: `{}`)", glob.as_str()),
+            None => format!("an event without `{name}` (wanted: `{}`)", glob.as_str()),
+        },
+        None => format!("the type `{}`", event.ty()),
+    }
+}
+
+fn explain_fired(fired: Fired<'_>, is_new: &mut dyn FnMut(&Action) -> bool) -> Outcome {
+    let actions = fired
+        .steps
+        .into_iter()
+        .map(|step| ActionExplanation {
+            action: step.name.to_owned(),
+            outcome: match step.outcome {
+                StepOutcome::Skipped(reason) => ActionOutcome::Skipped { reason: reason.to_string() },
+                StepOutcome::Planned(action) if is_new(&action) => {
+                    ActionOutcome::Planned { plan: action_json(&action) }
+                }
+                StepOutcome::Planned(action) => {
+                    ActionOutcome::Duplicate { key: action.origin().key.to_string() }
+                }
+            },
+        })
+        .collect();
+    Outcome::Fired { vars: fired.vars, actions }
+}

@@ -1,0 +1,154 @@
+//! Which events a mapping is for: attribute patterns with `*`, and event types with or without their version.
+
+use crate::event::Event;
+
+/// A text in which `*` stands for any characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glob {
+    source: String,
+}
+
+/// One entry of `events`: every attribute must match.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    pub(crate) attributes: Vec<(String, Glob)>,
+}
+
+/// Where the index keeps a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum IndexKey {
+    /// Events of exactly this type, with or without its version.
+    Type(String),
+    /// Events whose type starts so; ends with `.` or is empty.
+    Prefix(String),
+}
+
+// === impl Glob ===
+
+impl Glob {
+    pub(crate) fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into() }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.source.contains('*')
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let mut parts = self.source.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = text.strip_prefix(first) else { return false };
+        if self.is_literal() {
+            return rest.is_empty();
+        }
+        let mut parts: Vec<&str> = parts.collect();
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.len() >= last.len() && rest.ends_with(last)
+    }
+
+    /// For `type`: the version suffix of the event may be left out of the pattern.
+    pub(crate) fn matches_type(&self, ty: &str) -> bool {
+        self.matches(ty) || without_version(ty).is_some_and(|bare| self.matches(bare))
+    }
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    pub(crate) fn matches(&self, event: &Event) -> bool {
+        self.attributes.iter().all(|(name, glob)| {
+            if name == "type" {
+                glob.matches_type(event.ty())
+            } else {
+                event.attribute(name).is_some_and(|value| glob.matches(&value))
+            }
+        })
+    }
+
+    /// Where the index keeps it.
+    pub(crate) fn index_key(&self) -> IndexKey {
+        let Some((_, glob)) = self.attributes.iter().find(|(name, _)| name == "type") else {
+            return IndexKey::Prefix(String::new());
+        };
+        match glob.as_str().split_once('*') {
+            None => IndexKey::Type(glob.as_str().to_owned()),
+            Some((literal, _)) => {
+                let end = literal.rfind('.').map_or(0, |dot| dot + 1);
+                IndexKey::Prefix(literal[..end].to_owned())
+            }
+        }
+    }
+}
+
+/// The type of a CDEvent without its version: `dev.cdevents.change.created` for `dev.cdevents.change.created.0.4.0`.
+///
+/// `None` when the type is no CDEvent's or has no version.
+pub(crate) fn without_version(ty: &str) -> Option<&str> {
+    if !is_cdevent(ty) {
+        return None;
+    }
+    let ty = ty.strip_suffix("-draft").unwrap_or(ty);
+    let mut rest = ty;
+    for _ in 0..3 {
+        let (before, number) = rest.rsplit_once('.')?;
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        rest = before;
+    }
+    Some(rest)
+}
+
+/// Whether a type is of the CDEvents vocabulary or one of its custom types.
+pub(crate) fn is_cdevent(ty: &str) -> bool {
+    ty.starts_with("dev.cdevents.") || ty.starts_with("dev.cdeventsx.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_characters() {
+        for (glob, text, matches) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXc", false),
+            ("ab*ba", "aba", false),
+            ("https://github.com/o/*", "https://github.com/o/r", true),
+            ("**", "x", true),
+        ] {
+            assert_eq!(Glob::new(glob).matches(text), matches, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn the_version_may_be_left_out() {
+        let ty = "dev.cdevents.change.created.0.4.0";
+        for glob in ["dev.cdevents.change.created", ty, "dev.cdevents.*.created", "dev.cdevents.change.*"] {
+            assert!(Glob::new(glob).matches_type(ty), "{glob}");
+        }
+        assert!(!Glob::new("dev.cdevents.change").matches_type(ty));
+        assert_eq!(without_version("com.github.push.1.2.3"), None);
+        assert_eq!(without_version("dev.cdevents.change.created"), None);
+        assert_eq!(
+            without_version("dev.cdevents.change.created.0.4.0-draft"),
+            Some("dev.cdevents.change.created")
+        );
+    }
+}
