@@ -43,7 +43,9 @@ impl Place<'_> {
             match (&node.kind, wanted) {
                 (Kind::Bool(_) | Kind::Number(_), "a string") => "put the value in quotes",
                 (Kind::Null, _) => "give it a value or remove the line",
-                _ => "",
+                (Kind::String(_), "`true` or `false`") => "write it without quotes",
+                (Kind::Map(_) | Kind::String(_), "a list") => "begin each item with `- `",
+                _ => "see the schema of the document: `pipewright schema`",
             },
         );
     }
@@ -178,7 +180,12 @@ fn document(place: &mut Place<'_>, file: usize, node: &Node) -> Option<Document>
     let spec = place.required(node, "a mapping document", "spec", "add `spec:` with `events` and `do`")?;
     place.fields(spec, "`spec`", &["events", "filter", "let", "do", "dedupeBy", "examples"])?;
     let events = place
-        .required(spec, "`spec`", "events", "say which events it is for, such as `- type: dev.cdevents.change.*`")
+        .required(
+            spec,
+            "`spec`",
+            "events",
+            "say which events it is for, such as `- type: dev.cdevents.change.*`",
+        )
         .map(|events| patterns(place, events))
         .unwrap_or_default();
     let filter = spec.get("filter").map(|filter| filters(place, filter, 0)).unwrap_or_default();
@@ -194,7 +201,8 @@ fn document(place: &mut Place<'_>, file: usize, node: &Node) -> Option<Document>
 
 /// Whether the document is a mapping; other kinds are reported.
 fn kind(place: &mut Place<'_>, node: &Node) -> bool {
-    let version = place.required(node, "a document", "apiVersion", "add `apiVersion: pipewright.dev/v1alpha1`");
+    let version =
+        place.required(node, "a document", "apiVersion", "add `apiVersion: pipewright.dev/v1alpha1`");
     if let Some(version) = version.and_then(|version| place.string(version, "`apiVersion`"))
         && &*version != API_VERSION
     {
@@ -218,7 +226,10 @@ fn kind(place: &mut Place<'_>, node: &Node) -> bool {
         (format!("documents of the kind `{}` are not supported yet", &*kind), String::new())
     } else {
         let near = did_you_mean(&kind, [KIND]).map(|near| format!("did you mean `{near}`?"));
-        (format!("unknown kind `{}`", &*kind), near.unwrap_or_else(|| "the kind here is `Mapping`".to_owned()))
+        (
+            format!("unknown kind `{}`", &*kind),
+            near.unwrap_or_else(|| "the kind here is `Mapping`".to_owned()),
+        )
     };
     place.error("unknown-kind", kind.span(), message, &hint);
     false
@@ -254,7 +265,11 @@ fn warn_of_booleans(place: &mut Place<'_>, node: &Node) {
 }
 
 fn strings(place: &mut Place<'_>, node: &Node, what: &str) -> Vec<Text> {
-    place.list(node, what).iter().filter_map(|item| place.string(item, &format!("an entry of {what}"))).collect()
+    place
+        .list(node, what)
+        .iter()
+        .filter_map(|item| place.string(item, &format!("an entry of {what}")))
+        .collect()
 }
 
 fn patterns(place: &mut Place<'_>, node: &Node) -> Vec<Pattern> {
@@ -430,8 +445,7 @@ fn action_list(place: &mut Place<'_>, node: &Node) -> Vec<Action> {
 }
 
 fn action(place: &mut Place<'_>, node: &Node) -> Option<Action> {
-    let known: Vec<&str> =
-        ["name", "when", "pipelineRun", "emit"].into_iter().chain(LATER_ACTIONS).collect();
+    let known: Vec<&str> = ["name", "when", "pipelineRun", "emit"].into_iter().chain(LATER_ACTIONS).collect();
     let entries = place.fields(node, "an action", &known)?;
     let name = place
         .required(node, "an action", "name", "the name is part of the run's identity")
@@ -489,14 +503,14 @@ fn emit_kind(place: &mut Place<'_>, node: &Node) -> Option<ActionKind> {
     let ty = place
         .required(node, "`emit`", "type", "such as `dev.cdeventsx.pipewright-build.requested.0.1.0`")
         .and_then(|ty| place.string(ty, "`type`"));
-    Some(ActionKind::Emit(Emit {
+    Some(ActionKind::Emit(Box::new(Emit {
         ty: ty?,
         to,
         subject: node.get("subject").and_then(|subject| place.string(subject, "`subject`")),
         source: node.get("source").and_then(|source| place.string(source, "`source`")),
         content: node.get("content").cloned(),
         custom_data: node.get("customData").cloned(),
-    }))
+    })))
 }
 
 fn example_list(place: &mut Place<'_>, node: &Node) -> Vec<Example> {
@@ -508,7 +522,9 @@ fn example(place: &mut Place<'_>, node: &Node) -> Option<Example> {
     let name = place
         .required(node, "an example", "name", "say in a sentence what it shows")
         .and_then(|name| place.string(name, "the example's `name`"));
-    let given = place.required(node, "an example", "given", "say which event comes in").and_then(|node| given(place, node));
+    let given = place
+        .required(node, "an example", "given", "say which event comes in")
+        .and_then(|node| given(place, node));
     let expect = place.required(node, "an example", "expect", "write `expect: []` when nothing is done");
     let expect = place_expectations(place, expect?);
     Some(Example { name: name?, given: given?, expect })
