@@ -19,7 +19,7 @@ use super::template::check::{self, Problem, Scope};
 use super::template::context::Uses;
 use super::template::{Dollar, Leaf, is_template};
 use super::{Catalog, File, known, path};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Report, did_you_mean};
 
 /// A mapping that is ready to run.
 #[derive(Debug)]
@@ -287,7 +287,7 @@ impl Compiler<'_> {
     fn dedupe_by(&mut self, names: &[Text]) -> Vec<String> {
         for name in names {
             if !self.names.iter().any(|known| known.as_str() == &**name) {
-                let near = crate::diagnostic::did_you_mean(name, self.names.iter().map(String::as_str));
+                let near = did_you_mean(name, self.names.iter().map(String::as_str));
                 let hint = near.map_or_else(
                     || "`dedupeBy` lists names of `let`".to_owned(),
                     |near| format!("did you mean `{near}`?"),
@@ -310,7 +310,7 @@ impl Compiler<'_> {
             if let Some(name) = expected.get("action").and_then(Value::as_str)
                 && !actions.iter().any(|action| &*action.name == name)
             {
-                let near = crate::diagnostic::did_you_mean(name, actions.iter().map(|action| &*action.name));
+                let near = did_you_mean(name, actions.iter().map(|action| &*action.name));
                 let hint = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
                 let message = format!("the example expects the action `{name}`, which `do` does not have");
                 self.place.error("unknown-action", example.name.span(), message, &hint);
@@ -323,7 +323,7 @@ impl Compiler<'_> {
         let known = self.catalog.sinks.iter().map(String::as_str).chain(["default", "reply"]);
         let known: Vec<&str> = known.collect();
         if !known.contains(&&**name) {
-            let hint = crate::diagnostic::did_you_mean(name, known.iter().copied()).map_or_else(
+            let hint = did_you_mean(name, known.iter().copied()).map_or_else(
                 || format!("sinks are: {}; others are added in the configuration", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );

@@ -582,6 +582,56 @@ fn ten_thousand_mappings_give_the_same_plan_with_and_without_the_index() {
 }
 
 #[test]
+fn the_mapping_of_the_documentation_compiles_and_plans() {
+    let text = r#"
+apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata:
+  name: build-change
+spec:
+  events:                                # any of; the attributes of one entry must all match; `*` globs
+    - type: dev.cdevents.change.created  # the version suffix may be left out
+    - type: dev.cdevents.change.updated
+      source: https://github.com/myorg/*
+  filter:
+    - cel: event.data.customData.change.target.branch in ['main', 'develop']
+    - not: {prefix: {subject: bot/}}
+  let:
+    repo:   {path: $.data.subject.content.repository.id}
+    commit: {path: $.data.customData.change.source.sha, required: true}
+    image:  {template: "{{config.registry}}/{{toDomainName repo}}:{{commit}}"}
+    urgent: {cel: "'urgent' in event.data.customData.change.labels"}
+  do:
+    - name: build
+      when: "!vars.urgent"
+      pipelineRun:
+        spec:
+          pipelineRef: {name: build}
+          params:
+            - {name: repo-url, value: "{{repo}}"}
+            - {name: revision, value: "{{commit}}"}
+    - name: announce
+      emit:
+        type: dev.cdeventsx.pipewright-build.requested.0.1.0
+        to: default
+        content: {repository: "{{repo}}", image: "{{image}}"}
+  dedupeBy: [repo, commit]
+  examples:
+    - name: a pull request to main is built
+      given: {source: github, event: pull_request, body: ../tests/fixtures/github/pull_request.opened.json}
+      expect:
+        - {action: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}
+"#;
+    let planned = objects(&set(text), &change("t"));
+    // The change is urgent, so it is announced only.
+    assert_eq!(planned.len(), 1);
+    assert_eq!(
+        planned[0]["emit"]["content"],
+        json!({"repository": "o/r", "image": "r.example.com/o.r:0123456789abcdef"})
+    );
+}
+
+#[test]
 fn objects_have_sorted_members() {
     assert_eq!(json!({"b": 1, "a": 2}).to_string(), r#"{"a":2,"b":1}"#);
 }
