@@ -38,6 +38,7 @@ use self::index::Index;
 use crate::action::{Action, Plan};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::event::Event;
+use crate::event::identity::Key;
 
 /// What mappings may refer to, besides the event.
 #[derive(Clone, Debug)]
@@ -197,7 +198,7 @@ impl MappingSet {
     }
 }
 
-fn add(plan: &mut Plan, keys: &mut HashSet<crate::event::identity::Key>, verdict: Verdict<'_>) {
+fn add(plan: &mut Plan, keys: &mut HashSet<Key>, verdict: Verdict<'_>) {
     let Verdict::Fired(fired) = verdict else { return };
     for step in fired.steps {
         if let StepOutcome::Planned(action) = step.outcome

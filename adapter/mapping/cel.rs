@@ -54,7 +54,11 @@ impl Expression {
     /// Compiles an expression and checks every name in it.
     pub(crate) fn compile(source: &str, scope: Scope<'_>) -> Result<Self, Vec<Problem>> {
         if source.len() > MAX_SOURCE {
-            return Err(vec![Problem::new(0, format!("the expression is longer than {MAX_SOURCE} bytes"), "")]);
+            return Err(vec![Problem::new(
+                0,
+                format!("the expression is longer than {MAX_SOURCE} bytes"),
+                "",
+            )]);
         }
         let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
         let problems = check::names(source, &program, scope);
@@ -94,9 +98,9 @@ impl Expression {
     fn error(&self, error: &ExecutionError) -> EvalError {
         match error {
             ExecutionError::NoSuchKey(name) => EvalError::Missing(name.to_string()),
-            ExecutionError::IndexOutOfBounds(index) => {
-                EvalError::Missing(index.json().map_or_else(|_| "index".to_owned(), |json| format!("[{json}]")))
-            }
+            ExecutionError::IndexOutOfBounds(index) => EvalError::Missing(
+                index.json().map_or_else(|_| "index".to_owned(), |json| format!("[{json}]")),
+            ),
             // A field of null: the event has nothing there.
             ExecutionError::NoSuchOverload(overload)
                 if matches!(overload.function(), "_[_]" | "_._" | "_?._" | "_.[_]")
@@ -129,7 +133,7 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-fn bind<'v>(input: Input<'v>) -> Context<'v, 'v> {
+fn bind(input: Input<'_>) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENV));
     context.add_variable_as_val("event", Box::new(lazy::Lazy::event(input.event)));
     context.add_variable_as_val("vars", Box::new(lazy::Lazy::map(input.vars)));

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-pub(crate) use self::emit::{Emit, EmitBody};
+pub(crate) use self::emit::{Emit, EmitBody, NewEvent};
 pub(crate) use self::run::{Run, Shape};
 use super::cel::{self, Expression};
 use super::document::reader::{self, Place};
@@ -19,7 +19,7 @@ use super::template::check::{self, Problem, Scope};
 use super::template::context::Uses;
 use super::template::{Dollar, Leaf, is_template};
 use super::{Catalog, File, known, path};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Report, did_you_mean};
 
 /// A mapping that is ready to run.
 #[derive(Debug)]
@@ -48,7 +48,10 @@ pub(crate) struct Let {
 pub(crate) enum Source {
     Path(path::Path),
     Cel(Expression),
-    Template { leaf: Leaf, uses: Uses },
+    Template {
+        leaf: Leaf,
+        uses: Uses,
+    },
     /// A template without any expression.
     Constant(String),
 }
@@ -102,7 +105,10 @@ pub(crate) fn compile(files: &[File], catalog: &Catalog, report: &mut Report) ->
                 "duplicate-name",
                 document.name.span(),
                 format!("two mappings are called `{}`", &*document.name),
-                &format!("the other is in `{}`; the name is part of the identity of runs", files[earlier].path),
+                &format!(
+                    "the other is in `{}`; the name is part of the identity of runs",
+                    files[earlier].path
+                ),
             );
         }
         mappings.push(compiler.mapping(document, &file.path));
@@ -214,7 +220,8 @@ impl Compiler<'_> {
     fn problems(&mut self, source: &Text, problems: Vec<Problem>) {
         for problem in problems {
             let start = source.place(self.place.text, problem.offset);
-            let end = if problem.offset == 0 && start == source.span().start { source.span().end } else { start };
+            let end =
+                if problem.offset == 0 && start == source.span().start { source.span().end } else { start };
             self.place.error(problem.code, start..end.max(start), problem.message, &problem.hint);
         }
     }
@@ -225,9 +232,15 @@ impl Compiler<'_> {
             && name.text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !identifier || check::is_reserved(&name.text) {
             let (message, hint) = if identifier {
-                (format!("`{}` cannot be a `let` name: it means something else in templates", name.text), "choose another name")
+                (
+                    format!("`{}` cannot be a `let` name: it means something else in templates", name.text),
+                    "choose another name",
+                )
             } else {
-                (format!("`{}` cannot be a `let` name", name.text), "use letters, digits and `_`, and no digit first")
+                (
+                    format!("`{}` cannot be a `let` name", name.text),
+                    "use letters, digits and `_`, and no digit first",
+                )
             };
             self.place.error("invalid-name", name.span.clone(), message, hint);
         }
@@ -252,11 +265,13 @@ impl Compiler<'_> {
         Some(Let { name: item.name.text, source, presence: item.presence })
     }
 
-    fn action(&mut self, action: &document::Action, patterns: &[Pattern], filter: &[Clause]) -> Option<Action> {
-        let when = match &action.when {
-            Some(source) => Some(self.cel(source, In::Let)),
-            None => None,
-        };
+    fn action(
+        &mut self,
+        action: &document::Action,
+        patterns: &[Pattern],
+        filter: &[Clause],
+    ) -> Option<Action> {
+        let when = action.when.as_ref().map(|source| self.cel(source, In::Let));
         let kind = match &action.kind {
             document::ActionKind::PipelineRun(node) => ActionKind::PipelineRun(self.run(node)?),
             document::ActionKind::Emit(emit) => ActionKind::Emit(self.emit(emit, patterns, filter)?),
@@ -272,7 +287,7 @@ impl Compiler<'_> {
     fn dedupe_by(&mut self, names: &[Text]) -> Vec<String> {
         for name in names {
             if !self.names.iter().any(|known| known.as_str() == &**name) {
-                let near = crate::diagnostic::did_you_mean(name, self.names.iter().map(String::as_str));
+                let near = did_you_mean(name, self.names.iter().map(String::as_str));
                 let hint = near.map_or_else(
                     || "`dedupeBy` lists names of `let`".to_owned(),
                     |near| format!("did you mean `{near}`?"),
@@ -295,8 +310,7 @@ impl Compiler<'_> {
             if let Some(name) = expected.get("action").and_then(Value::as_str)
                 && !actions.iter().any(|action| &*action.name == name)
             {
-                let near =
-                    crate::diagnostic::did_you_mean(name, actions.iter().map(|action| &*action.name));
+                let near = did_you_mean(name, actions.iter().map(|action| &*action.name));
                 let hint = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
                 let message = format!("the example expects the action `{name}`, which `do` does not have");
                 self.place.error("unknown-action", example.name.span(), message, &hint);
@@ -309,7 +323,7 @@ impl Compiler<'_> {
         let known = self.catalog.sinks.iter().map(String::as_str).chain(["default", "reply"]);
         let known: Vec<&str> = known.collect();
         if !known.contains(&&**name) {
-            let hint = crate::diagnostic::did_you_mean(name, known.iter().copied()).map_or_else(
+            let hint = did_you_mean(name, known.iter().copied()).map_or_else(
                 || format!("sinks are: {}; others are added in the configuration", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );

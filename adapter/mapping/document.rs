@@ -89,7 +89,7 @@ pub(crate) struct Action {
 #[derive(Clone, Debug)]
 pub(crate) enum ActionKind {
     PipelineRun(Node),
-    Emit(Emit),
+    Emit(Box<Emit>),
     Forward { to: Text, span: Range<usize> },
 }
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::Catalog;
 use super::PlanError;
 use super::cel::{EvalError, Input};
 use super::compile::{self, ActionKind, Let, Mapping, Source};
 use super::document::Presence;
 use super::filter::Reason;
 use super::template::LeafError;
-use super::Catalog;
 use crate::action::{Action, Origin};
 use crate::event::Event;
 use crate::event::identity::Key;
@@ -71,7 +71,11 @@ impl Mapping {
     ///
     /// # Errors
     /// An expression that cannot be computed, a required value that is missing, a rendered object that cannot be created.
-    pub(crate) fn evaluate<'m>(&'m self, event: &Arc<Event>, catalog: &Catalog) -> Result<Verdict<'m>, PlanError> {
+    pub(crate) fn evaluate<'m>(
+        &'m self,
+        event: &Arc<Event>,
+        catalog: &Catalog,
+    ) -> Result<Verdict<'m>, PlanError> {
         if !self.patterns.iter().any(|pattern| pattern.matches(event)) {
             return Ok(Verdict::OtherEvent);
         }
@@ -88,15 +92,15 @@ impl Mapping {
         let mut basis = None;
         let mut steps = Vec::with_capacity(self.actions.len());
         for (index, action) in self.actions.iter().enumerate() {
-            let outcome = match self.skipped(index, action, event, &vars, catalog)? {
-                Some(reason) => StepOutcome::Skipped(reason),
-                None => {
-                    if basis.is_none() {
-                        basis = Some(self.basis(event, &vars, catalog)?);
-                    }
-                    let Some(basis) = &basis else { continue };
-                    StepOutcome::Planned(Box::new(basis.plan(index, action)?))
-                }
+            let skipped = self.skipped(index, action, event, &vars, catalog)?;
+            let outcome = if let Some(reason) = skipped {
+                StepOutcome::Skipped(reason)
+            } else {
+                let basis = match &mut basis {
+                    Some(basis) => basis,
+                    none @ None => none.insert(self.basis(event, &vars, catalog)?),
+                };
+                StepOutcome::Planned(Box::new(basis.plan(index, action)?))
             };
             steps.push(Step { name: &action.name, outcome });
         }
@@ -204,7 +208,10 @@ impl Let {
     }
 
     fn missing(&self) -> String {
-        format!("`{}` is required and this event has no value for it; exclude such events with `filter`", self.name)
+        format!(
+            "`{}` is required and this event has no value for it; exclude such events with `filter`",
+            self.name
+        )
     }
 
     /// Whether an empty list means that nothing was found.
@@ -232,7 +239,7 @@ impl Basis<'_> {
         }
     }
 
-    fn error(&self, place: String, reason: impl ToString) -> PlanError {
+    fn error(&self, place: String, reason: &dyn std::fmt::Display) -> PlanError {
         self.mapping.error(place, reason.to_string())
     }
 }

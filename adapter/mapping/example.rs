@@ -88,7 +88,9 @@ impl MappingSet {
         for event in events(&example.given, &mapping.file, read)? {
             let event = Arc::new(event);
             match mapping.evaluate(&event, &self.catalog).map_err(|error| error.to_string())? {
-                Verdict::OtherEvent => reasons.push(format!("`{}`: no entry of `events` matches", event.ty())),
+                Verdict::OtherEvent => {
+                    reasons.push(format!("`{}`: no entry of `events` matches", event.ty()));
+                }
                 Verdict::Filtered { clause, reason } => {
                     reasons.push(format!("`{}`: filter[{clause}]: {reason}", event.ty()));
                 }
@@ -178,7 +180,8 @@ fn cloud_event(value: Value) -> Result<Event, String> {
         None | Some(Value::Null) => {}
         Some(data) => {
             let data = Data::Json(data.to_string().into());
-            event = event.datacontenttype(media_type.unwrap_or_else(|| "application/json".to_owned())).data(data);
+            event =
+                event.datacontenttype(media_type.unwrap_or_else(|| "application/json".to_owned())).data(data);
         }
     }
     for (name, value) in members {
@@ -206,8 +209,10 @@ fn difference(expected: &[Value], actual: &[Value]) -> Option<String> {
         return None;
     }
     let names = |list: &[Value]| {
-        let names: Vec<String> =
-            list.iter().map(|item| item.get("action").and_then(Value::as_str).unwrap_or("…").to_owned()).collect();
+        let names: Vec<String> = list
+            .iter()
+            .map(|item| item.get("action").and_then(Value::as_str).unwrap_or("…").to_owned())
+            .collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
     Some(format!(
@@ -230,11 +235,10 @@ fn mismatch(expected: &Value, actual: &Value, place: &str) -> Option<String> {
             }
         }),
         (Value::Array(wanted), Value::Array(found)) => {
-            let first = wanted
-                .iter()
-                .zip(found)
-                .enumerate()
-                .find_map(|(index, (wanted, found))| mismatch(wanted, found, &format!("{place}[{index}]")));
+            let first =
+                wanted.iter().zip(found).enumerate().find_map(|(index, (wanted, found))| {
+                    mismatch(wanted, found, &format!("{place}[{index}]"))
+                });
             first.or_else(|| {
                 (wanted.len() != found.len())
                     .then(|| format!("{place}: expected {} items, got {}", wanted.len(), found.len()))

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::evaluate::{Fired, StepOutcome, Verdict};
 use super::compile::Mapping;
+use super::evaluate::{Fired, StepOutcome, Verdict};
 use super::{PlanError, view};
 use crate::action::{Action, Destination};
 use crate::event::Event;
@@ -103,7 +103,8 @@ pub fn action_json(action: &Action) -> Value {
             let mut shown = json!({"to": to, "type": emit.event.ty(), "source": emit.event.source()});
             let content = if is_cdevent { part("/data/subject/content") } else { part("/data") };
             let custom = if is_cdevent { part("/data/customData") } else { None };
-            for (name, value) in [("subject", part("/subject")), ("content", content), ("customData", custom)] {
+            for (name, value) in [("subject", part("/subject")), ("content", content), ("customData", custom)]
+            {
                 if let Some(value) = value {
                     shown[name] = value;
                 }
@@ -144,7 +145,8 @@ pub(super) fn explanation(
 /// What of the event no pattern matches: its type, or another attribute when some pattern has the type.
 fn describe(mapping: &Mapping, event: &Event) -> String {
     let mismatch = mapping.patterns.iter().find_map(|pattern| {
-        let has_type = pattern.attributes.iter().all(|(name, glob)| name != "type" || glob.matches_type(event.ty()));
+        let has_type =
+            pattern.attributes.iter().all(|(name, glob)| name != "type" || glob.matches_type(event.ty()));
         has_type.then(|| {
             pattern.attributes.iter().find(|(name, glob)| {
                 name != "type" && !event.attribute(name).is_some_and(|value| glob.matches(&value))

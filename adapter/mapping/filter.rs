@@ -57,13 +57,13 @@ impl Clause {
     /// `Ok(None)` when the clause holds.
     pub(crate) fn check<'m>(&'m self, input: Input<'_>) -> Result<Option<Reason<'m>>, String> {
         match self {
-            Self::Attributes(test, pairs) => Ok(pairs.iter().find_map(|(name, wanted)| {
-                match input.event.attribute(name) {
+            Self::Attributes(test, pairs) => {
+                Ok(pairs.iter().find_map(|(name, wanted)| match input.event.attribute(name) {
                     None => Some(Reason::Absent(name)),
                     Some(value) if test.holds(&value, wanted) => None,
                     Some(_) => Some(Reason::Attribute { test: *test, name, wanted }),
-                }
-            })),
+                }))
+            }
             Self::All(clauses) => {
                 for clause in clauses {
                     if let Some(reason) = clause.check(input)? {
@@ -80,7 +80,9 @@ impl Clause {
                 }
                 Ok(Some(Reason::NoneOf))
             }
-            Self::Not(clause) => Ok(if clause.check(input)?.is_some() { None } else { Some(Reason::Negated) }),
+            Self::Not(clause) => {
+                Ok(if clause.check(input)?.is_some() { None } else { Some(Reason::Negated) })
+            }
             Self::Cel(expression) => match expression.truth(input) {
                 Ok(true) => Ok(None),
                 Ok(false) => Ok(Some(Reason::False(expression.source()))),
@@ -93,15 +95,15 @@ impl Clause {
     /// Whether the clause can hold for an event of which only some attributes are known.
     pub(crate) fn certainty(&self, known: &dyn Fn(&str) -> Option<String>) -> Certainty {
         match self {
-            Self::Attributes(test, pairs) => {
-                all(pairs.iter().map(|(name, wanted)| match known(name) {
-                    None => Certainty::Possible,
-                    Some(value) if test.holds(&value, wanted) => Certainty::Always,
-                    Some(_) => Certainty::Never,
-                }))
-            }
+            Self::Attributes(test, pairs) => all(pairs.iter().map(|(name, wanted)| match known(name) {
+                None => Certainty::Possible,
+                Some(value) if test.holds(&value, wanted) => Certainty::Always,
+                Some(_) => Certainty::Never,
+            })),
             Self::All(clauses) => all(clauses.iter().map(|clause| clause.certainty(known))),
-            Self::Any(clauses) => all(clauses.iter().map(|clause| clause.certainty(known).negated())).negated(),
+            Self::Any(clauses) => {
+                all(clauses.iter().map(|clause| clause.certainty(known).negated())).negated()
+            }
             Self::Not(clause) => clause.certainty(known).negated(),
             Self::Cel(_) => Certainty::Possible,
         }

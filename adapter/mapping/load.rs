@@ -1,4 +1,4 @@
-//! Mapping files from the disk: single files, directories, mounted ConfigMaps.
+//! Mapping files from the disk: single files, directories, a mounted `ConfigMap`.
 
 use std::fs;
 use std::io::Read;
@@ -103,10 +103,9 @@ fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, report: &mut R
                     walk(&path, depth + 1, found, report);
                 }
             }
-            Ok(_) if is_yaml(&path) => found.push(path),
-            Ok(_) => {}
-            Err(error) if is_yaml(&path) => report.push(unreadable(&path, &error)),
-            Err(_) => {}
+            _ if !is_yaml(&path) => {}
+            Ok(_) => found.push(path),
+            Err(error) => report.push(unreadable(&path, &error)),
         }
     }
 }
@@ -125,7 +124,8 @@ fn read_one(path: &Path) -> std::io::Result<String> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error("unreadable", format!("`{}` cannot be read: {error}", path.display())).in_file(shown(path))
+    Diagnostic::error("unreadable", format!("`{}` cannot be read: {error}", path.display()))
+        .in_file(shown(path))
 }
 
 fn shown(path: &Path) -> String {

@@ -56,7 +56,8 @@ pub(crate) struct TooMany;
 
 impl Path {
     pub(crate) fn compile(source: &str) -> Result<Self, PathProblem> {
-        let problem = |offset, message: String, hint: &str| PathProblem { offset, message, hint: hint.to_owned() };
+        let problem =
+            |offset, message: String, hint: &str| PathProblem { offset, message, hint: hint.to_owned() };
         if !source.starts_with('$') || source.starts_with("$(") {
             let bare = source.trim_start_matches("$(").trim_end_matches(')');
             let bare = bare.trim_start_matches('{').trim_end_matches('}').trim_start_matches('.');
@@ -72,7 +73,11 @@ impl Path {
         })?;
         let descendants = query.segments.iter().filter(|s| matches!(s, Segment::Descendant(_))).count();
         if descendants > MAX_DESCENDANTS {
-            return Err(problem(0, format!("`{source}` has more than one `..`"), "name the fields on the way"));
+            return Err(problem(
+                0,
+                format!("`{source}` has more than one `..`"),
+                "name the fields on the way",
+            ));
         }
         if let Some(regex) = bad_regex(&query.segments) {
             let offset = source.find(&regex).unwrap_or(0);
@@ -87,7 +92,9 @@ impl Path {
     pub(crate) fn find(&self, event: &Event) -> Result<Option<Value>, TooMany> {
         match &self.kind {
             Kind::Plain(steps) => Ok(walk(steps, event)),
-            Kind::Data(query) => event.tree().map_or(Ok(Some(Value::Array(Vec::new()))), |tree| run(query, tree)),
+            Kind::Data(query) => {
+                event.tree().map_or(Ok(Some(Value::Array(Vec::new()))), |tree| run(query, tree))
+            }
             Kind::Whole(query) => run(query, &view::event_json(event)),
         }
     }
@@ -174,7 +181,7 @@ fn offset_of(error: &JsonPathError, source: &str) -> usize {
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
         .and_then(|digits| digits.parse::<usize>().ok())
         .unwrap_or(1);
-    source.char_indices().nth(column.saturating_sub(1)).map_or(0, |(at, _)| at)
+    source.char_indices().nth(column.saturating_sub(1)).map_or(source.len(), |(at, _)| at)
 }
 
 /// The first malformed regular expression: the library takes one for a pattern that never matches.
@@ -257,7 +264,8 @@ mod tests {
     fn a_direct_walk_and_the_library_agree() {
         let event = event();
         let whole = view::event_json(&event);
-        for path in ["$.data.a['b c'][1].n", "$.data.data", "$.subject", "$.data.a['b c'][-2].x", "$.nope.x"] {
+        for path in ["$.data.a['b c'][1].n", "$.data.data", "$.subject", "$.data.a['b c'][-2].x", "$.nope.x"]
+        {
             let hits = js_path_process(&parse_json_path(path).unwrap(), &whole).unwrap();
             let library = hits.first().map(|hit| hit.val.clone());
             assert_eq!(Path::compile(path).unwrap().find(&event).unwrap(), library, "{path}");

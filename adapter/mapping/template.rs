@@ -152,7 +152,8 @@ pub(crate) fn size(value: &Value) -> usize {
 
 /// The names of a plain expression such as `{{repo.name}}`; `None` for anything else.
 fn plain_expression(element: &TemplateElement) -> Option<Vec<String>> {
-    let (TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression)) = element else {
+    let (TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression)) = element
+    else {
         return None;
     };
     match &expression.name {

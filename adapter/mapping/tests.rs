@@ -200,7 +200,10 @@ fn a_dollar_and_a_parenthesis_from_different_data_do_not_become_a_reference() {
     assert_eq!(param(&with_param(lets, "\"{{a}}\""), &event), json!("$$$$(params.secret)"));
     // The code point that stands for the author's own `$(` means nothing in data.
     let event = change("\u{FDD0}params.secret)");
-    assert_eq!(param(&with_param(lets, "\"{{a}} $(params.own)\""), &event), json!("\u{FFFD}params.secret) $(params.own)"));
+    assert_eq!(
+        param(&with_param(lets, "\"{{a}} $(params.own)\""), &event),
+        json!("\u{FFFD}params.secret) $(params.own)")
+    );
     // Inside lists and maps as well.
     let event = change("$(x)");
     assert_eq!(
@@ -239,7 +242,9 @@ fn emitted_data_is_not_escaped() {
 
 #[test]
 fn an_event_is_forwarded_unchanged() {
-    let text = mapping("  events: [{type: \"*\"}]\n  do:\n    - name: copy\n      emit: {forward: true, to: audit}\n");
+    let text = mapping(
+        "  events: [{type: \"*\"}]\n  do:\n    - name: copy\n      emit: {forward: true, to: audit}\n",
+    );
     let event = change("t");
     let plan = set(&text).plan(std::slice::from_ref(&event)).unwrap();
     let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
@@ -255,7 +260,8 @@ fn names_do_not_depend_on_anything_but_event_mapping_and_action() {
     let event = change("t");
     let first = objects(&set(&text), &event);
     assert_eq!(first, objects(&set(&text), &event));
-    let edited = objects(&set(&text.replace("pipelineRef: {name: build}", "pipelineRef: {name: other}")), &event);
+    let edited =
+        objects(&set(&text.replace("pipelineRef: {name: build}", "pipelineRef: {name: other}")), &event);
     assert_eq!(first[0]["pipelineRun"]["metadata"]["name"], edited[0]["pipelineRun"]["metadata"]["name"]);
     let renamed = objects(&set(&text.replace("- name: build", "- name: other")), &event);
     assert_ne!(first[0]["pipelineRun"]["metadata"]["name"], renamed[0]["pipelineRun"]["metadata"]["name"]);
@@ -263,10 +269,13 @@ fn names_do_not_depend_on_anything_but_event_mapping_and_action() {
 
 #[test]
 fn events_that_mean_the_same_are_folded() {
-    let text = with_param("    repo: {path: $.data.subject.content.repository.id}\n", "\"{{repo}}\"") + "  dedupeBy: [repo]\n";
+    let text = with_param("    repo: {path: $.data.subject.content.repository.id}\n", "\"{{repo}}\"")
+        + "  dedupeBy: [repo]\n";
     let set = set(&text);
     let one = change("t");
-    let two = Arc::new(Event::builder("other", "/elsewhere", "x").json(one.tree().unwrap().to_string()).build().unwrap());
+    let two = Arc::new(
+        Event::builder("other", "/elsewhere", "x").json(one.tree().unwrap().to_string()).build().unwrap(),
+    );
     let plan = set.plan(&[Arc::clone(&one), Arc::clone(&two)]).unwrap();
     assert_eq!(plan.actions.len(), 1);
     assert_eq!(
@@ -285,16 +294,31 @@ fn a_missing_value_is_an_error_that_names_it_only_where_it_is_needed() {
     let error = plan_error(&with_param(lets, "\"x {{gone}}\""), &event);
     assert_eq!(error.place, "do[0].pipelineRun.spec.params[0].value");
     assert!(error.reason.starts_with("`gone` has no value"), "{error}");
-    for expression in ["{{gone}}", "{{body}}", "{{toLabel gone}}", "{{json gone}}", "{{event.data.x.y}}", "{{event.data.customData.change.body}}", "{{#if one}}{{gone}}{{/if}}"] {
+    for expression in [
+        "{{gone}}",
+        "{{body}}",
+        "{{toLabel gone}}",
+        "{{json gone}}",
+        "{{event.data.x.y}}",
+        "{{event.data.customData.change.body}}",
+        "{{#if one}}{{gone}}{{/if}}",
+    ] {
         let error = plan_error(&with_param(lets, &format!("\"{expression}\"")), &event);
         assert!(error.reason.contains("has no value"), "{expression}: {error}");
     }
-    assert_eq!(param(&with_param(lets, "\"{{#if gone}}{{gone}}{{else}}none{{/if}}\""), &event), json!("none"));
+    assert_eq!(
+        param(&with_param(lets, "\"{{#if gone}}{{gone}}{{else}}none{{/if}}\""), &event),
+        json!("none")
+    );
     let required = lets.replace("$.data.gone}", "$.data.gone, required: true}");
     assert_eq!(plan_error(&with_param(&required, "x"), &event).place, "let.gone");
     let default = lets.replace("$.data.gone}", "$.data.gone, default: 12}");
     assert_eq!(param(&with_param(&default, "\"{{gone}}\""), &event), json!(12));
-    assert!(plan_error(&with_param("    m: {path: $.data.customData}\n", "\"x {{m}}\""), &event).reason.contains("{{json m}}"));
+    assert!(
+        plan_error(&with_param("    m: {path: $.data.customData}\n", "\"x {{m}}\""), &event)
+            .reason
+            .contains("{{json m}}")
+    );
 }
 
 #[test]
@@ -303,21 +327,28 @@ fn filters_say_why_they_do_not_hold() {
     for (filter, reason) in [
         ("exact: {subject: x}", "`subject` is not `x`"),
         ("prefix: {source: http://}", "`source` does not start with `http://`"),
-        ("suffix: {type: .9}", "`type` does not end with `.9`"),
+        ("suffix: {type: \".9\"}", "`type` does not end with `.9`"),
         ("exact: {nope: x}", "the event has no attribute `nope`"),
         ("any: [{exact: {subject: x}}, {exact: {id: x}}]", "no member of `any` holds"),
         ("not: {prefix: {subject: o/}}", "what `not` excludes holds"),
         ("all: [{exact: {id: c-1}}, {exact: {id: c-2}}]", "`id` is not `c-2`"),
-        ("cel: event.data.customData.change.number > 9", "`event.data.customData.change.number > 9` is false"),
+        (
+            "cel: event.data.customData.change.number > 9",
+            "`event.data.customData.change.number > 9` is false",
+        ),
         ("cel: event.data.nope.x == 1", "`event.data.nope.x == 1` does not hold: the event has no `nope`"),
     ] {
-        let text = with_param("", "x").replace("  let:", &format!("  filter: [{{exact: {{id: c-1}}}}, {{{filter}}}]\n  let:"));
+        let text = with_param("", "x")
+            .replace("  let:", &format!("  filter: [{{exact: {{id: c-1}}}}, {{{filter}}}]\n  let:"));
         let explanations = set(&text).explain(std::slice::from_ref(&event));
-        let Outcome::NotFired { place, reason: found } = &explanations[0].outcome else { panic!("{explanations:?}") };
+        let Outcome::NotFired { place, reason: found } = &explanations[0].outcome else {
+            panic!("{explanations:?}")
+        };
         assert_eq!((place.as_str(), found.as_str()), ("filter[1]", reason));
         assert!(set(&text).plan(std::slice::from_ref(&event)).unwrap().actions.is_empty());
     }
-    let text = with_param("", "x").replace("  let:", "  filter: [{cel: event.data.customData.change.title + 1 == 2}]\n  let:");
+    let text = with_param("", "x")
+        .replace("  let:", "  filter: [{cel: event.data.customData.change.title + 1 == 2}]\n  let:");
     assert_eq!(plan_error(&text, &event).place, "filter[0]");
 }
 
@@ -325,7 +356,7 @@ fn filters_say_why_they_do_not_hold() {
 fn an_explanation_covers_every_mapping_and_comes_from_the_plan() {
     let text = format!(
         "{}---\n{}",
-        with_param("", "\"{{one}}\"").replace("spec:\n          pipelineRef", "spec:\n          pipelineRef"),
+        with_param("", "\"{{one}}\""),
         mapping("  events: [{type: dev.cdevents.change.created, source: /other}]\n  do:\n    - name: x\n      emit: {type: a.b}\n")
             .replace("name: m}", "name: n}")
     );
@@ -350,7 +381,8 @@ fn an_explanation_covers_every_mapping_and_comes_from_the_plan() {
 
 #[test]
 fn when_decides_for_one_action() {
-    let text = with_param("    n: {path: $.data.customData.change.number}\n", "x").replace("      pipelineRun", "      when: vars.n > 7.0\n      pipelineRun");
+    let text = with_param("    n: {path: $.data.customData.change.number}\n", "x")
+        .replace("      pipelineRun", "      when: vars.n > 7.0\n      pipelineRun");
     let explanations = set(&text).explain(&[change("t")]);
     let Outcome::Fired { actions, .. } = &explanations[0].outcome else { panic!("{explanations:?}") };
     assert_eq!(actions[0].outcome, ActionOutcome::Skipped { reason: "`vars.n > 7.0` is false".to_owned() });
@@ -407,7 +439,8 @@ fn an_emit_that_would_trigger_its_own_mapping_is_refused() {
 
 #[test]
 fn invalid_label_values_are_an_error_that_names_the_cure() {
-    let text = with_param("", "x").replace("        spec:", "        metadata: {labels: {b: \"{{event.subject}}\"}}\n        spec:");
+    let text = with_param("", "x")
+        .replace("        spec:", "        metadata: {labels: {b: \"{{event.subject}}\"}}\n        spec:");
     let error = plan_error(&text, &change("t"));
     assert_eq!(error.place, "do[0].pipelineRun.metadata.labels.b");
     assert!(error.reason.contains("{{toLabel …}}"), "{error}");
@@ -421,18 +454,17 @@ fn sizes_are_bounded() {
     let many = change(&"x".repeat(200 * 1024));
     let value = "[\"{{title}}\", \"{{title}}\", \"{{title}}\", \"{{title}}\", \"{{title}}\", \"{{title}}\"]";
     assert!(plan_error(&with_param(lets, value), &many).reason.contains("larger than"));
-    let each = "\"{{#each event.data.customData.change.title}}{{/each}}{{title}}{{title}}\"";
-    assert!(plan_error(&with_param(lets, each), &many).reason.contains("longer than"));
+    assert!(plan_error(&with_param(lets, "\"{{title}}{{title}}\""), &many).reason.contains("longer than"));
 }
 
 #[test]
 fn findings_have_their_place_inside_the_file() {
-    // Line 12 is that of the param.
+    // The value of the param begins in line 14, column 32.
     for (lets, value, code, line, column) in [
-        ("", "\"x {{two}}\"", "unknown-variable", 14, 33),
-        ("", "\"{{toLabl one}}\"", "unknown-helper", 14, 31),
-        ("", "\"{{#if one}}x\"", "invalid-template", 14, 43),
-        ("", "\"{{config.registri}}\"", "unknown-variable", 14, 31),
+        ("", "\"x {{two}}\"", "unknown-variable", 14, 35),
+        ("", "\"{{toLabl one}}\"", "unknown-helper", 14, 33),
+        ("", "\"{{#if one}}x\"", "invalid-template", 14, 45),
+        ("", "\"{{config.registri}}\"", "unknown-variable", 14, 33),
         ("    a: {path: \"$.data.[\"}\n", "x", "invalid-path", 8, 23),
         ("    a: {cel: \"1 == evnt.id\"}\n", "x", "unknown-variable", 8, 20),
         ("    a: {template: \"{{b}}\"}\n    b: {path: $.id}\n", "x", "unknown-variable", 8, 20),
@@ -445,7 +477,9 @@ fn findings_have_their_place_inside_the_file() {
 
 #[test]
 fn unknown_types_and_yaml_booleans_are_warnings() {
-    let text = mapping("  events: [{type: dev.cdevents.change.creatd}]\n  do:\n    - name: x\n      emit: {type: a.b, content: {answer: yes}}\n");
+    let text = mapping(
+        "  events: [{type: dev.cdevents.change.creatd}]\n  do:\n    - name: x\n      emit: {type: a.b, content: {answer: yes}}\n",
+    );
     let (set, report) = MappingSet::compile(&files(&[&text]), &catalog()).unwrap();
     assert_eq!(set.len(), 1);
     let codes: Vec<&str> = report.warnings().map(|warning| warning.code).collect();
@@ -470,26 +504,55 @@ fn examples_pass_or_say_what_differs() {
     let file = "    - name: e\n      given: {cloudEvent: e.json}\n";
     assert_eq!(run(&format!("{file}      expect: [{good}]\n")).result, example::ExampleResult::Passed);
     for (expect, wanted) in [
-        ("[{action: build, pipelineRun: {spec: {params: [{value: 6}]}}}]", "expect[0].pipelineRun.spec.params[0].value: expected 6, got 5"),
-        ("[{pipelineRun: {spec: {nope: 1}}}]", "expect[0].pipelineRun.spec.nope: expected 1, got nothing (there is: params, pipelineRef)"),
-        ("[{pipelineRun: {spec: {params: []}}}]", "expect[0].pipelineRun.spec.params: expected 0 items, got 1"),
+        (
+            "[{action: build, pipelineRun: {spec: {params: [{value: 6}]}}}]",
+            "expect[0].pipelineRun.spec.params[0].value: expected 6, got 5",
+        ),
+        (
+            "[{pipelineRun: {spec: {nope: 1}}}]",
+            "expect[0].pipelineRun.spec.nope: expected 1, got nothing (there is: params, pipelineRef)",
+        ),
+        (
+            "[{pipelineRun: {spec: {params: []}}}]",
+            "expect[0].pipelineRun.spec.params: expected 0 items, got 1",
+        ),
         ("[]", "expect: expected 0 actions (none), got 1 (build)"),
         ("[{action: build}, {action: build}]", "expect: expected 2 actions (build, build), got 1 (build)"),
     ] {
         let outcome = run(&format!("{given}      expect: {expect}\n"));
-        let example::ExampleResult::Failed { difference, .. } = &outcome.result else { panic!("{outcome:?}") };
+        let example::ExampleResult::Failed { difference, .. } = &outcome.result else {
+            panic!("{outcome:?}")
+        };
         assert_eq!(difference, wanted);
     }
-    let broken = run("    - name: e\n      given: {source: github, event: push, body: gone.json}\n      expect: []\n");
-    assert_eq!(broken.result, example::ExampleResult::Broken { reason: "`gone.json` is not there".to_owned() });
+    let broken =
+        run("    - name: e\n      given: {source: github, event: push, body: gone.json}\n      expect: []\n");
+    assert_eq!(
+        broken.result,
+        example::ExampleResult::Broken { reason: "`gone.json` is not there".to_owned() }
+    );
 }
 
 #[test]
 fn ten_thousand_mappings_give_the_same_plan_with_and_without_the_index() {
-    let kinds = ["type: a.t{n}", "type: \"a.t{n}.*\"", "type: \"a.*\"", "source: /none{n}", "type: dev.cdevents.change.created"];
+    let kinds = [
+        "type: a.t{n}",
+        "type: \"a.t{n}.*\"",
+        "type: \"a.*\"",
+        "source: /none{n}",
+        "type: dev.cdevents.change.created",
+    ];
     let texts: String = (0..10_000)
         .map(|n| {
-            let kind = if n % 2_500 == 0 { kinds[2] } else if n % 2_501 == 0 { kinds[4] } else { kinds[[0, 1, 3][n % 3]] };
+            let kind = if n % 2_500 == 0 {
+                kinds[2]
+            } else if n % 2_501 == 0 {
+                kinds[4]
+            } else if n == 77 {
+                kinds[3]
+            } else {
+                kinds[n % 2]
+            };
             let events = kind.replace("{n}", &n.to_string());
             mapping(&format!("  events: [{{{events}}}]\n  do:\n    - name: x\n      emit: {{type: z.z}}\n"))
                 .replace("name: m}", &format!("name: m{n}}}"))
@@ -500,7 +563,15 @@ fn ten_thousand_mappings_give_the_same_plan_with_and_without_the_index() {
     let documents: Vec<&str> = texts.split("---\n").filter(|text| !text.is_empty()).collect();
     let (set, _) = MappingSet::compile(&files(&documents), &catalog()).unwrap();
     assert_eq!(set.len(), 10_000);
-    for ty in ["a.t7", "a.t3", "a.t4.x", "a.t4", "b", "dev.cdevents.change.created.0.4.0", "dev.cdevents.change.created"] {
+    for ty in [
+        "a.t7",
+        "a.t3",
+        "a.t4.x",
+        "a.t4",
+        "b",
+        "dev.cdevents.change.created.0.4.0",
+        "dev.cdevents.change.created",
+    ] {
         let event = [Arc::new(Event::builder("1", "/s", ty).build().unwrap())];
         let by_index: Vec<Value> = set.plan(&event).unwrap().actions.iter().map(action_json).collect();
         let by_scan: Vec<Value> = set.plan_by_scan(&event).unwrap().actions.iter().map(action_json).collect();
@@ -508,6 +579,56 @@ fn ten_thousand_mappings_give_the_same_plan_with_and_without_the_index() {
         assert!(set.index.candidates(ty).len() < 10, "{ty}: {}", set.index.candidates(ty).len());
     }
     assert_eq!(set.plan(&[change("t")]).unwrap().actions.len(), 3);
+}
+
+#[test]
+fn the_mapping_of_the_documentation_compiles_and_plans() {
+    let text = r#"
+apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata:
+  name: build-change
+spec:
+  events:                                # any of; the attributes of one entry must all match; `*` globs
+    - type: dev.cdevents.change.created  # the version suffix may be left out
+    - type: dev.cdevents.change.updated
+      source: https://github.com/myorg/*
+  filter:
+    - cel: event.data.customData.change.target.branch in ['main', 'develop']
+    - not: {prefix: {subject: bot/}}
+  let:
+    repo:   {path: $.data.subject.content.repository.id}
+    commit: {path: $.data.customData.change.source.sha, required: true}
+    image:  {template: "{{config.registry}}/{{toDomainName repo}}:{{commit}}"}
+    urgent: {cel: "'urgent' in event.data.customData.change.labels"}
+  do:
+    - name: build
+      when: "!vars.urgent"
+      pipelineRun:
+        spec:
+          pipelineRef: {name: build}
+          params:
+            - {name: repo-url, value: "{{repo}}"}
+            - {name: revision, value: "{{commit}}"}
+    - name: announce
+      emit:
+        type: dev.cdeventsx.pipewright-build.requested.0.1.0
+        to: default
+        content: {repository: "{{repo}}", image: "{{image}}"}
+  dedupeBy: [repo, commit]
+  examples:
+    - name: a pull request to main is built
+      given: {source: github, event: pull_request, body: ../tests/fixtures/github/pull_request.opened.json}
+      expect:
+        - {action: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}
+"#;
+    let planned = objects(&set(text), &change("t"));
+    // The change is urgent, so it is announced only.
+    assert_eq!(planned.len(), 1);
+    assert_eq!(
+        planned[0]["emit"]["content"],
+        json!({"repository": "o/r", "image": "r.example.com/o.r:0123456789abcdef"})
+    );
 }
 
 #[test]

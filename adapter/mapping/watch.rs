@@ -1,7 +1,7 @@
 //! The running mappings, reloaded when their files change.
 //!
 //! Changes are seen by comparing a fingerprint of the files: that works for editors that replace files, for the link
-//! swap of mounted ConfigMaps, and on file systems without notifications.
+//! swap of a mounted `ConfigMap`, and on file systems without notifications.
 
 use std::fs;
 use std::path::PathBuf;
@@ -137,7 +137,8 @@ impl Store {
             parts.push(path.display().to_string());
             parts.push(match fs::metadata(&path) {
                 Ok(metadata) => {
-                    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                    let modified =
+                        metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
                     format!("{} {:?} {}", metadata.len(), modified, inode(&metadata))
                 }
                 Err(error) => error.kind().to_string(),

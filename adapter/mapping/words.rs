@@ -15,9 +15,8 @@ pub(crate) fn to_domain_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for c in text.to_lowercase().chars() {
         match c {
-            'a'..='z' | '0'..='9' => name.push(c),
             '-' if name.ends_with('.') => {}
-            '-' => name.push(c),
+            'a'..='z' | '0'..='9' | '-' => name.push(c),
             _ => {
                 while name.ends_with('-') && name.len() > 1 {
                     name.pop();
@@ -95,7 +94,13 @@ pub(crate) fn substring(text: &str, start: usize, end: Option<usize>) -> &str {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
+        for digit in [byte >> 4, byte & 15] {
+            hex.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    hex
 }
 
 #[cfg(test)]
@@ -136,6 +141,11 @@ mod tests {
         assert_eq!(substring("äöüß", 1, Some(3)), "öü");
         assert_eq!(substring("ab", 5, Some(3)), "");
         assert_eq!(substring("ab", 1, None), "b");
+    }
+
+    #[test]
+    fn sha256_is_written_in_hexadecimal_digits() {
+        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

@@ -41,14 +41,23 @@ pub(super) fn syntax(source: &str, errors: &ParseErrors) -> Vec<Problem> {
         let line = usize::try_from(error.pos.0).unwrap_or(1).max(1);
         let column = usize::try_from(error.pos.1).unwrap_or(1).max(1);
         let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        source.get(start..).and_then(|rest| rest.char_indices().nth(column - 1)).map_or(source.len(), |(at, _)| start + at)
+        source
+            .get(start..)
+            .and_then(|rest| rest.char_indices().nth(column - 1))
+            .map_or(source.len(), |(at, _)| start + at)
     });
-    let reason = first.map_or_else(|| "malformed".to_owned(), |error| error.msg.lines().next().unwrap_or_default().to_owned());
+    let reason = first.map_or_else(|| "malformed".to_owned(), |error| without_list(&error.msg).to_owned());
     vec![Problem::new(
         offset,
         format!("this is not a CEL expression: {}", super::lower_first(&reason)),
         "expressions look like `event.type == 'x' && 'a' in event.data.labels`",
     )]
+}
+
+/// The parser lists every token that would have been right; nobody reads that.
+fn without_list(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default();
+    line.split(" expecting ").next().unwrap_or_default()
 }
 
 pub(super) fn names(source: &str, program: &Program, scope: Scope<'_>) -> Vec<Problem> {
@@ -70,7 +79,9 @@ impl<'a> Walker<'a> {
             },
             Expr::Call(call) => {
                 let namespace = match call.target.as_deref() {
-                    Some(IdedExpr { expr: Expr::Ident(name), .. }) if function::NAMESPACES.contains(&name.as_str()) => {
+                    Some(IdedExpr { expr: Expr::Ident(name), .. })
+                        if function::NAMESPACES.contains(&name.as_str()) =>
+                    {
                         Some(name.as_str())
                     }
                     _ => None,
@@ -126,13 +137,12 @@ impl<'a> Walker<'a> {
             Scope::Let(scope) => (scope, false),
         };
         let problem = match (name, field) {
-            ("event", _) | ("config", None) => None,
-            ("config", Some(field)) => unknown_member("config", field, &scope.config_names(), &[]),
             ("vars", _) if in_filter => Some((
                 "a filter cannot use `vars`: `let` comes after it".to_owned(),
                 "use `event`, or move the condition to the action's `when`".to_owned(),
             )),
-            ("vars", None) => None,
+            ("event", _) | ("config" | "vars", None) => None,
+            ("config", Some(field)) => unknown_member("config", field, &scope.config_names(), &[]),
             ("vars", Some(field)) => unknown_member("vars", field, scope.names, scope.later),
             (name, _) => {
                 let hint = if scope.names.iter().chain(scope.later).any(|known| known == name) {
@@ -154,7 +164,8 @@ impl<'a> Walker<'a> {
     }
 
     fn function(&mut self, expression: &IdedExpr, namespace: Option<&str>, name: &str, arguments: usize) {
-        if name.starts_with(['_', '@', '!', '-']) {
+        // Operators, and what macros expand to.
+        if name.starts_with(['_', '!', '-']) || name.contains('@') {
             return;
         }
         let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}.{name}"));
@@ -179,7 +190,8 @@ impl<'a> Walker<'a> {
                 .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
             ("unknown-function", format!("unknown function `{full}`"), hint)
         };
-        let hint = if hint.is_empty() { format!("functions are: {}", function::KNOWN.join(", ")) } else { hint };
+        let hint =
+            if hint.is_empty() { format!("functions are: {}", function::KNOWN.join(", ")) } else { hint };
         self.problems.push(Problem { code, offset, message, hint });
     }
 

@@ -1,5 +1,7 @@
 //! The functions of Tekton Triggers and Kabanero that the library does not bring.
 
+#![expect(clippy::needless_pass_by_value, reason = "the library calls its functions so")]
+
 use cel::common::types::{
     self, CelBool, CelBytes, CelInt, CelList, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE, MAP_TYPE, STRING_TYPE,
 };
@@ -17,36 +19,129 @@ const MAX_TEXT: usize = 1024 * 1024;
 pub(super) const NAMESPACES: [&str; 6] = ["math", "base64", "lists", "strings", "sets", "optional"];
 
 /// Names of types, which stand where variables stand.
-pub(super) const TYPES: [&str; 12] =
-    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint", "timestamp", "duration"];
+pub(super) const TYPES: [&str; 12] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+    "timestamp",
+    "duration",
+];
 
 /// Every function that expressions may call.
 pub(super) const KNOWN: [&str; 95] = [
     // Tekton Triggers
-    "match", "canonical", "truncate", "decodeb64", "parseJSON", "parseYAML", "parseURL", "marshalJSON", "first",
-    "last", "translate",
+    "match",
+    "canonical",
+    "truncate",
+    "decodeb64",
+    "parseJSON",
+    "parseYAML",
+    "parseURL",
+    "marshalJSON",
+    "first",
+    "last",
+    "translate",
     // Kabanero
-    "toDomainName", "toLabel", "split", "substring", "hasAttribute",
+    "toDomainName",
+    "toLabel",
+    "split",
+    "substring",
+    "hasAttribute",
     // the standard
-    "size", "contains", "startsWith", "endsWith", "matches", "bool", "bytes", "double", "int", "uint", "string",
-    "type", "dyn", "timestamp", "duration", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
-    "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "has", "all", "exists",
-    "exists_one", "map", "optional.of", "optional.none", "optional.ofNonZeroValue", "hasValue", "value", "or",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "uint",
+    "string",
+    "type",
+    "dyn",
+    "timestamp",
+    "duration",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "map",
+    "optional.of",
+    "optional.none",
+    "optional.ofNonZeroValue",
+    "hasValue",
+    "value",
+    "or",
     "orValue",
     // strings
-    "charAt", "format", "indexOf", "join", "lastIndexOf", "lowerAscii", "replace", "reverse", "trim", "upperAscii",
+    "charAt",
+    "format",
+    "indexOf",
+    "join",
+    "lastIndexOf",
+    "lowerAscii",
+    "replace",
+    "reverse",
+    "trim",
+    "upperAscii",
     "strings.quote",
     // lists
-    "slice", "flatten", "distinct", "sort", "sortBy", "lists.range",
+    "slice",
+    "flatten",
+    "distinct",
+    "sort",
+    "sortBy",
+    "lists.range",
     // math
-    "math.ceil", "math.floor", "math.round", "math.trunc", "math.isInf", "math.isNaN", "math.isFinite", "math.abs",
-    "math.sign", "math.bitAnd", "math.bitOr", "math.bitXor", "math.bitNot", "math.bitShiftLeft",
-    "math.bitShiftRight", "math.sqrt", "math.greatest", "math.least",
+    "math.ceil",
+    "math.floor",
+    "math.round",
+    "math.trunc",
+    "math.isInf",
+    "math.isNaN",
+    "math.isFinite",
+    "math.abs",
+    "math.sign",
+    "math.bitAnd",
+    "math.bitOr",
+    "math.bitXor",
+    "math.bitNot",
+    "math.bitShiftLeft",
+    "math.bitShiftRight",
+    "math.sqrt",
+    "math.greatest",
+    "math.least",
     // encoders and sets
-    "base64.encode", "base64.decode", "sets.contains", "sets.equivalent", "sets.intersects", "optMap", "optFlatMap",
+    "base64.encode",
+    "base64.decode",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "optMap",
+    "optFlatMap",
 ];
 
 type Result<T> = std::result::Result<T, ExecutionError>;
+type Items<'v> = [Box<dyn Val + 'v>];
 
 pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError> {
     let text = || vec![STRING_TYPE];
@@ -60,7 +155,13 @@ pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError
     env.add_overload("hasAttribute", "hasAttribute_map", vec![MAP_TYPE, STRING_TYPE], has_attribute)?;
     env.add_member_overload("truncate", "string_truncate", STRING_TYPE, vec![INT_TYPE], truncate)?;
     env.add_overload("truncate", "truncate_string", vec![STRING_TYPE, INT_TYPE], truncate)?;
-    env.add_member_overload("translate", "string_translate", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], translate)?;
+    env.add_member_overload(
+        "translate",
+        "string_translate",
+        STRING_TYPE,
+        vec![STRING_TYPE, STRING_TYPE],
+        translate,
+    )?;
     env.add_member_overload("decodeb64", "string_decodeb64", STRING_TYPE, vec![], decode_base64)?;
     env.add_overload("decodeb64", "decodeb64_string", text(), decode_base64)?;
     env.add_member_overload("parseJSON", "string_parseJSON", STRING_TYPE, vec![], parse_json)?;
@@ -132,10 +233,9 @@ fn truncate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 }
 
 fn translate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
-    let pattern = regex::RegexBuilder::new(text(&args, 1)?)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|_| ExecutionError::function_error("translate", "the pattern is not a regular expression"))?;
+    let pattern = regex::RegexBuilder::new(text(&args, 1)?).size_limit(1 << 20).build().map_err(|_| {
+        ExecutionError::function_error("translate", "the pattern is not a regular expression")
+    })?;
     Ok(string(pattern.replace_all(text(&args, 0)?, text(&args, 2)?)))
 }
 
@@ -150,8 +250,9 @@ fn decode_base64<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 
 fn parse_json<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let source = bounded(text(&args, 0)?, "parseJSON")?;
-    let value: Value = serde_json::from_str(source)
-        .map_err(|error| ExecutionError::function_error("parseJSON", format!("the text is not JSON: {error}")))?;
+    let value: Value = serde_json::from_str(source).map_err(|error| {
+        ExecutionError::function_error("parseJSON", format!("the text is not JSON: {error}"))
+    })?;
     Ok(CowVal::Owned(wrap_owned(value)))
 }
 
@@ -178,8 +279,9 @@ fn bounded<'t>(text: &'t str, function: &str) -> Result<&'t str> {
 
 fn parse_url<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let source = bounded(text(&args, 0)?, "parseURL")?;
-    let url = reqwest::Url::parse(source)
-        .map_err(|error| ExecutionError::function_error("parseURL", format!("the text is not a URL: {error}")))?;
+    let url = reqwest::Url::parse(source).map_err(|error| {
+        ExecutionError::function_error("parseURL", format!("the text is not a URL: {error}"))
+    })?;
     let mut query: Map<String, Value> = Map::new();
     for (name, value) in url.query_pairs() {
         match query.get_mut(name.as_ref()) {
@@ -210,7 +312,8 @@ fn parse_url<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 
 fn marshal_json<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let value = args.first().ok_or_else(ExecutionError::missing_argument_or_target)?;
-    let value = to_json(value.as_ref(), 0).map_err(|reason| ExecutionError::function_error("marshalJSON", reason))?;
+    let value =
+        to_json(value.as_ref(), 0).map_err(|reason| ExecutionError::function_error("marshalJSON", reason))?;
     Ok(string(value.to_string()))
 }
 
@@ -257,12 +360,12 @@ fn header_match<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     Ok(flag(header(map.as_ref(), text(&args, 1)?).is_some_and(|value| text(&args, 2) == Ok(value.as_str()))))
 }
 
-fn sets<'b, 'v>(args: &[CowVal<'b, 'v>], test: fn(&[Box<dyn Val + 'v>], &[Box<dyn Val + 'v>]) -> bool) -> Result<CowVal<'b, 'v>> {
+fn sets<'b, 'v>(args: &[CowVal<'b, 'v>], test: fn(&Items<'v>, &Items<'v>) -> bool) -> Result<CowVal<'b, 'v>> {
     let [one, two] = args else { return Err(ExecutionError::invalid_argument_count(2, args.len())) };
     Ok(flag(test(&elements(one), &elements(two))))
 }
 
-fn holds_all<'v>(all: &[Box<dyn Val + 'v>], some: &[Box<dyn Val + 'v>]) -> bool {
+fn holds_all<'v>(all: &Items<'v>, some: &Items<'v>) -> bool {
     some.iter().all(|item| all.iter().any(|other| other.equals(item.as_ref())))
 }
 

@@ -39,9 +39,7 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
         Value::Bool(flag) => Box::new(CelBool::from(*flag)),
         Value::Number(number) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
         Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => {
-            Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>()))
-        }
+        Value::Array(items) => Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>())),
         Value::Object(members) => Box::new(Lazy::map(members)),
     }
 }
@@ -50,9 +48,7 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
 pub(super) fn wrap_owned<'v>(value: Value) -> Box<dyn Val + 'v> {
     match value {
         Value::String(text) => Box::new(CelString::from(text)),
-        Value::Array(items) => {
-            Box::new(CelList::from(items.into_iter().map(wrap_owned).collect::<Vec<_>>()))
-        }
+        Value::Array(items) => Box::new(CelList::from(items.into_iter().map(wrap_owned).collect::<Vec<_>>())),
         Value::Object(members) => {
             let members = members
                 .into_iter()
@@ -73,19 +69,19 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
     }
     Ok(match value.get_type().kind() {
         Kind::NullType => Value::Null,
-        Kind::Boolean => value.downcast_ref::<CelBool>().map_or(Value::Null, |flag| Value::Bool(*flag.inner())),
+        Kind::Boolean => {
+            value.downcast_ref::<CelBool>().map_or(Value::Null, |flag| Value::Bool(*flag.inner()))
+        }
         Kind::Int => value.downcast_ref::<CelInt>().map_or(Value::Null, |number| (*number.inner()).into()),
         Kind::UInt => value.downcast_ref::<CelUInt>().map_or(Value::Null, |number| (*number.inner()).into()),
         Kind::Double => {
             let number = value.downcast_ref::<CelDouble>().map_or(0.0, |number| *number.inner());
             double(number).ok_or_else(|| format!("{number} cannot be written as JSON"))?
         }
-        Kind::String => {
-            value.downcast_ref::<CelString<'_>>().map_or(Value::Null, |text| text.inner().into())
-        }
-        Kind::Bytes => {
-            value.downcast_ref::<CelBytes<'_>>().map_or(Value::Null, |bytes| view::base64(bytes.inner()).into())
-        }
+        Kind::String => value.downcast_ref::<CelString<'_>>().map_or(Value::Null, |text| text.inner().into()),
+        Kind::Bytes => value
+            .downcast_ref::<CelBytes<'_>>()
+            .map_or(Value::Null, |bytes| view::base64(bytes.inner()).into()),
         Kind::List => {
             let mut items = Vec::new();
             if let Some(list) = value.as_iterable() {
@@ -116,7 +112,12 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
             Ok(other) => other.json().map_err(|error| error.to_string())?,
             Err(error) => return Err(error.to_string()),
         },
-        _ => return Err(format!("a value of the type `{}` cannot be written as JSON", value.get_type().name())),
+        _ => {
+            return Err(format!(
+                "a value of the type `{}` cannot be written as JSON",
+                value.get_type().name()
+            ));
+        }
     })
 }
 
@@ -152,7 +153,9 @@ impl<'v> Lazy<'v> {
     fn check_size(&self, name: &str) -> Result<(), ExecutionError> {
         let length = match self.source {
             Source::Map(members) => members.get(name).and_then(Value::as_array).map_or(0, Vec::len),
-            Source::Event(event) if name == "data" => event.tree().and_then(Value::as_array).map_or(0, Vec::len),
+            Source::Event(event) if name == "data" => {
+                event.tree().and_then(Value::as_array).map_or(0, Vec::len)
+            }
             Source::Event(_) => 0,
         };
         if length > MAX_LIST {
@@ -179,7 +182,7 @@ impl<'v> Lazy<'v> {
     }
 }
 
-impl<'v> Val for Lazy<'v> {
+impl Val for Lazy<'_> {
     fn get_type(&self) -> &Type {
         <Self as Val>::cel_type()
     }
@@ -229,7 +232,7 @@ impl Container for Lazy<'_> {
     }
 }
 
-impl<'v> Indexer for Lazy<'v> {
+impl Indexer for Lazy<'_> {
     fn get<'b, 'w>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
     where
         Self: 'w,
@@ -254,7 +257,7 @@ impl<'v> Indexer for Lazy<'v> {
     }
 }
 
-impl<'v> Iterable for Lazy<'v> {
+impl Iterable for Lazy<'_> {
     fn iter<'b, 'w>(&'b self) -> Box<dyn traits::Iterator<'b, 'w> + 'b>
     where
         Self: 'w,

@@ -102,7 +102,13 @@ fn the_functions_of_tekton_and_kabanero_are_there() {
 
 #[test]
 fn what_the_event_does_not_have_is_missing_and_not_an_error() {
-    for source in ["event.data.nope", "event.data.nope.x == 1", "event.data.empty[0]", "event.data.none.x", "event.time"] {
+    for source in [
+        "event.data.nope",
+        "event.data.nope.x == 1",
+        "event.data.empty[0]",
+        "event.data.none.x",
+        "event.time",
+    ] {
         assert!(matches!(value(source), Err(EvalError::Missing(_))), "{source}: {:?}", value(source));
     }
     assert!(matches!(value("event.data.text + 1"), Err(EvalError::Failed(_))));
@@ -177,11 +183,26 @@ fn every_listed_function_exists() {
     let event = event();
     let input = Input { event: &event, vars: &vars, config: &config };
     // Macros and functions of the parser are not looked up by name.
-    let macros = ["has", "all", "exists", "exists_one", "map", "sortBy", "optMap", "optFlatMap", "math.greatest", "math.least"];
+    let macros = [
+        "has",
+        "all",
+        "exists",
+        "exists_one",
+        "map",
+        "sortBy",
+        "optMap",
+        "optFlatMap",
+        "math.greatest",
+        "math.least",
+    ];
     for name in function::KNOWN.iter().filter(|name| !macros.contains(name)) {
         let mut answers = Vec::new();
         for arguments in ["", "1", "'a'", "[1]", "'a', 'a'"] {
-            for source in [format!("{name}({arguments})"), format!("'a'.{name}({arguments})"), format!("[1].{name}({arguments})")] {
+            for source in [
+                format!("{name}({arguments})"),
+                format!("'a'.{name}({arguments})"),
+                format!("[1].{name}({arguments})"),
+            ] {
                 if let Ok(expression) = compile(&source) {
                     let undeclared = matches!(
                         cel::Value::resolve_val(expression.program.expression(), &bind(input)),

@@ -6,10 +6,10 @@ use super::{Compiler, Shape};
 use crate::action::Destination;
 use crate::mapping::document::{self, Text};
 use crate::mapping::filter::{self, Certainty, Clause};
+use crate::mapping::known;
 use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
-use crate::mapping::known;
 
 /// A compiled `emit`.
 #[derive(Debug)]
@@ -24,14 +24,18 @@ pub(crate) enum EmitBody {
     /// The event that came, unchanged.
     Forward,
     /// A new event.
-    New {
-        ty: String,
-        subject: Option<Shape>,
-        source: Option<Shape>,
-        content: Option<Shape>,
-        custom_data: Option<Shape>,
-        uses: Uses,
-    },
+    New(Box<NewEvent>),
+}
+
+/// A new event.
+#[derive(Debug)]
+pub(crate) struct NewEvent {
+    pub(crate) ty: String,
+    pub(crate) subject: Option<Shape>,
+    pub(crate) source: Option<Shape>,
+    pub(crate) content: Option<Shape>,
+    pub(crate) custom_data: Option<Shape>,
+    pub(crate) uses: Uses,
 }
 
 impl Compiler<'_> {
@@ -42,7 +46,10 @@ impl Compiler<'_> {
         filter: &[Clause],
     ) -> Option<Emit> {
         self.emitted_type(emit);
-        let to = emit.to.as_ref().map_or_else(|| Destination::Sink("default".to_owned()), |to| self.destination(to));
+        let to = emit
+            .to
+            .as_ref()
+            .map_or_else(|| Destination::Sink("default".to_owned()), |to| self.destination(to));
         let mut uses = Uses::default();
         let subject = emit.subject.as_ref().map(|text| self.text(text, &mut uses));
         let source = emit.source.as_ref().map(|text| self.text(text, &mut uses));
@@ -61,14 +68,14 @@ impl Compiler<'_> {
         self.refuse_loop(emit, patterns, filter);
         Some(Emit {
             to,
-            body: EmitBody::New {
+            body: EmitBody::New(Box::new(NewEvent {
                 ty: emit.ty.to_string(),
                 subject: flatten(subject)?,
                 source: flatten(source)?,
                 content: flatten(content)?,
                 custom_data: flatten(custom_data)?,
                 uses,
-            },
+            })),
         })
     }
 
@@ -90,7 +97,12 @@ impl Compiler<'_> {
     fn destination(&mut self, to: &Text) -> Destination {
         if is_template(to) {
             let message = "a sink is named, not computed: a template cannot stand in `to`";
-            self.error("forbidden-template", to.span(), message, "write one action for each sink, with `when`");
+            self.error(
+                "forbidden-template",
+                to.span(),
+                message,
+                "write one action for each sink, with `when`",
+            );
         } else {
             self.sink(to);
         }
@@ -112,7 +124,12 @@ impl Compiler<'_> {
         let ty = &emit.ty;
         if is_template(ty) {
             let message = "a template cannot stand in the `type` of an event";
-            self.error("forbidden-template", ty.span(), message, "write one action for each type, with `when`");
+            self.error(
+                "forbidden-template",
+                ty.span(),
+                message,
+                "write one action for each type, with `when`",
+            );
             return;
         }
         if ty.contains('*') || ty.chars().any(char::is_whitespace) {

@@ -16,7 +16,14 @@ const FORBIDDEN: [&str; 7] =
     ["script", "command", "args", "image", "serviceAccountName", "namespace", "podTemplate"];
 /// Fields of a PipelineRun's spec (Tekton v1).
 const SPEC: [&str; 9] = [
-    "pipelineRef", "pipelineSpec", "params", "status", "timeouts", "taskRunTemplate", "taskRunSpecs", "workspaces",
+    "pipelineRef",
+    "pipelineSpec",
+    "params",
+    "status",
+    "timeouts",
+    "taskRunTemplate",
+    "taskRunSpecs",
+    "workspaces",
     "managedBy",
 ];
 const MAX_DEPTH: usize = 40;
@@ -58,7 +65,8 @@ impl Shape {
             Self::Literal(value) => Ok(value.clone()),
             Self::Leaf(leaf) => leaf.render(context).map_err(|error| (place.to_owned(), error)),
             Self::List(items) => {
-                let render = |(index, item): (usize, &Shape)| item.render(context, &format!("{place}[{index}]"));
+                let render =
+                    |(index, item): (usize, &Shape)| item.render(context, &format!("{place}[{index}]"));
                 items.iter().enumerate().map(render).collect::<Result<Vec<_>, _>>().map(Value::Array)
             }
             Self::Map(members) => {
@@ -75,7 +83,12 @@ impl Shape {
 impl Compiler<'_> {
     pub(super) fn run(&mut self, node: &Node) -> Option<Run> {
         let Some(entries) = node.entries() else {
-            self.error("wrong-type", node.span.clone(), format!("`pipelineRun` must be a map, not {}", node.kind_name()), "");
+            self.error(
+                "wrong-type",
+                node.span.clone(),
+                format!("`pipelineRun` must be a map, not {}", node.kind_name()),
+                "",
+            );
             return None;
         };
         for entry in entries {
@@ -101,17 +114,28 @@ impl Compiler<'_> {
             self.metadata(metadata, &mut run, &mut uses);
         }
         let Some(spec) = node.get("spec") else {
-            self.error("missing-field", node.span.start..node.span.start, "`pipelineRun` needs `spec`", "such as `spec: {pipelineRef: {name: build}}`");
+            self.error(
+                "missing-field",
+                node.span.start..node.span.start,
+                "`pipelineRun` needs `spec`",
+                "such as `spec: {pipelineRef: {name: build}}`",
+            );
             return None;
         };
         let Some(fields) = spec.entries() else {
-            self.error("wrong-type", spec.span.clone(), format!("`spec` must be a map, not {}", spec.kind_name()), "");
+            self.error(
+                "wrong-type",
+                spec.span.clone(),
+                format!("`spec` must be a map, not {}", spec.kind_name()),
+                "",
+            );
             return None;
         };
         for entry in fields {
             self.known_field(entry, "the spec of a PipelineRun", &SPEC);
         }
-        let sources = fields.iter().filter(|e| ["pipelineRef", "pipelineSpec"].contains(&e.key.text.as_str()));
+        let sources =
+            fields.iter().filter(|e| ["pipelineRef", "pipelineSpec"].contains(&e.key.text.as_str()));
         if sources.count() != 1 {
             self.error(
                 "one-pipeline",
@@ -138,12 +162,22 @@ impl Compiler<'_> {
                 |near| format!("did you mean `{near}`?"),
             ),
         };
-        self.error("unknown-field", entry.key.span.clone(), format!("unknown field `{name}` in {what}"), &hint);
+        self.error(
+            "unknown-field",
+            entry.key.span.clone(),
+            format!("unknown field `{name}` in {what}"),
+            &hint,
+        );
     }
 
     fn metadata(&mut self, node: &Node, run: &mut Run, uses: &mut Uses) {
         let Some(entries) = node.entries() else {
-            self.error("wrong-type", node.span.clone(), format!("`metadata` must be a map, not {}", node.kind_name()), "");
+            self.error(
+                "wrong-type",
+                node.span.clone(),
+                format!("`metadata` must be a map, not {}", node.kind_name()),
+                "",
+            );
             return;
         };
         for entry in entries {
@@ -170,7 +204,12 @@ impl Compiler<'_> {
             }
             Some(name) if is_dns_label(name) => Some(name.to_owned()),
             _ => {
-                self.error("invalid-name", node.span.clone(), "`namespace` must be the name of a namespace", "");
+                self.error(
+                    "invalid-name",
+                    node.span.clone(),
+                    "`namespace` must be the name of a namespace",
+                    "",
+                );
                 None
             }
         }
@@ -182,7 +221,12 @@ impl Compiler<'_> {
             Pairs::Annotations => ("`annotations`", "annotation"),
         };
         let Some(entries) = node.entries() else {
-            self.error("wrong-type", node.span.clone(), format!("{what} must be a map, not {}", node.kind_name()), "");
+            self.error(
+                "wrong-type",
+                node.span.clone(),
+                format!("{what} must be a map, not {}", node.kind_name()),
+                "",
+            );
             return Vec::new();
         };
         let mut pairs = Vec::new();
@@ -198,7 +242,8 @@ impl Compiler<'_> {
                 self.error("reserved-key", key.span.clone(), message, "use a domain of your own");
             }
             if !matches!(entry.value.kind, Kind::String(_)) {
-                let message = format!("the value of a {one} must be a string, not {}", entry.value.kind_name());
+                let message =
+                    format!("the value of a {one} must be a string, not {}", entry.value.kind_name());
                 self.error("wrong-type", entry.value.span.clone(), message, "put the value in quotes");
                 continue;
             }
@@ -207,7 +252,8 @@ impl Compiler<'_> {
                 && !is_template(text)
                 && !words::is_label_value(text)
             {
-                let hint = "use at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit first and last";
+                let hint =
+                    "use at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit first and last";
                 let message = format!("`{text}` cannot be the value of a label");
                 self.error("invalid-label", entry.value.span.clone(), message, hint);
             }
@@ -272,7 +318,9 @@ impl Compiler<'_> {
                     let below = match templates {
                         _ if permit && FORBIDDEN.contains(&name) => Templates::Allowed,
                         Templates::Forbidden(field) => Templates::Forbidden(field),
-                        Templates::Allowed if guarded && FORBIDDEN.contains(&name) => Templates::Forbidden(name),
+                        Templates::Allowed if guarded && FORBIDDEN.contains(&name) => {
+                            Templates::Forbidden(name)
+                        }
                         Templates::Allowed => Templates::Allowed,
                     };
                     let shape = self.shape(&entry.value, dollar, below, depth + 1, uses);

@@ -1,18 +1,18 @@
 //! From the tree of a file to its documents, reporting every field that is not as it should be.
 
+mod action;
+mod example;
+
 use std::ops::Range;
 
 use super::tree::{Entry, Kind, Node};
 use super::{
-    API_VERSION, Action, ActionKind, Document, Emit, Example, Filter, Given, KIND, Let, LetSource, Pattern,
-    Presence, Text, is_dns_label, tree,
+    API_VERSION, Document, Filter, KIND, Let, LetSource, Pattern, Presence, Text, is_dns_label, tree,
 };
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 
 /// Kinds of documents that are named in the design and not read yet.
 const LATER_KINDS: [&str; 4] = ["Strategy", "Stage", "Source", "Sink"];
-/// Kinds of actions that are named in the design and not planned yet.
-const LATER_ACTIONS: [&str; 6] = ["customRun", "apply", "strategy", "status", "comment", "cancel"];
 const DIALECTS: [&str; 8] = ["exact", "prefix", "suffix", "all", "any", "not", "cel", "cesql"];
 const MAX_FILTER_DEPTH: usize = 16;
 
@@ -43,7 +43,9 @@ impl Place<'_> {
             match (&node.kind, wanted) {
                 (Kind::Bool(_) | Kind::Number(_), "a string") => "put the value in quotes",
                 (Kind::Null, _) => "give it a value or remove the line",
-                _ => "",
+                (Kind::String(_), "`true` or `false`") => "write it without quotes",
+                (Kind::Map(_) | Kind::String(_), "a list") => "begin each item with `- `",
+                _ => "see the schema of the document: `pipewright schema`",
             },
         );
     }
@@ -178,23 +180,29 @@ fn document(place: &mut Place<'_>, file: usize, node: &Node) -> Option<Document>
     let spec = place.required(node, "a mapping document", "spec", "add `spec:` with `events` and `do`")?;
     place.fields(spec, "`spec`", &["events", "filter", "let", "do", "dedupeBy", "examples"])?;
     let events = place
-        .required(spec, "`spec`", "events", "say which events it is for, such as `- type: dev.cdevents.change.*`")
+        .required(
+            spec,
+            "`spec`",
+            "events",
+            "say which events it is for, such as `- type: dev.cdevents.change.*`",
+        )
         .map(|events| patterns(place, events))
         .unwrap_or_default();
     let filter = spec.get("filter").map(|filter| filters(place, filter, 0)).unwrap_or_default();
     let lets = spec.get("let").map(|lets| let_items(place, lets)).unwrap_or_default();
     let actions = place
         .required(spec, "`spec`", "do", "say what to do, such as `- {name: build, pipelineRun: {…}}`")
-        .map(|actions| action_list(place, actions))
+        .map(|actions| action::list(place, actions))
         .unwrap_or_default();
     let dedupe_by = spec.get("dedupeBy").map(|names| strings(place, names, "`dedupeBy`")).unwrap_or_default();
-    let examples = spec.get("examples").map(|examples| example_list(place, examples)).unwrap_or_default();
+    let examples = spec.get("examples").map(|examples| example::list(place, examples)).unwrap_or_default();
     Some(Document { file, name: name?, events, filter, lets, actions, dedupe_by, examples })
 }
 
 /// Whether the document is a mapping; other kinds are reported.
 fn kind(place: &mut Place<'_>, node: &Node) -> bool {
-    let version = place.required(node, "a document", "apiVersion", "add `apiVersion: pipewright.dev/v1alpha1`");
+    let version =
+        place.required(node, "a document", "apiVersion", "add `apiVersion: pipewright.dev/v1alpha1`");
     if let Some(version) = version.and_then(|version| place.string(version, "`apiVersion`"))
         && &*version != API_VERSION
     {
@@ -218,7 +226,10 @@ fn kind(place: &mut Place<'_>, node: &Node) -> bool {
         (format!("documents of the kind `{}` are not supported yet", &*kind), String::new())
     } else {
         let near = did_you_mean(&kind, [KIND]).map(|near| format!("did you mean `{near}`?"));
-        (format!("unknown kind `{}`", &*kind), near.unwrap_or_else(|| "the kind here is `Mapping`".to_owned()))
+        (
+            format!("unknown kind `{}`", &*kind),
+            near.unwrap_or_else(|| "the kind here is `Mapping`".to_owned()),
+        )
     };
     place.error("unknown-kind", kind.span(), message, &hint);
     false
@@ -254,7 +265,11 @@ fn warn_of_booleans(place: &mut Place<'_>, node: &Node) {
 }
 
 fn strings(place: &mut Place<'_>, node: &Node, what: &str) -> Vec<Text> {
-    place.list(node, what).iter().filter_map(|item| place.string(item, &format!("an entry of {what}"))).collect()
+    place
+        .list(node, what)
+        .iter()
+        .filter_map(|item| place.string(item, &format!("an entry of {what}")))
+        .collect()
 }
 
 fn patterns(place: &mut Place<'_>, node: &Node) -> Vec<Pattern> {
@@ -406,147 +421,4 @@ fn let_items(place: &mut Place<'_>, node: &Node) -> Vec<Let> {
         items.push(Let { name: entry.key.clone(), source, presence });
     }
     items
-}
-
-fn action_list(place: &mut Place<'_>, node: &Node) -> Vec<Action> {
-    let items = place.list(node, "`do`");
-    if items.is_empty() && matches!(node.kind, Kind::List(_)) {
-        place.error("empty-value", node.span.clone(), "`do` must not be empty".to_owned(), "");
-    }
-    let mut actions: Vec<Action> = Vec::new();
-    for item in items {
-        let Some(action) = action(place, item) else { continue };
-        if actions.iter().any(|earlier| *earlier.name == *action.name) {
-            place.error(
-                "duplicate-name",
-                action.name.span(),
-                format!("two actions are called `{}`", &*action.name),
-                "the name is part of the run's identity: give each its own",
-            );
-        }
-        actions.push(action);
-    }
-    actions
-}
-
-fn action(place: &mut Place<'_>, node: &Node) -> Option<Action> {
-    let known: Vec<&str> =
-        ["name", "when", "pipelineRun", "emit"].into_iter().chain(LATER_ACTIONS).collect();
-    let entries = place.fields(node, "an action", &known)?;
-    let name = place
-        .required(node, "an action", "name", "the name is part of the run's identity")
-        .and_then(|name| place.string(name, "the action's `name`"));
-    if let Some(name) = &name {
-        place.label(name, "the action's name");
-    }
-    let when = node.get("when").and_then(|when| place.string(when, "`when`"));
-    let mut later = false;
-    for entry in entries.iter().filter(|entry| LATER_ACTIONS.contains(&entry.key.text.as_str())) {
-        later = true;
-        place.error(
-            "not-supported",
-            entry.key.span.clone(),
-            format!("the action `{}` is not supported yet", entry.key.text),
-            "use `pipelineRun` or `emit`",
-        );
-    }
-    let kind = match (node.get("pipelineRun"), node.get("emit")) {
-        (Some(run), None) => Some(ActionKind::PipelineRun(run.clone())),
-        (None, Some(emit)) => emit_kind(place, emit),
-        (None, None) if later => None,
-        (run, _) => {
-            place.error(
-                "one-action",
-                node.span.start..node.span.start,
-                format!(
-                    "an action has exactly one of `pipelineRun` and `emit`, not {}",
-                    if run.is_some() { "both" } else { "none" }
-                ),
-                "write one list item for each",
-            );
-            None
-        }
-    };
-    Some(Action { name: name?, when, kind: kind? })
-}
-
-fn emit_kind(place: &mut Place<'_>, node: &Node) -> Option<ActionKind> {
-    let known = ["type", "to", "subject", "source", "content", "customData", "forward"];
-    let entries = place.fields(node, "`emit`", &known)?;
-    let to = node.get("to").and_then(|to| place.string(to, "`to`"));
-    if node.get("forward").is_some_and(|flag| place.flag(flag, "`forward`")) {
-        for entry in entries.iter().filter(|entry| !["forward", "to"].contains(&entry.key.text.as_str())) {
-            place.error(
-                "contradiction",
-                entry.key.span.clone(),
-                format!("`{}` cannot stand beside `forward: true`", entry.key.text),
-                "a forwarded event is passed on unchanged",
-            );
-        }
-        place.required(node, "`emit` with `forward`", "to", "name the sink to pass the event on to");
-        return Some(ActionKind::Forward { to: to?, span: node.span.clone() });
-    }
-    let ty = place
-        .required(node, "`emit`", "type", "such as `dev.cdeventsx.pipewright-build.requested.0.1.0`")
-        .and_then(|ty| place.string(ty, "`type`"));
-    Some(ActionKind::Emit(Emit {
-        ty: ty?,
-        to,
-        subject: node.get("subject").and_then(|subject| place.string(subject, "`subject`")),
-        source: node.get("source").and_then(|source| place.string(source, "`source`")),
-        content: node.get("content").cloned(),
-        custom_data: node.get("customData").cloned(),
-    }))
-}
-
-fn example_list(place: &mut Place<'_>, node: &Node) -> Vec<Example> {
-    place.list(node, "`examples`").iter().filter_map(|item| example(place, item)).collect()
-}
-
-fn example(place: &mut Place<'_>, node: &Node) -> Option<Example> {
-    place.fields(node, "an example", &["name", "given", "expect"])?;
-    let name = place
-        .required(node, "an example", "name", "say in a sentence what it shows")
-        .and_then(|name| place.string(name, "the example's `name`"));
-    let given = place.required(node, "an example", "given", "say which event comes in").and_then(|node| given(place, node));
-    let expect = place.required(node, "an example", "expect", "write `expect: []` when nothing is done");
-    let expect = place_expectations(place, expect?);
-    Some(Example { name: name?, given: given?, expect })
-}
-
-fn place_expectations(place: &mut Place<'_>, node: &Node) -> Vec<serde_json::Value> {
-    let mut found = Vec::new();
-    for item in place.list(node, "`expect`") {
-        if place.fields(item, "an expectation", &["action", "pipelineRun", "emit"]).is_some() {
-            found.push(item.to_json());
-        }
-    }
-    found
-}
-
-fn given(place: &mut Place<'_>, node: &Node) -> Option<Given> {
-    place.fields(node, "`given`", &["source", "event", "body", "cloudEvent"])?;
-    if let Some(event) = node.get("cloudEvent") {
-        if node.entries().is_some_and(|entries| entries.len() > 1) {
-            place.error(
-                "contradiction",
-                node.span.clone(),
-                "`given` is either a `cloudEvent` or a webhook with `source`, `event` and `body`".to_owned(),
-                "remove one of the two",
-            );
-        }
-        return match &event.kind {
-            Kind::Map(_) => Some(Given::Inline(event.to_json())),
-            _ => place.string(event, "`cloudEvent`").map(Given::File),
-        };
-    }
-    let mut field = |name: &str, hint: &str| {
-        place
-            .required(node, "`given`", name, hint)
-            .and_then(|value| place.string(value, &format!("`{name}`")))
-    };
-    let forge = field("source", "the forge, such as `github`");
-    let event = field("event", "the forge's name of the event, such as `pull_request`");
-    let body = field("body", "a file beside this one that holds the payload");
-    Some(Given::Webhook { forge: forge?, event: event?, body: body? })
 }

@@ -63,7 +63,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Node>, Box<Diagnostic>
         with_snippet: false,
     };
     serde_saphyr::from_multiple_with_options::<Node>(text, options).map_err(|error| {
-        let span = error.location().and_then(|location| span_of(location.span())).unwrap_or(0..0);
+        let span = error.location().map_or(0..0, |location| place_of(text, location));
         let message = error.without_snippet().to_string();
         let message = message.lines().next().unwrap_or("malformed").to_owned();
         Box::new(
@@ -246,6 +246,19 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
+/// Syntax errors of the parser come with a line and a column only.
+fn place_of(text: &str, location: serde_saphyr::Location) -> Range<usize> {
+    if let Some(span) = span_of(location.span()) {
+        return span;
+    }
+    let line = usize::try_from(location.line()).unwrap_or(1).max(1);
+    let column = usize::try_from(location.column()).unwrap_or(1).max(1);
+    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    let at = start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at);
+    at..at
+}
+
 fn span_of(span: serde_saphyr::Span) -> Option<Range<usize>> {
     let start = usize::try_from(span.byte_offset()?).ok()?;
     let length = usize::try_from(span.byte_len().unwrap_or(0)).ok()?;
@@ -310,7 +323,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let list = vec![format!("*a{}", level - 1); 9].join(", ");
-            text.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+            text = format!("{text}a{level}: &a{level} [{list}]\n");
         }
         assert_eq!(parse("t", &text).unwrap_err().code, "invalid-yaml");
     }

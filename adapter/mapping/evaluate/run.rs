@@ -24,7 +24,7 @@ impl Basis<'_> {
         let spec = run
             .spec
             .render(&context, &format!("{place}.spec"))
-            .map_err(|(place, error)| self.error(place, error))?;
+            .map_err(|(place, error)| self.error(place, &error))?;
         let labels = self.labels(run, &origin, &context, &place)?;
         let annotations = self.annotations(run, &origin, &context, &place)?;
         let namespace = run.namespace.clone().unwrap_or_else(|| self.catalog.namespace.clone());
@@ -36,7 +36,7 @@ impl Basis<'_> {
             "spec": spec,
         });
         if size(&object) > MAX_OBJECT {
-            return Err(self.error(place, format!("the rendered object is larger than {MAX_OBJECT} bytes")));
+            return Err(self.error(place, &format!("the rendered object is larger than {MAX_OBJECT} bytes")));
         }
         Ok(Action::PipelineRun(CreateRun { origin, namespace, name, object }))
     }
@@ -54,7 +54,7 @@ impl Basis<'_> {
             if !words::is_label_value(text) {
                 let shown = words::truncate(text, 80);
                 let reason = format!("`{shown}` cannot be the value of a label; write `{{{{toLabel …}}}}`");
-                return Err(self.error(format!("{place}.metadata.labels.{key}"), reason));
+                return Err(self.error(format!("{place}.metadata.labels.{key}"), &reason));
             }
         }
         for (key, value) in [
@@ -92,7 +92,9 @@ impl Basis<'_> {
         }
         let total: usize = annotations.iter().map(|(name, value)| name.len() + size(value)).sum();
         if total > MAX_ANNOTATIONS {
-            return Err(self.error(place, format!("the annotations are larger than {MAX_ANNOTATIONS} bytes")));
+            return Err(
+                self.error(place, &format!("the annotations are larger than {MAX_ANNOTATIONS} bytes"))
+            );
         }
         Ok(annotations)
     }
@@ -107,8 +109,8 @@ impl Basis<'_> {
         let mut texts = Map::new();
         for (key, shape) in pairs {
             let place = format!("{place}.{key}");
-            let value = shape.render(context, &place).map_err(|(place, error)| self.error(place, error))?;
-            let text = helper::text(&value).map_err(|reason| self.error(place, reason))?;
+            let value = shape.render(context, &place).map_err(|(place, error)| self.error(place, &error))?;
+            let text = helper::text(&value).map_err(|reason| self.error(place, &reason))?;
             texts.insert(key.clone(), Value::String(text));
         }
         Ok(texts)

@@ -53,7 +53,12 @@ pub(crate) fn compile(
 ) -> Result<Leaf, Vec<Problem>> {
     if source.contains(OWN_DOLLAR) {
         let message = "the template contains the noncharacter U+FDD0".to_owned();
-        return Err(vec![Problem { code: "invalid-template", offset: 0, message, hint: "remove it".to_owned() }]);
+        return Err(vec![Problem {
+            code: "invalid-template",
+            offset: 0,
+            message,
+            hint: "remove it".to_owned(),
+        }]);
     }
     let template = Template::compile(source).map_err(|error| {
         let offset = error.pos().map_or(0, |(line, column)| offset_of(source, line, column));
@@ -107,10 +112,7 @@ pub(crate) fn unknown_member(
 fn offset_of(source: &str, line: usize, column: usize) -> usize {
     let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let start = start.min(source.len());
-    source[start..]
-        .char_indices()
-        .nth(column.saturating_sub(1))
-        .map_or(source.len(), |(at, _)| start + at)
+    source[start..].char_indices().nth(column.saturating_sub(1)).map_or(source.len(), |(at, _)| start + at)
 }
 
 fn signature(name: &str) -> Option<&'static helper::Signature> {
