@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use kube::Client;
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use crate::pipeline::Pipeline;
 use crate::server::admin::{self, Admin, Check, CheckState};
 use crate::server::gate::Gate;
 use crate::server::{self, Bounds, State};
-use crate::settings::{Announce, Settings};
+use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::Source;
 use crate::source::secret::Secrets;
@@ -37,6 +37,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
+/// Is told of a change of the mapping files.
+pub type OnReload = Box<dyn Fn(&Reload) + Send + Sync>;
+
 /// What a service is made of.
 pub struct Parts {
     /// What was configured.
@@ -48,7 +51,7 @@ pub struct Parts {
     /// The logger's level, if this process owns the logger.
     pub log: Option<LogControl>,
     /// Told of every change of the mapping files; `dev` prints the reports.
-    pub on_reload: Option<Box<dyn Fn(&Reload) + Send + Sync>>,
+    pub on_reload: Option<OnReload>,
 }
 
 /// Why a service did not start.
@@ -118,33 +121,9 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
 
-    let mut secrets = Vec::new();
-    let mut sources = HashMap::new();
-    for document in documents {
-        let refused = |reason: String| StartError::Source(format!("source `{}`: {reason}", document.name));
-        let source = if document.spec.insecure && document.spec.secrets.is_empty() {
-            tracing::warn!(source = document.name, "this source takes unsigned deliveries");
-            Source::insecure(document.name.clone(), document.spec.forge)
-        } else {
-            let keys = Secrets::open(&document.spec.secrets, &client, &process.namespace)
-                .await
-                .map_err(|error| refused(error.to_string()))?;
-            secrets.push(keys.clone());
-            Source::signed(document.name.clone(), document.spec.forge, keys)
-        };
-        sources.insert(document.name.clone(), source);
-    }
-    let tokens = if process.event_tokens.is_empty() {
-        None
-    } else {
-        let keys = Secrets::open(&process.event_tokens, &client, &process.namespace)
-            .await
-            .map_err(|error| StartError::Source(format!("`eventTokens`: {error}")))?;
-        secrets.push(keys.clone());
-        Some(TokenAuth::new(keys))
-    };
+    let Doors { sources, tokens, secrets } = doors(documents, &process, &client).await?;
     for keys in secrets {
-        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await; })));
+        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await })));
     }
 
     let runs = runs::Runs::new(&process, client.clone(), pipeline.clone())
@@ -153,10 +132,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let run_status = runs.status();
     tasks.push(tokio::spawn(runs.run(stopped.clone())));
 
-    tasks.push(tokio::spawn(until(
-        stopped.clone(),
-        reload(Arc::clone(&store), metrics.clone(), on_reload),
-    )));
+    tasks.push(tokio::spawn(until(stopped.clone(), reload(Arc::clone(&store), metrics.clone(), on_reload))));
 
     let gate = Gate::new(process.limits.in_flight, process.limits.body_memory, metrics.clone());
     let state = web::Data::new(State {
@@ -196,21 +172,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }),
     });
 
-    let main = HttpServer::new(move || App::new().app_data(state.clone()).configure(server::routes))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN.as_secs())
-        .disable_signals()
-        .listen(listener)
-        .map_err(|source| StartError::Listen { address: process.listen.clone(), source })?
-        .run();
-    let admin = HttpServer::new(move || App::new().app_data(admin_state.clone()).configure(admin::routes))
-        .workers(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(admin_listener)
-        .map_err(|source| StartError::Listen { address: process.admin_listen.clone(), source })?
-        .run();
+    let main = serve(&process.listen, listener, state)?;
+    let admin = serve_admin(&process.admin_listen, admin_listener, admin_state)?;
     let handles = vec![main.handle(), admin.handle()];
     for server in [main, admin] {
         tasks.push(tokio::spawn(async move {
@@ -221,6 +184,65 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     }
     tracing::info!(%address, admin = %admin_address, "serving");
     Ok(Service { address, admin_address, metrics, gate, stop, handles, tasks })
+}
+
+/// Who may come in, and by what they prove it.
+struct Doors {
+    sources: HashMap<String, Source>,
+    tokens: Option<TokenAuth>,
+    /// Everything that is refreshed in the background.
+    secrets: Vec<Secrets>,
+}
+
+async fn doors(
+    documents: Vec<SourceDocument>,
+    process: &Process,
+    client: &Client,
+) -> Result<Doors, StartError> {
+    let mut doors = Doors { sources: HashMap::new(), tokens: None, secrets: Vec::new() };
+    for SourceDocument { name, spec } in documents {
+        let source = if spec.secrets.is_empty() {
+            // The settings refuse a source that does not say `insecure: true`.
+            tracing::warn!(source = name, "this source takes unsigned deliveries");
+            Source::insecure(name.clone(), spec.forge)
+        } else {
+            let keys = Secrets::open(&spec.secrets, client, &process.namespace)
+                .await
+                .map_err(|error| StartError::Source(format!("source `{name}`: {error}")))?;
+            doors.secrets.push(keys.clone());
+            Source::signed(name.clone(), spec.forge, keys)
+        };
+        doors.sources.insert(name, source);
+    }
+    if !process.event_tokens.is_empty() {
+        let keys = Secrets::open(&process.event_tokens, client, &process.namespace)
+            .await
+            .map_err(|error| StartError::Source(format!("`eventTokens`: {error}")))?;
+        doors.secrets.push(keys.clone());
+        doors.tokens = Some(TokenAuth::new(keys));
+    }
+    Ok(doors)
+}
+
+fn serve(address: &str, listener: TcpListener, state: web::Data<State>) -> Result<Server, StartError> {
+    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(server::routes))
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN.as_secs())
+        .disable_signals()
+        .listen(listener)
+        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
+        .run())
+}
+
+fn serve_admin(address: &str, listener: TcpListener, state: web::Data<Admin>) -> Result<Server, StartError> {
+    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(admin::routes))
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listener)
+        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
+        .run())
 }
 
 // === impl Service ===
@@ -263,11 +285,7 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
     }
 }
 
-async fn reload(
-    store: Arc<Store>,
-    metrics: Metrics,
-    on_reload: Option<Box<dyn Fn(&Reload) + Send + Sync>>,
-) {
+async fn reload(store: Arc<Store>, metrics: Metrics, on_reload: Option<OnReload>) {
     let seen = Arc::clone(&store);
     store
         .watch(INTERVAL, move |reload| {

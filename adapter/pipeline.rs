@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-
-use crate::action::execute::{ExecuteError, Executor};
 pub use crate::action::execute::Outcome;
+use crate::action::execute::{ExecuteError, Executor};
 use crate::event::Event;
 use crate::mapping::watch::Store;
 use crate::telemetry::Metrics;

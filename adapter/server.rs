@@ -92,20 +92,13 @@ async fn answered(
     work: impl Future<Output = Answer>,
 ) -> HttpResponse {
     let started = Instant::now();
-    let answer = match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::error!(path = request.path(), "a request met a bug; its sender is asked to try again");
-            Answer::unavailable("internal error; the event is not accepted", None)
-        }
-    };
+    let answer = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(path = request.path(), "a request met a bug; its sender is asked to try again");
+        Answer::unavailable("internal error; the event is not accepted", None)
+    });
     let code = answer.status();
     state.metrics.answers.get_or_create(&AnswerLabels { route, code: code.as_u16() }).inc();
-    state
-        .metrics
-        .answer_seconds
-        .get_or_create(&ByRoute { route })
-        .observe(started.elapsed().as_secs_f64());
+    state.metrics.answer_seconds.get_or_create(&ByRoute { route }).observe(started.elapsed().as_secs_f64());
     if code.is_client_error() || code.is_server_error() {
         tracing::warn!(
             path = request.path(),

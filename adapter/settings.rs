@@ -236,7 +236,9 @@ impl Settings {
             let header: Header = from_yaml(&document)?;
             let version = header.api_version.unwrap_or_default();
             if version != API_VERSION {
-                return Err(format!("`apiVersion: {version}` is not known; write `apiVersion: {API_VERSION}`"));
+                return Err(format!(
+                    "`apiVersion: {version}` is not known; write `apiVersion: {API_VERSION}`"
+                ));
             }
             let kind = header.kind.unwrap_or_default();
             let name = || {
@@ -250,7 +252,9 @@ impl Settings {
                             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                     })
                     .ok_or_else(|| {
-                        format!("a {kind} needs `metadata.name`: lower-case letters, digits and `-`, at most 63")
+                        format!(
+                            "a {kind} needs `metadata.name`: lower-case letters, digits and `-`, at most 63"
+                        )
                     })
             };
             match kind.as_str() {
@@ -260,8 +264,10 @@ impl Settings {
                     settings.process = from_yaml::<Body<Process>>(&document)?.spec;
                 }
                 "Source" => {
-                    let source =
-                        SourceDocument { name: name()?, spec: from_yaml::<Body<SourceSpec>>(&document)?.spec };
+                    let source = SourceDocument {
+                        name: name()?,
+                        spec: from_yaml::<Body<SourceSpec>>(&document)?.spec,
+                    };
                     if source.spec.secrets.is_empty() && !source.spec.insecure {
                         return Err(format!(
                             "source `{}` has no `secrets`: name at least one, or write `insecure: true` to take \
@@ -275,8 +281,10 @@ impl Settings {
                     settings.sources.push(source);
                 }
                 "Sink" => {
-                    let sink =
-                        SinkDocument { name: name()?, spec: from_yaml::<Body<sink::SinkSpec>>(&document)?.spec };
+                    let sink = SinkDocument {
+                        name: name()?,
+                        spec: from_yaml::<Body<sink::SinkSpec>>(&document)?.spec,
+                    };
                     if settings.sinks.iter().any(|other| other.name == sink.name) {
                         return Err(format!("there are two sinks named `{}`", sink.name));
                     }
@@ -363,7 +371,8 @@ spec:
 
     #[test]
     fn a_source_without_secrets_must_say_that_it_is_insecure() {
-        let error = Settings::parse(&GOOD.replace("secrets: [{file: /etc/pipewright/secret}]", "")).unwrap_err();
+        let error =
+            Settings::parse(&GOOD.replace("secrets: [{file: /etc/pipewright/secret}]", "")).unwrap_err();
         assert!(error.contains("insecure: true"), "{error}");
     }
 

@@ -35,11 +35,7 @@ impl Runs {
     ///
     /// # Errors
     /// When `eventSource` or `runUrl` is no URI.
-    pub fn new(
-        process: &Process,
-        client: Client,
-        pipeline: Pipeline,
-    ) -> Result<Self, ClusterError> {
+    pub fn new(process: &Process, client: Client, pipeline: Pipeline) -> Result<Self, ClusterError> {
         let api = process.event_source.trim_end_matches('/');
         let cluster = Cluster::new(process.event_source.clone(), process.run_url.as_deref(), api)?;
         let scope = match process.watch_namespace.as_str() {

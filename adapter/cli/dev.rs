@@ -81,7 +81,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             memory.apply_yaml(&text).with_context(|| format!("`{name}`"))?;
         }
         let served = memory.serve(listen(&format!("127.0.0.1:{}", arguments.cluster_port)).await?)?;
-        let kubeconfig = std::env::temp_dir().join(format!("pipewright-dev-{}.kubeconfig", served.address().port()));
+        let kubeconfig =
+            std::env::temp_dir().join(format!("pipewright-dev-{}.kubeconfig", served.address().port()));
         write_kubeconfig(&kubeconfig, &served.url())
             .with_context(|| format!("`{}` cannot be written", kubeconfig.display()))?;
 

@@ -61,7 +61,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             let mut text = String::new();
             show_events(&mut text, &events);
             for explanation in &explanations {
-                let other = matches!(&explanation.outcome, Outcome::NotFired { place, .. } if place == "events");
+                let other =
+                    matches!(&explanation.outcome, Outcome::NotFired { place, .. } if place == "events");
                 if arguments.all || !other {
                     show_mapping(&mut text, explanation);
                 }
@@ -145,8 +146,12 @@ fn show_mapping(text: &mut String, explanation: &Explanation) {
             }
             Ok(())
         }
-        Outcome::NotFired { place, reason } => writeln!(text, "  not fired  {what}\n               {place}: {reason}"),
-        Outcome::Failed { place, reason } => writeln!(text, "  FAILED     {what}\n               {place}: {reason}"),
+        Outcome::NotFired { place, reason } => {
+            writeln!(text, "  not fired  {what}\n               {place}: {reason}")
+        }
+        Outcome::Failed { place, reason } => {
+            writeln!(text, "  FAILED     {what}\n               {place}: {reason}")
+        }
     };
 }
 

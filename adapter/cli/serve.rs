@@ -61,10 +61,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     if let Some(kubeconfig) = arguments.kubeconfig {
         process.kubeconfig = Some(kubeconfig);
     }
-    let sinks = Sinks::new(
-        &environment(),
-        settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())),
-    )?;
+    let sinks =
+        Sinks::new(&environment(), settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())))?;
     runtime()?.block_on(async move {
         let client = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
         let parts = Parts { settings, client, sinks, log: Some(log), on_reload: None };

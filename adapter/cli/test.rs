@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_difference_is_shown_where_it_is() {
-        let expected = json!([{"action": "build", "pipelineRun": {"spec": {"params": [{"name": "a", "value": "1"}]}}}]);
+        let expected =
+            json!([{"action": "build", "pipelineRun": {"spec": {"params": [{"name": "a", "value": "1"}]}}}]);
         let actual = json!([{"action": "build", "pipelineRun": {"kind": "PipelineRun", "spec": {"params": [
             {"name": "a", "value": "2"}, {"name": "b"}]}}}]);
         insta::assert_snapshot!(diff(&expected, &actual), @r#"

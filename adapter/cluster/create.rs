@@ -49,7 +49,10 @@ pub enum CreateError {
         reason: String,
     },
     /// Another object has the name, without our key.
-    #[error("`{name}` exists and was not made for this event: its annotation `{}` differs", annotation::EFFECT_KEY)]
+    #[error(
+        "`{name}` exists and was not made for this event: its annotation `{}` differs",
+        annotation::EFFECT_KEY
+    )]
     NameTaken {
         /// The name.
         name: String,
@@ -106,7 +109,10 @@ enum Answer {
     Exists,
     /// Nobody knows whether the call was done: look.
     Unknown(String),
-    Busy { reason: String, retry_after: Option<Duration> },
+    Busy {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
     Failed(CreateError),
 }
 
@@ -162,11 +168,10 @@ async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Ins
     let retry_after = told.details.retry_after_seconds.map(Duration::from_secs);
     match status.as_u16() {
         409 => Answer::Exists,
-        429 => Answer::Busy { reason: told.message, retry_after },
+        // Overload passes; credentials are rotated.
+        429 | 401 => Answer::Busy { reason: told.message, retry_after },
         // A quota is freed when older objects go; other refusals by policy stay.
         403 if told.message.contains("exceeded quota") => Answer::Busy { reason: told.message, retry_after },
-        // Credentials are rotated.
-        401 => Answer::Busy { reason: told.message, retry_after },
         // A missing namespace is the mapping's mistake; a missing kind is Tekton not (yet) installed.
         404 if told.details.kind != "namespaces" => Answer::Busy { reason: told.message, retry_after },
         code @ 400..=499 => Answer::Failed(CreateError::Rejected { status: code, reason: told.message }),

@@ -36,8 +36,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use api::{Api, Effect, Part, Patch, WriteOptions};
 pub use api::Clock;
+use api::{Api, Effect, Part, Patch, WriteOptions};
 pub use faults::Faults;
 use fields::OnConflict;
 pub use player::PlayerOptions;
@@ -128,7 +128,9 @@ impl Memory {
             clock: options.clock,
             bookmarks: options.bookmarks,
         };
-        for name in ["default", "kube-system"].into_iter().chain(options.namespaces.iter().map(String::as_str)) {
+        for name in
+            ["default", "kube-system"].into_iter().chain(options.namespaces.iter().map(String::as_str))
+        {
             let namespace = json!({"metadata": {"name": name}});
             if service.api.create(Id::NAMESPACES, "", namespace, &system_options()).is_err() {
                 tracing::warn!(namespace = name, "the namespace cannot be created in the embedded cluster");
@@ -170,8 +172,8 @@ impl Memory {
     fn apply_document(&self, number: usize, mut document: Value) -> Result<(), ApplyError> {
         let api_version = object::text(&document, &["apiVersion"]).to_owned();
         let kind = object::text(&document, &["kind"]).to_owned();
-        let id = Id::by_kind(&api_version, &kind)
-            .ok_or(ApplyError::UnknownKind { number, api_version, kind })?;
+        let id =
+            Id::by_kind(&api_version, &kind).ok_or(ApplyError::UnknownKind { number, api_version, kind })?;
         if id.get().is_namespaced() && object::namespace(&document).is_empty() {
             object::meta_mut(&mut document).insert("namespace".to_owned(), json!("default"));
         }

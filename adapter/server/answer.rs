@@ -170,7 +170,10 @@ pub fn wrong_method(allow: &'static str) -> HttpResponse {
 pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
     plain(
         &mut HttpResponse::Gone(),
-        format!("nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`", request.path()),
+        format!(
+            "nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`",
+            request.path()
+        ),
     )
 }
 

@@ -37,11 +37,12 @@ pub async fn receive(
             return unknown(&state, &name);
         };
         let bounds = &state.bounds;
-        let body =
-            match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds.body_deadline).await {
-                Ok(body) => body,
-                Err(answer) => return answer,
-            };
+        let body = match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds.body_deadline)
+            .await
+        {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
         deliver(&state, source, &request, body, started).await
     })
     .await

@@ -42,12 +42,9 @@ pub enum LogError {
 pub fn init(directives: &str, format: LogFormat) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(parse(directives)?);
     let layer = match format {
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .with_writer(std::io::stderr)
-            .boxed(),
+        LogFormat::Json => {
+            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr).boxed()
+        }
         LogFormat::Text => fmt::layer()
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())

@@ -57,7 +57,8 @@ fn unset_or(map: &mut Map<String, Value>, key: &str, default: &str) {
 
 fn drop_reserved_annotations(value: &mut Value, old: Option<&Value>) {
     if old.is_none()
-        && let Some(annotations) = object::meta_mut(value).get_mut("annotations").and_then(Value::as_object_mut)
+        && let Some(annotations) =
+            object::meta_mut(value).get_mut("annotations").and_then(Value::as_object_mut)
     {
         annotations.retain(|key, _| !key.starts_with("chains.tekton.dev/"));
     }
@@ -116,7 +117,9 @@ fn name(name: &str, errors: &mut Vec<String>) {
     if super::validate::subdomain(name).is_err() {
         errors.push(format!("invalid resource name {name:?}: must be a valid DNS label: metadata.name"));
     } else if name.len() > 63 {
-        errors.push("Invalid resource name: length must be no more than 63 characters: metadata.name".to_owned());
+        errors.push(
+            "Invalid resource name: length must be no more than 63 characters: metadata.name".to_owned(),
+        );
     }
 }
 
@@ -124,7 +127,9 @@ fn one_of(spec: &Value, first: &str, second: &str, errors: &mut Vec<String>) {
     let is_set = |key: &str| spec.get(key).is_some_and(|value| !value.is_null());
     match (is_set(first), is_set(second)) {
         (true, true) => errors.push(format!("expected exactly one, got both: spec.{first}, spec.{second}")),
-        (false, false) => errors.push(format!("expected exactly one, got neither: spec.{first}, spec.{second}")),
+        (false, false) => {
+            errors.push(format!("expected exactly one, got neither: spec.{first}, spec.{second}"))
+        }
         _ => {}
     }
 }
@@ -143,14 +148,16 @@ fn pipeline_run(new: &Value, old: Option<&Value>, errors: &mut Vec<String>) {
     let spec = &new["spec"];
     let status = object::text(spec, &["status"]);
     if status == "PipelineRunPending" && !object::text(new, &["status", "startTime"]).is_empty() {
-        errors.push("invalid value: PipelineRun cannot be Pending after it is started: spec.status".to_owned());
+        errors
+            .push("invalid value: PipelineRun cannot be Pending after it is started: spec.status".to_owned());
     }
     if let Some(old) = old {
         frozen(new, old, "PipelineRun", "status", &["status", "managedBy"], errors);
     }
     one_of(spec, "pipelineRef", "pipelineSpec", errors);
     duplicate_params(spec, errors);
-    if !["", "PipelineRunPending", "Cancelled", "CancelledRunFinally", "StoppedRunFinally"].contains(&status) {
+    if !["", "PipelineRunPending", "Cancelled", "CancelledRunFinally", "StoppedRunFinally"].contains(&status)
+    {
         errors.push(format!(
             "invalid value: {status} should be Cancelled, CancelledRunFinally, StoppedRunFinally or PipelineRunPending: spec.status"
         ));
@@ -167,7 +174,14 @@ fn task_run(new: &Value, old: Option<&Value>, errors: &mut Vec<String>) {
     let spec = &new["spec"];
     let status = object::text(spec, &["status"]);
     if let Some(old) = old {
-        frozen(new, old, "TaskRun", "status and statusMessage", &["status", "statusMessage", "managedBy"], errors);
+        frozen(
+            new,
+            old,
+            "TaskRun",
+            "status and statusMessage",
+            &["status", "statusMessage", "managedBy"],
+            errors,
+        );
     }
     one_of(spec, "taskRef", "taskSpec", errors);
     duplicate_params(spec, errors);
@@ -238,5 +252,9 @@ pub fn is_done(run: &Value) -> bool {
 
 /// The `Succeeded` condition.
 pub fn succeeded(run: &Value) -> Option<&Value> {
-    run.get("status")?.get("conditions")?.as_array()?.iter().find(|condition| condition["type"] == "Succeeded")
+    run.get("status")?
+        .get("conditions")?
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == "Succeeded")
 }

@@ -137,7 +137,13 @@ impl Api {
     }
 
     /// Creates an object from a POST.
-    pub fn create(&self, id: Id, namespace: &str, value: Value, options: &WriteOptions) -> Result<Written, Failure> {
+    pub fn create(
+        &self,
+        id: Id,
+        namespace: &str,
+        value: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Failure> {
         let mut value = self.prepare(id, namespace, value)?;
         if !object::meta_str(&value, "resourceVersion").is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
@@ -360,7 +366,12 @@ impl Api {
         let empty = json!({});
         let owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
         let managed = object::meta(&owned).get("managedFields").cloned().unwrap_or_default();
-        match self.create(key.id, &key.namespace, owned, &WriteOptions { effect: Effect::DryRun, ..options.clone() })? {
+        match self.create(
+            key.id,
+            &key.namespace,
+            owned,
+            &WriteOptions { effect: Effect::DryRun, ..options.clone() },
+        )? {
             Written::Created(object) | Written::Updated(object) | Written::Removed(object) => {
                 let mut value = object.value.clone();
                 object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
@@ -470,7 +481,8 @@ fn replace(
         }
     } else if version != old.version.to_string() {
         if version.parse::<u64>().is_err() {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(version), "must be an unsigned integer");
+            let cause =
+                Cause::invalid("metadata.resourceVersion", &json!(version), "must be an unsigned integer");
             return Err(Failure::invalid(id, &key.name, &[cause]));
         }
         return Err(Failure::stale(id, &key.name));
@@ -663,6 +675,8 @@ fn generate(prefix: &str) -> String {
     }
     let mut name = prefix[..end].to_owned();
     let random = uuid::Uuid::new_v4();
-    name.extend(random.as_bytes().iter().take(SUFFIX).map(|byte| char::from(ALPHABET[usize::from(*byte) % 27])));
+    name.extend(
+        random.as_bytes().iter().take(SUFFIX).map(|byte| char::from(ALPHABET[usize::from(*byte) % 27])),
+    );
     name
 }

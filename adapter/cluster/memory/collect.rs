@@ -117,9 +117,9 @@ pub fn collect_if_orphaned(store: &mut Store, key: &Key, now: &str) {
 
 /// Whether the owner that a reference names exists where it may be: in the same namespace or in none.
 fn owns(store: &Store, dependent: &Key, owner: &Value) -> bool {
-    store.by_uid(object::text(owner, &["uid"])).is_some_and(|owner| {
-        owner.namespace.is_empty() || owner.namespace == dependent.namespace
-    })
+    store
+        .by_uid(object::text(owner, &["uid"]))
+        .is_some_and(|owner| owner.namespace.is_empty() || owner.namespace == dependent.namespace)
 }
 
 fn remove(store: &mut Store, key: &Key, now: &str) {
@@ -134,8 +134,7 @@ fn remove(store: &mut Store, key: &Key, now: &str) {
         }
     }
     if !key.namespace.is_empty() {
-        let namespace =
-            Key { id: Id::NAMESPACES, namespace: String::new(), name: key.namespace.clone() };
+        let namespace = Key { id: Id::NAMESPACES, namespace: String::new(), name: key.namespace.clone() };
         settle(store, &namespace, now);
     }
 }

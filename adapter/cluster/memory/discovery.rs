@@ -29,7 +29,8 @@ const KUBERNETES: &str = "v1.36.3";
 pub fn answer(parts: &Parts) -> Result<Document, Failure> {
     let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
     let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let aggregated = accept.contains("v=v2;as=APIGroupDiscoveryList") || accept.contains("as=APIGroupDiscoveryList;v=v2");
+    let aggregated =
+        accept.contains("v=v2;as=APIGroupDiscoveryList") || accept.contains("as=APIGroupDiscoveryList;v=v2");
     let value = match path.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => {
             return Ok(Document { media: "text/plain; charset=utf-8", body: "ok".to_owned() });
@@ -141,7 +142,9 @@ fn resources(group: &str, version: &str) -> Result<Value, Failure> {
         return Err(Failure::no_such_path());
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}))
+    Ok(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}),
+    )
 }
 
 fn aggregate(core: bool) -> Document {
@@ -184,7 +187,8 @@ fn aggregated_resource(resource: &Resource) -> Value {
         "categories": resource.categories,
     });
     if resource.has_status() {
-        entry["subresources"] = json!([{"subresource": "status", "responseKind": kind, "verbs": STATUS_VERBS}]);
+        entry["subresources"] =
+            json!([{"subresource": "status", "responseKind": kind, "verbs": STATUS_VERBS}]);
     }
     entry
 }
@@ -193,7 +197,8 @@ fn openapi_index() -> Value {
     let mut paths = serde_json::Map::new();
     for (group, versions) in groups() {
         for version in versions {
-            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let path =
+                if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             let url = format!("/openapi/v3/{path}?hash=0");
             paths.insert(path, json!({ "serverRelativeURL": url }));
         }

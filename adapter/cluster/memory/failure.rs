@@ -122,7 +122,8 @@ impl Failure {
 
     /// 409 for a stale resourceVersion.
     pub fn stale(id: Id, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(id, name, why)
     }
 

@@ -51,7 +51,9 @@ const UNOWNED: &[&str] = &[
 pub fn track_update(old: Option<&Value>, new: &mut Value, writer: &Writer) {
     let mut entries = entries(old.unwrap_or(new));
     // A client may empty the list to start over, and only that.
-    if old.is_some() && object::meta(new).get("managedFields").is_some_and(|v| v.as_array().is_some_and(Vec::is_empty)) {
+    if old.is_some()
+        && object::meta(new).get("managedFields").is_some_and(|v| v.as_array().is_some_and(Vec::is_empty))
+    {
         object::meta_mut(new).remove("managedFields");
         return;
     }
@@ -331,9 +333,8 @@ fn compare(old: &Value, new: &Value, place: Place, changed: &mut Set, removed: &
 
 fn descend(old: &Value, new: &Value, place: Place, key: String, changed: &mut Set, removed: &mut Set) {
     let both_maps = old.is_object() && new.is_object();
-    let both_lists = old.is_array()
-        && new.is_array()
-        && matches!(place, Place::OwnerReferences | Place::Finalizers);
+    let both_lists =
+        old.is_array() && new.is_array() && matches!(place, Place::OwnerReferences | Place::Finalizers);
     if both_maps || both_lists {
         let (mut inner_changed, mut inner_removed) = (Set::new(), Set::new());
         compare(old, new, place, &mut inner_changed, &mut inner_removed);
@@ -394,9 +395,7 @@ fn difference(from: &mut Set, other: &Set) {
 fn intersect(left: &Set, right: &Set) -> Set {
     let mut both = Set::new();
     for (key, left) in left {
-        let (Some(left), Some(right)) =
-            (left.as_object(), right.get(key).and_then(Value::as_object))
-        else {
+        let (Some(left), Some(right)) = (left.as_object(), right.get(key).and_then(Value::as_object)) else {
             continue;
         };
         if left.is_empty() || right.is_empty() {
@@ -450,7 +449,9 @@ fn overlay(live: &mut Value, config: &Value, place: Place) {
                 }
             }
         }
-        Value::Array(items) if matches!(place, Place::OwnerReferences | Place::Finalizers) && live.is_array() => {
+        Value::Array(items)
+            if matches!(place, Place::OwnerReferences | Place::Finalizers) && live.is_array() =>
+        {
             let Value::Array(live) = live else { return };
             for item in items {
                 let key = place.element(item);

@@ -28,7 +28,9 @@ pub fn merge(target: &mut Value, patch: &Value) {
 /// Applies a JSON patch; a failed `test` or a missing path refuses the whole.
 pub fn json(target: &mut Value, patch: &Value) -> Result<(), Failure> {
     let operations = patch.as_array().ok_or_else(|| {
-        Failure::bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        Failure::bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+        )
     })?;
     if operations.len() > OPERATION_LIMIT {
         let message = format!(
@@ -40,7 +42,8 @@ pub fn json(target: &mut Value, patch: &Value) -> Result<(), Failure> {
     operations.iter().try_for_each(|operation| {
         // The real server answers so for every operation that cannot be carried out.
         step(target, operation).map_err(|message| {
-            let message = format!("the server rejected our request due to an error in our request: {message}");
+            let message =
+                format!("the server rejected our request due to an error in our request: {message}");
             Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
         })
     })
@@ -103,7 +106,10 @@ fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
         Value::Array(items) => {
             let at = if key == "-" { Some(items.len()) } else { key.parse().ok() };
             let at = at.filter(|at| *at <= items.len());
-            items.insert(at.ok_or_else(|| format!("add operation does not apply: {path}: invalid index"))?, value);
+            items.insert(
+                at.ok_or_else(|| format!("add operation does not apply: {path}: invalid index"))?,
+                value,
+            );
             Ok(())
         }
         _ => Err(missing("add", path)),
@@ -132,7 +138,11 @@ pub fn strategic(target: &mut Value, patch: &Value) {
 fn strategic_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     match patch.get("$patch").and_then(Value::as_str) {
         Some("replace") => {
-            *target = patch.iter().filter(|(key, _)| *key != "$patch").map(|(k, v)| (k.clone(), v.clone())).collect();
+            *target = patch
+                .iter()
+                .filter(|(key, _)| *key != "$patch")
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
             return;
         }
         Some("delete") => {

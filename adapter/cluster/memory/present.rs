@@ -224,14 +224,17 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
             let condition = admission::succeeded(value);
             json!(condition.map(|condition| object::text(condition, &[field])).unwrap_or_default())
         }
-        Cell::Count(pointer) => json!(value.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)),
+        Cell::Count(pointer) => {
+            json!(value.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len))
+        }
         Cell::Involved => {
             let kind = object::text(value, &["involvedObject", "kind"]).to_ascii_lowercase();
             let name = object::text(value, &["involvedObject", "name"]);
             json!(if name.is_empty() { kind } else { format!("{kind}/{name}") })
         }
         Cell::Age(pointer) => {
-            let time = text(pointer).or_else(|| (pointer == "/lastTimestamp").then(|| text("/eventTime")).flatten());
+            let time =
+                text(pointer).or_else(|| (pointer == "/lastTimestamp").then(|| text("/eventTime")).flatten());
             let time = time.and_then(|time| time.parse::<Timestamp>().ok());
             // A run that has not ended has no completion time; kubectl prints nothing for it.
             let missing = if pointer.starts_with("/status") { "" } else { "<unknown>" };
@@ -274,8 +277,17 @@ mod tests {
     #[test]
     fn ages_are_printed_like_kubectl_prints_them() {
         for (seconds, text) in [
-            (-5, "<invalid>"), (0, "0s"), (119, "119s"), (120, "2m"), (130, "2m10s"), (601, "10m"), (10_860, "3h1m"),
-            (30_000, "8h"), (180_000, "2d2h"), (864_000, "10d"), (63_158_400, "2y1d"),
+            (-5, "<invalid>"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (130, "2m10s"),
+            (601, "10m"),
+            (10_860, "3h1m"),
+            (30_000, "8h"),
+            (180_000, "2d2h"),
+            (864_000, "10d"),
+            (63_158_400, "2y1d"),
         ] {
             assert_eq!(age(seconds), text, "{seconds}");
         }

@@ -68,7 +68,8 @@ pub enum Media {
 impl Target {
     /// Understands a path; `None` where the group or resource is unknown.
     pub fn parse(path: &str) -> Option<Self> {
-        let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect();
+        let parts: Vec<String> =
+            path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -202,8 +203,12 @@ pub fn parse_body(media: Media, body: &[u8]) -> Result<Value, Failure> {
     let yaml = matches!(media, Media::Yaml | Media::Apply);
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
-        Err(_) if yaml => parse_yaml(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}"))),
-        Err(error) => Err(Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        Err(_) if yaml => {
+            parse_yaml(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}")))
+        }
+        Err(error) => {
+            Err(Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}")))
+        }
     }
 }
 
@@ -250,18 +255,31 @@ mod tests {
     #[test]
     fn paths_name_collections_objects_and_subresources() {
         let pr = Id::by_kind("tekton.dev/v1", "PipelineRun").unwrap();
-        let key = |id, namespace: &str, name: &str| Key { id, namespace: namespace.to_owned(), name: name.to_owned() };
+        let key = |id, namespace: &str, name: &str| Key {
+            id,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
         for (path, target) in [
             ("/apis/tekton.dev/v1/pipelineruns", Some(Target::Collection(pr, String::new()))),
             ("/apis/tekton.dev/v1/namespaces/n/pipelineruns", Some(Target::Collection(pr, "n".to_owned()))),
-            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a", Some(Target::Object(key(pr, "n", "a"), Sub::Main))),
-            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/status", Some(Target::Object(key(pr, "n", "a"), Sub::Status))),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a",
+                Some(Target::Object(key(pr, "n", "a"), Sub::Main)),
+            ),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/status",
+                Some(Target::Object(key(pr, "n", "a"), Sub::Status)),
+            ),
             ("/apis/tekton.dev/v1/pipelineruns/a", None),
             ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale", None),
             ("/apis/tekton.dev/v9/pipelineruns", None),
             ("/api/v1/namespaces", Some(Target::Collection(Id::NAMESPACES, String::new()))),
             ("/api/v1/namespaces/n", Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Main))),
-            ("/api/v1/namespaces/n/finalize", Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Finalize))),
+            (
+                "/api/v1/namespaces/n/finalize",
+                Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Finalize)),
+            ),
             ("/version", Some(Target::Other)),
             ("/apis/tekton.dev/v1", Some(Target::Other)),
         ] {

@@ -188,11 +188,7 @@ pub static RESOURCES: &[Resource] = &[
         ..builtin("leases", "lease", "Lease")
     },
     tekton("pipelines", "pipeline", "Pipeline"),
-    Resource {
-        short: &["pr", "prs"],
-        columns: RUN,
-        ..tekton("pipelineruns", "pipelinerun", "PipelineRun")
-    },
+    Resource { short: &["pr", "prs"], columns: RUN, ..tekton("pipelineruns", "pipelinerun", "PipelineRun") },
     tekton("tasks", "task", "Task"),
     Resource { short: &["tr", "trs"], columns: RUN, ..tekton("taskruns", "taskrun", "TaskRun") },
     Resource { version: "v1beta1", columns: RUN, ..tekton("customruns", "customrun", "CustomRun") },
@@ -203,7 +199,11 @@ pub static RESOURCES: &[Resource] = &[
 impl Resource {
     /// `group/version`, or the version alone in the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `plural.group`, as error messages name a resource.
@@ -259,10 +259,7 @@ impl Id {
     /// By the `apiVersion` and `kind` of an object.
     pub fn by_kind(api_version: &str, kind: &str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        RESOURCES
-            .iter()
-            .position(|r| r.group == group && r.version == version && r.kind == kind)
-            .map(Self)
+        RESOURCES.iter().position(|r| r.group == group && r.version == version && r.kind == kind).map(Self)
     }
 
     /// By group and kind, whatever the version; owner references are resolved so.

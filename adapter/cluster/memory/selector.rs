@@ -145,12 +145,18 @@ fn parse_requirement(term: &str) -> Result<(String, Requirement), Failure> {
         (key, Requirement::In(list(rest)?))
     } else if let Some((key, value)) = term.split_once('>') {
         let value = value.trim().parse().map_err(|_| {
-            unable(&format!("values[0][{}]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer", key.trim()))
+            unable(&format!(
+                "values[0][{}]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer",
+                key.trim()
+            ))
         })?;
         (key, Requirement::Greater(value))
     } else if let Some((key, value)) = term.split_once('<') {
         let value = value.trim().parse().map_err(|_| {
-            unable(&format!("values[0][{}]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer", key.trim()))
+            unable(&format!(
+                "values[0][{}]: Invalid value: for 'Gt', 'Lt' operators, the value must be an integer",
+                key.trim()
+            ))
         })?;
         (key, Requirement::Less(value))
     } else {
@@ -196,18 +202,41 @@ mod tests {
 
     fn selects(labels: &str, fields: &str) -> bool {
         let id = Id::by_kind("tekton.dev/v1", "PipelineRun").unwrap();
-        let value = json!({"metadata": {"name": "a", "namespace": "n", "labels": {"app": "web", "rank": "7"}}});
+        let value =
+            json!({"metadata": {"name": "a", "namespace": "n", "labels": {"app": "web", "rank": "7"}}});
         Selector::parse(id, labels, fields).unwrap().matches(&value)
     }
 
     #[test]
     fn label_selectors_follow_the_documented_operators() {
-        for yes in ["", "app", "app=web", "app==web", "app!=db", "app in (db, web)", "app in(web)",
-            "app notin (db)", "!gone", "gone!=x", "gone notin (x)", "rank>6", "rank<8", "app=web,rank"]
-        {
+        for yes in [
+            "",
+            "app",
+            "app=web",
+            "app==web",
+            "app!=db",
+            "app in (db, web)",
+            "app in(web)",
+            "app notin (db)",
+            "!gone",
+            "gone!=x",
+            "gone notin (x)",
+            "rank>6",
+            "rank<8",
+            "app=web,rank",
+        ] {
             assert!(selects(yes, ""), "{yes}");
         }
-        for no in ["gone", "app=db", "app!=web", "app in (db)", "app notin (web,db)", "!app", "rank>7", "app=web,!rank"] {
+        for no in [
+            "gone",
+            "app=db",
+            "app!=web",
+            "app in (db)",
+            "app notin (web,db)",
+            "!app",
+            "rank>7",
+            "app=web,!rank",
+        ] {
             assert!(!selects(no, ""), "{no}");
         }
     }

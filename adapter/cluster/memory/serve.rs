@@ -54,7 +54,9 @@ impl Served {
 pub fn serve(service: Service, listener: TcpListener) -> io::Result<Served> {
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        let message = format!("the embedded cluster has no authentication and listens on loopback only, not on `{address}`");
+        let message = format!(
+            "the embedded cluster has no authentication and listens on loopback only, not on `{address}`"
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let (stop, stopping) = watch::channel(false);

@@ -127,7 +127,9 @@ impl Service {
                 }
                 self.list(id, namespace, &selector, query, style)
             }
-            Method::POST if id.get().is_namespaced() && namespace.is_empty() => Err(Failure::method_not_allowed()),
+            Method::POST if id.get().is_namespaced() && namespace.is_empty() => {
+                Err(Failure::method_not_allowed())
+            }
             Method::POST => {
                 let value = request::parse_body(Media::parse(&parts.headers)?, body)?;
                 let options = write_options(Part::Main, parts, query)?;
@@ -332,8 +334,13 @@ fn write_options(part: Part, parts: &Parts, query: &Query) -> Result<WriteOption
     match query.get("fieldValidation") {
         "" | "Strict" | "Warn" | "Ignore" => {}
         other => {
-            let message = format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
-            return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", format!("fieldValidation: {message}")));
+            let message =
+                format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
+            return Err(Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Invalid",
+                format!("fieldValidation: {message}"),
+            ));
         }
     }
     Ok(WriteOptions { part, effect: effect(query.get("dryRun"))?, manager: request::manager(parts, query) })
@@ -413,7 +420,9 @@ fn read_token(token: &str) -> Result<(u64, (String, String)), Failure> {
         let version = parts.next()?.parse().ok()?;
         Some((version, (parts.next()?.to_owned(), parts.next()?.to_owned())))
     };
-    read().ok_or_else(|| Failure::bad_request("continue key is not valid: encoded continue token is not understood"))
+    read().ok_or_else(|| {
+        Failure::bad_request("continue key is not valid: encoded continue token is not understood")
+    })
 }
 
 fn text(id: Id, code: StatusCode, object: &Object, style: Style) -> Answer {

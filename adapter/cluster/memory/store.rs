@@ -183,7 +183,9 @@ impl Store {
         let mut before: BTreeMap<(String, String), Option<&Arc<Object>>> = BTreeMap::new();
         for change in shelf.log.iter().rev().take_while(|change| change.version > page.version) {
             let key = key_of(&change.object.value);
-            if (page.namespace.is_empty() || key.0 == page.namespace) && page.after.is_none_or(|after| key > *after) {
+            if (page.namespace.is_empty() || key.0 == page.namespace)
+                && page.after.is_none_or(|after| key > *after)
+            {
                 before.insert(key, change.previous.as_ref());
             }
         }
@@ -329,7 +331,14 @@ mod tests {
         store.remove(&key("b"));
         store.put(&key("c"), object("c", "1"));
         let selector = Selector::default();
-        let page = Page { id: key("").id, namespace: "n", after: None, version: then, limit: 9, selector: &selector };
+        let page = Page {
+            id: key("").id,
+            namespace: "n",
+            after: None,
+            version: then,
+            limit: 9,
+            selector: &selector,
+        };
         let (list, more) = store.list(&page).unwrap();
         assert!(!more);
         let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();

@@ -73,7 +73,11 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
         match annotation.as_str() {
             Some(text) => size += key.len() + text.len(),
             None => {
-                causes.push(Cause::invalid(format!("metadata.annotations.{key}"), annotation, "must be a string"));
+                causes.push(Cause::invalid(
+                    format!("metadata.annotations.{key}"),
+                    annotation,
+                    "must be a string",
+                ));
             }
         }
     }

@@ -110,7 +110,8 @@ pub fn open(api: Arc<Api>, watch: Watch, cut: Receiver<u64>) -> BoxStream<'stati
         Bookmarks::Never => None,
     };
     let deadline = now + watch.timeout;
-    let state = State { api, watch, cursor, latest, cut, columns, deadline, bookmark_at, told: cursor, ended: false };
+    let state =
+        State { api, watch, cursor, latest, cut, columns, deadline, bookmark_at, told: cursor, ended: false };
     let head = stream::iter((!first.is_empty()).then(|| Ok(first.freeze())));
     head.chain(stream::unfold(state, next)).boxed()
 }

@@ -10,6 +10,7 @@ use crate::mapping::known;
 use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
+use crate::vocabulary::types::Type;
 
 /// A compiled `emit`.
 #[derive(Debug)]
@@ -150,6 +151,9 @@ impl Compiler<'_> {
                 |near| format!("did you mean `{near}`?"),
             );
             self.error("unknown-type", ty.span(), format!("`{bare}` is not a CDEvents type"), &hint);
+        } else if let Err(error) = Type::parse(ty) {
+            let hint = "custom types look like `dev.cdeventsx.<tool>-<subject>.<predicate>.0.1.0`, each version one digit";
+            self.error("invalid-type", ty.span(), error.to_string(), hint);
         }
     }
 

@@ -12,11 +12,23 @@ use crate::mapping::compile::{self, EmitBody, NewEvent, Shape};
 use crate::mapping::helper;
 use crate::mapping::pattern::is_cdevent;
 use crate::mapping::template::size;
+use crate::vocabulary::cdevent::{CAUSATION_ID, CORRELATION_ID, CdEvent, CdEventError, Link};
+use crate::vocabulary::types::{Type, check};
 
 /// The most bytes of the data of one event.
 const MAX_DATA: usize = 1024 * 1024;
 /// The time of an event whose cause has none: nothing here reads a clock.
 const NO_TIME: &str = "1970-01-01T00:00:00Z";
+
+/// What an emit's templates gave.
+struct Parts<'a> {
+    origin: &'a Origin,
+    place: &'a str,
+    source: String,
+    subject: Option<String>,
+    content: Option<Value>,
+    custom_data: Option<Value>,
+}
 
 impl Basis<'_> {
     pub(super) fn emit(
@@ -53,41 +65,68 @@ impl Basis<'_> {
         let subject = text(&new.subject, "subject")?.or_else(|| cdevent::subject_id(self.event));
         let payload = render(&new.content, "content")?;
         let custom_data = render(&new.custom_data, "customData")?;
-        let id = origin.key.event_id();
+        let parts = Parts { origin, place, source, subject, content: payload, custom_data };
+        if is_cdevent(&new.ty) { self.cdevent(&new.ty, parts) } else { self.plain(&new.ty, parts) }
+    }
+
+    /// An event of the `CDEvents` vocabulary.
+    fn cdevent(&self, ty: &str, parts: Parts<'_>) -> Result<Event, PlanError> {
+        let Parts { origin, place, source, subject, content, custom_data } = parts;
+        let content = content.unwrap_or_else(|| Value::Object(Map::new()));
+        self.bound(&content, place)?;
+        let ty = Type::parse(ty).map_err(|error| self.error(format!("{place}.type"), &error))?;
+        check(&ty, &content)
+            .map_err(|problems| self.error(format!("{place}.content"), &problems.join("; ")))?;
+        let time = cdevent::time(self.event)
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let subject = subject.unwrap_or_else(|| self.event.id().to_owned());
+        let mut event = CdEvent::new(ty, origin.key.event_id(), source, subject, time);
+        if let Some(chain) = &self.chain {
+            event = event.chain(chain);
+        }
+        if let Some(parent) = cdevent::context_id(self.event) {
+            event = event.link(Link::Path { from: parent.to_owned() });
+        }
+        let written = event.content(&content).and_then(|event| match &custom_data {
+            Some(data) => event.custom_data(data)?.build(),
+            None => event.build(),
+        });
+        let refused = |error: CdEventError| self.error(place.to_owned(), &error);
+        let event = written.map_err(refused)?;
+        // A cause outside of the vocabulary has no `context.id` to link to, and is still the cause.
+        event
+            .to_builder()
+            .extension(CAUSATION_ID, self.event.id())
+            .build()
+            .map_err(|error| self.error(place.to_owned(), &error))
+    }
+
+    /// Any other event: the content is its data.
+    fn plain(&self, ty: &str, parts: Parts<'_>) -> Result<Event, PlanError> {
+        let Parts { origin, place, source, subject, content, custom_data: _ } = parts;
         let time = cdevent::time(self.event).unwrap_or_else(|| NO_TIME.to_owned());
-        let data = if is_cdevent(&new.ty) {
-            cdevent::CdEvent {
-                id: &id,
-                source: &source,
-                ty: &new.ty,
-                time: &time,
-                chain: self.chain.as_deref(),
-                parent: cdevent::context_id(self.event),
-                subject: subject.as_deref().unwrap_or_else(|| self.event.id()),
-                content: payload.unwrap_or_else(|| Value::Object(Map::new())),
-                custom_data,
-            }
-            .to_json()
-        } else {
-            payload.unwrap_or(Value::Null)
-        };
-        if size(&data) > MAX_DATA {
+        let mut event = Event::builder(origin.key.event_id(), source, ty)
+            .time(time)
+            .extension(CAUSATION_ID, self.event.id());
+        if let Some(chain) = &self.chain {
+            event = event.extension(CORRELATION_ID, chain.as_str());
+        }
+        if let Some(subject) = subject {
+            event = event.subject(subject);
+        }
+        if let Some(content) = content {
+            self.bound(&content, place)?;
+            event = event.json(content.to_string());
+        }
+        event.build().map_err(|error| self.error(place.to_owned(), &error))
+    }
+
+    fn bound(&self, content: &Value, place: &str) -> Result<(), PlanError> {
+        if size(content) > MAX_DATA {
             let reason = format!("the rendered event is larger than {MAX_DATA} bytes");
             return Err(self.error(place.to_owned(), &reason));
         }
-        let mut event =
-            Event::builder(id, source, &new.ty).time(time).extension("causationid", self.event.id());
-        if let Some(chain) = &self.chain {
-            event = event.extension("correlationid", chain.as_str());
-        }
-        match subject {
-            Some(subject) => event = event.subject(subject),
-            None if is_cdevent(&new.ty) => event = event.subject(self.event.id()),
-            None => {}
-        }
-        if !data.is_null() {
-            event = event.json(data.to_string());
-        }
-        event.build().map_err(|error| self.error(place.to_owned(), &error))
+        Ok(())
     }
 }

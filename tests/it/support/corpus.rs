@@ -18,7 +18,10 @@ pub fn root() -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    skip(&format!("no corpus at {}: the tests over recorded payloads; set PIPEWRIGHT_CORPUS", path.display()));
+    skip(&format!(
+        "no corpus at {}: the tests over recorded payloads; set PIPEWRIGHT_CORPUS",
+        path.display()
+    ));
     None
 }
 
