@@ -129,17 +129,19 @@ mod tests {
             json!([{"action": "build", "pipelineRun": {"spec": {"params": [{"name": "a", "value": "1"}]}}}]);
         let actual = json!([{"action": "build", "pipelineRun": {"kind": "PipelineRun", "spec": {"params": [
             {"name": "a", "value": "2"}, {"name": "b"}]}}}]);
-        insta::assert_snapshot!(diff(&expected, &actual), @r#"
-            [0]:
-              action: "build"
-              pipelineRun:
-                spec:
-                  params:
-                    [0]:
-                      name: "a"
-        -             value: "1"
-        +             value: "2"
-        +           [1]: {"name":"b"}
-        "#);
+        let lines = [
+            "  ",
+            "    [0]:",
+            "      action: \"build\"",
+            "      pipelineRun:",
+            "        spec:",
+            "          params:",
+            "            [0]:",
+            "              name: \"a\"",
+            "-             value: \"1\"",
+            "+             value: \"2\"",
+            "+           [1]: {\"name\":\"b\"}",
+        ];
+        assert_eq!(diff(&expected, &actual).lines().collect::<Vec<_>>(), lines);
     }
 }
