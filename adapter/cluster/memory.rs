@@ -18,6 +18,7 @@ mod object;
 mod patch;
 pub mod player;
 mod present;
+mod protobuf;
 mod request;
 mod resource;
 mod selector;
@@ -137,7 +138,8 @@ impl Memory {
             }
         }
         let client = kube::Client::new(service.clone(), "default");
-        let player = options.player.map(|options| Arc::new(player::Player::start(client, options)));
+        let clock = service.clock.clone();
+        let player = options.player.map(|options| Arc::new(player::Player::start(client, options, clock)));
         Self { service, _player: player }
     }
 

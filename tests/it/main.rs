@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cloudevents_codec;
+mod kubectl;
 mod mapping;
 mod support;
 mod vocabulary;

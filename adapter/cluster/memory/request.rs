@@ -53,6 +53,8 @@ pub enum Media {
     Json,
     /// YAML.
     Yaml,
+    /// Protobuf, which typed Go clients send for the core kinds.
+    Protobuf,
     /// A JSON patch.
     JsonPatch,
     /// A merge patch.
@@ -178,11 +180,14 @@ impl Media {
         match media.split(';').next().unwrap_or_default().trim() {
             "" | "application/json" => Ok(Self::Json),
             "application/yaml" => Ok(Self::Yaml),
+            "application/vnd.kubernetes.protobuf" => Ok(Self::Protobuf),
             "application/json-patch+json" => Ok(Self::JsonPatch),
             "application/merge-patch+json" => Ok(Self::MergePatch),
             "application/strategic-merge-patch+json" => Ok(Self::StrategicPatch),
             "application/apply-patch+yaml" => Ok(Self::Apply),
-            _ => Err(Failure::unsupported_media_type("application/json, application/yaml")),
+            _ => Err(Failure::unsupported_media_type(
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            )),
         }
     }
 }
@@ -198,8 +203,11 @@ pub fn manager(parts: &Parts, query: &Query) -> String {
     if agent.is_empty() { "unknown".to_owned() } else { agent.chars().take(128).collect() }
 }
 
-/// Parses a body: JSON, or YAML with the booleans and octal numbers of Kubernetes.
+/// Parses a body: JSON, protobuf, or YAML with the booleans and octal numbers of Kubernetes.
 pub fn parse_body(media: Media, body: &[u8]) -> Result<Value, Failure> {
+    if media == Media::Protobuf {
+        return super::protobuf::decode(body).map_err(|why| Failure::bad_request(format!("error decoding protobuf: {why}")));
+    }
     let yaml = matches!(media, Media::Yaml | Media::Apply);
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),

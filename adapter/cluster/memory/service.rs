@@ -137,7 +137,7 @@ impl Service {
             }
             Method::DELETE => {
                 let selector = Selector::parse(id, query.get("labelSelector"), query.get("fieldSelector"))?;
-                let (options, effect) = delete_options(query, body)?;
+                let (options, effect) = delete_options(parts, query, body)?;
                 let gone = self.api.delete_collection(id, namespace, &selector, &options, effect)?;
                 let meta = json!({ "resourceVersion": self.api.store().version().to_string() });
                 let list = present::list(id, gone.iter().map(AsRef::as_ref), &meta, style);
@@ -184,7 +184,7 @@ impl Service {
                 Ok(written(id, &self.api.patch(key, &patch, &options)?, style))
             }
             Method::DELETE if sub == Sub::Main => {
-                let (options, effect) = delete_options(query, body)?;
+                let (options, effect) = delete_options(parts, query, body)?;
                 match self.api.delete(key, &options, effect)? {
                     Written::Removed(object) => Ok(deleted(id, &object)),
                     Written::Updated(object) | Written::Created(object) => {
@@ -361,7 +361,7 @@ fn patch(parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
     let media = Media::parse(&parts.headers);
     let accepted = "application/json-patch+json, application/merge-patch+json, \
                     application/strategic-merge-patch+json, application/apply-patch+yaml";
-    let media = media.ok().filter(|media| !matches!(media, Media::Json | Media::Yaml));
+    let media = media.ok().filter(|media| !matches!(media, Media::Json | Media::Yaml | Media::Protobuf));
     let media = media.ok_or_else(|| Failure::unsupported_media_type(accepted))?;
     let value = request::parse_body(media, body)?;
     Ok(match media {
@@ -376,12 +376,16 @@ fn patch(parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
             let force = if query.is_true("force") { OnConflict::Force } else { OnConflict::Refuse };
             Patch::Apply(value, force)
         }
-        Media::MergePatch | Media::Json | Media::Yaml => Patch::Merge(value),
+        Media::MergePatch | Media::Json | Media::Yaml | Media::Protobuf => Patch::Merge(value),
     })
 }
 
-fn delete_options(query: &Query, body: &Bytes) -> Result<(DeleteOptions, Effect), Failure> {
-    let body = if body.is_empty() { Value::Null } else { request::parse_body(Media::Yaml, body)? };
+fn delete_options(parts: &Parts, query: &Query, body: &Bytes) -> Result<(DeleteOptions, Effect), Failure> {
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        request::parse_body(Media::parse(&parts.headers)?, body)?
+    };
     let policy = match object::text(&body, &["propagationPolicy"]) {
         "" => query.get("propagationPolicy"),
         policy => policy,
