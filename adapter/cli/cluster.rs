@@ -57,10 +57,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
 
 /// A player whose tasks take `task_time`.
 pub(super) fn player(task_time: Duration) -> PlayerOptions {
-    {
-        let _ = task_time;
-        PlayerOptions::default()
-    }
+    PlayerOptions { task_duration: task_time, ..PlayerOptions::default() }
 }
 
 /// A port for the API.
