@@ -2,9 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod cloudevents;
 mod cloudevents_codec;
 mod kubectl;
 mod mapping;
+mod reload;
 mod support;
 mod vocabulary;
+mod webhook;
 mod webhook_signature;

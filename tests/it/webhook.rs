@@ -1,0 +1,518 @@
+//! A forge's deliveries over HTTP: what is accepted, what is refused and how, and that nothing is acknowledged before
+//! its effect exists.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+use pipewright::cluster::memory::{Memory, Options};
+use pipewright::event::{Data, annotation};
+use pipewright::settings::Announce;
+use pipewright::source::secret::{SecretKeyRef, SecretReference};
+use pipewright::source::signature;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::corpus;
+use crate::support::service::{
+    Answer, Receiver, SECRET, Service, Setup, literal, pipeline_runs, raw, read_answer,
+};
+
+const OPENED: &str = include_str!("../fixtures/github/pull_request.opened.json");
+const MIB: usize = 1024 * 1024;
+
+fn announcing() -> Setup {
+    Setup::new().with(|settings| settings.process.announce = Announce::All)
+}
+
+fn building() -> Setup {
+    Setup::new().shipped("pull-request-build")
+}
+
+/// A request as it goes over the wire, signed, without the body that it announces.
+fn head(service: &Service, body: &[u8], length: &str) -> String {
+    format!(
+        "POST /webhooks/github HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nx-github-event: brand_new\r\n\
+         x-github-delivery: 1\r\nx-hub-signature-256: {}\r\n{length}\r\n\r\n",
+        service.address,
+        signature::sign(SECRET.as_bytes(), body)
+    )
+}
+
+// --- The corpus.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_payload_is_one_raw_event_and_valid_cdevents() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = corpus::Schemas::load(&root);
+    let payloads = corpus::github(&root);
+    assert_eq!(payloads.len(), 150);
+    let service = announcing().start().await;
+    let mut cdevents = 0;
+    for payload in payloads {
+        let name = &payload.name;
+        let body = Bytes::from(payload.body);
+        let answer = service.github(&payload.event, body.clone()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (202, ""), "{name}");
+        let events = service.events.take();
+        let (raw, derived) = events.split_first().unwrap();
+        assert!(raw.ty().starts_with("com.github."), "{name}: {}", raw.ty());
+        let Data::Json(data) = raw.data() else { panic!("{name}: {:?}", raw.data()) };
+        assert_eq!(data, body.trim_ascii(), "{name}: the body as it came");
+        for event in derived {
+            assert!(event.ty().starts_with("dev.cdevents"), "{name}: {}", event.ty());
+            schemas.assert_valid(event);
+        }
+        cdevents += derived.len();
+    }
+    assert!(cdevents > 20, "{cdevents}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_payload_with_one_byte_changed_is_401_and_a_truncated_one_400() {
+    let Some(root) = corpus::root() else { return };
+    let service = announcing().start().await;
+    for payload in corpus::github(&root) {
+        let length = payload.body.len();
+        let mut changed = payload.body.clone();
+        changed[length / 2] ^= 1;
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-github-event", &payload.event),
+            ("x-github-delivery", "1"),
+            ("x-hub-signature-256", &signature::sign(SECRET.as_bytes(), &payload.body)),
+        ];
+        let answer = service.send("POST", "/webhooks/github", &headers, changed).await;
+        answer.refused(401, "header `X-Hub-Signature-256` matches none of this source's secrets");
+
+        let end = payload.body.trim_ascii_end().len() - 1;
+        for cut in [end, length / 2, 1] {
+            let answer = service.github(&payload.event, payload.body[..cut].to_vec()).await;
+            answer.refused(400, "the payload is not well-formed JSON");
+        }
+    }
+    assert_eq!(service.events.count(), 0);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_of_26_mib_is_413_announced_or_not() {
+    let service = announcing().start().await;
+    let mut body = b"{\"padding\":\"".to_vec();
+    body.resize(26 * MIB - 2, b'x');
+    body.extend_from_slice(b"\"}");
+    let reason = "the body is larger than 26214400 bytes";
+
+    // Announced, and not even begun.
+    let answer = raw(service.address, head(&service, &body, "content-length: 27262976").as_bytes()).await;
+    answer.refused(413, reason);
+    // Announced, and sent all the same, as senders do.
+    let answer = service.github("push", body.clone()).await;
+    answer.refused(413, reason);
+    // In chunks of unknown number.
+    let mut request = head(&service, &body, "transfer-encoding: chunked").into_bytes();
+    for chunk in body.chunks(64 * 1024) {
+        request.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        request.extend_from_slice(chunk);
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"0\r\n\r\n");
+    raw(service.address, &request).await.refused(413, reason);
+
+    assert_eq!(service.events.count(), 0);
+    // Nothing is left reserved.
+    assert!(service.metric("pipewright_body_inflight_bytes").await.abs() < 0.5);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_just_under_the_bound_is_accepted() {
+    let service = announcing().start().await;
+    let mut body = b"{\"padding\":\"".to_vec();
+    body.resize(25 * MIB - 2, b'x');
+    body.extend_from_slice(b"\"}");
+    service.github("brand_new", body).await.accepted("created");
+    assert_eq!(service.events.take().len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_not_known_yet_is_one_raw_event() {
+    let service = announcing().start().await;
+    service.github("brand_new", r#"{"action": "invented"}"#).await.accepted("created");
+    let events = service.events.take();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].ty(), "com.github.brand_new.invented");
+    assert_eq!(events[0].data(), &Data::Json(Bytes::from_static(br#"{"action": "invented"}"#)));
+    service.stop().await;
+}
+
+// --- Who may come in.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_encoded_delivery_is_read_and_signed_over_the_form() {
+    let service = building().start().await;
+    let mut form = "payload=".to_owned();
+    for byte in OPENED.bytes() {
+        match byte {
+            b' ' => form.push('+'),
+            byte if byte.is_ascii_alphanumeric() => form.push(char::from(byte)),
+            byte => write!(form, "%{byte:02X}").unwrap(),
+        }
+    }
+    let post = async |form: String, signed: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-github-event", "pull_request"),
+            ("x-github-delivery", "1"),
+            ("x-hub-signature-256", &signature::sign(SECRET.as_bytes(), signed.as_bytes())),
+        ];
+        service.send("POST", "/webhooks/github", &headers, form).await
+    };
+    post(form.clone(), OPENED).await.refused(401, "matches none of this source's secrets");
+    post(form.clone(), &form).await.accepted("created");
+    post("other=1".into(), "other=1").await.refused(400, "the form must have one field `payload`");
+    assert_eq!(service.runs().await.len(), 1);
+    // The same pull request as JSON is the same run.
+    service.github("pull_request", OPENED).await;
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_secret_is_rotated_both_work_and_no_other() {
+    let service = announcing().source("github", vec![literal("old"), literal("new")]).start().await;
+    let body = r#"{"action": "a"}"#;
+    for secret in ["old", "new"] {
+        service.delivery("github", secret, "brand_new", "1", body).await.accepted("created");
+    }
+    for secret in ["other", "old ", "ol"] {
+        service
+            .delivery("github", secret, "brand_new", "1", body)
+            .await
+            .refused(401, "matches none of this source's secrets");
+    }
+    let headers = [("content-type", "application/json"), ("x-github-event", "a"), ("x-github-delivery", "1")];
+    let unsigned = service.send("POST", "/webhooks/github", &headers, body).await;
+    unsigned.refused(401, "header `X-Hub-Signature-256` is missing: set this source's secret");
+    let malformed = [headers.as_slice(), &[("x-hub-signature-256", "sha1=abc")]].concat();
+    let malformed = service.send("POST", "/webhooks/github", &malformed, body).await;
+    malformed.refused(401, "must be `sha256=` and 64 hexadecimal digits");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsigned_source_takes_unsigned_deliveries() {
+    let service = announcing().source("open", Vec::new()).start().await;
+    let headers = [("content-type", "application/json"), ("x-github-event", "a"), ("x-github-delivery", "1")];
+    service.send("POST", "/webhooks/open", &headers, "{}").await.accepted("created");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_file_that_is_replaced_while_running_counts() {
+    let secrets = crate::support::service::Directory::new();
+    secrets.write("secret", "before\n");
+    let file = SecretReference::File(secrets.path().join("secret"));
+    let service = announcing().source("github", vec![file]).start().await;
+    let post = async |secret: &str| service.delivery("github", secret, "a", "1", "{}").await.status;
+    assert_eq!((post("before").await, post("after").await), (202, 401));
+    secrets.write("secret", "after\n");
+    service.until("the new secret counts", async || post("after").await == 202).await;
+    assert_eq!(post("before").await, 401);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_comes_from_a_kubernetes_secret() {
+    let memory = Memory::start(Options::default());
+    memory
+        .apply_yaml(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: github-webhook}\ndata: {secret: aHVzaAo=}\n",
+        )
+        .unwrap();
+    let key = SecretKeyRef { name: "github-webhook".into(), key: "secret".into(), namespace: None };
+    let mut setup = announcing().source("github", vec![SecretReference::SecretKeyRef(key)]);
+    setup.memory = Some(memory);
+    let service = setup.start().await;
+    service.delivery("github", "hush", "a", "1", "{}").await.accepted("created");
+    service.delivery("github", "aHVzaAo=", "a", "1", "{}").await.refused(401, "none of this source's");
+    service.stop().await;
+}
+
+// --- What a request must look like.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_methods_and_codings_that_are_not_served_say_what_is() {
+    let service = announcing().source("github", vec![literal(SECRET)]).source("other", vec![literal("b")]);
+    let service = service.start().await;
+    let answer = service.delivery("nobody", SECRET, "a", "1", "{}").await;
+    answer.refused(404, "there is no source `nobody`; the sources are: github, other");
+    service.delivery("other", SECRET, "a", "1", "{}").await.refused(401, "none of this source's secrets");
+    for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
+        let answer = service.send(method, "/webhooks/github", &[], "").await;
+        answer.refused(405, "this method is not allowed here; use POST");
+        assert_eq!(answer.header("allow"), "POST");
+    }
+    let answer = service.send("POST", "/nothing", &[], "").await;
+    answer.refused(410, "nothing is served at `/nothing`");
+
+    let mut headers = vec![
+        ("x-github-event", "a"),
+        ("x-github-delivery", "1"),
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    let signature = signature::sign(SECRET.as_bytes(), b"{}");
+    headers.push(("x-hub-signature-256", &signature));
+    let post = async |headers: &[(&str, &str)]| service.send("POST", "/webhooks/github", headers, "{}").await;
+    post(&headers)
+        .await
+        .refused(415, "header `content-encoding`: send the body as it is, without compression");
+    headers[3].1 = "Identity";
+    post(&headers).await.accepted("created");
+    headers[2].1 = "text/plain";
+    post(&headers).await.refused(415, "header `content-type` must be `application/json` or");
+    headers[2].1 = "Application/JSON; Charset=UTF-8";
+    post(&headers).await.accepted("created");
+    headers[0].1 = "../a";
+    post(&headers).await.refused(400, "header `X-GitHub-Event` is not one that GitHub sends");
+    headers[0].0 = "x-other";
+    post(&headers).await.refused(400, "header `X-GitHub-Event` is missing");
+    service.github("a", "[]").await.refused(400, "the payload must be a JSON object");
+    service.github("a", "").await.refused(400, "the payload is not well-formed JSON");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stalls_is_408() {
+    let service =
+        announcing().with(|it| it.process.limits.body_deadline = Duration::from_millis(300)).start().await;
+    for length in ["content-length: 10\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"] {
+        let request = head(&service, b"{}", length);
+        let request = request.strip_suffix("\r\n\r\n").unwrap();
+        raw(service.address, request.as_bytes()).await.refused(408, "the body did not arrive within 0.3 s");
+    }
+    // The place in the queue and the memory are free again.
+    assert!(service.metric("pipewright_inflight").await.abs() < 0.5);
+    assert!(service.metric("pipewright_body_inflight_bytes").await.abs() < 0.5);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_does_nothing() {
+    let service = announcing().start().await;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(format!("{}{{", head(&service, b"{}", "content-length: 2")).as_bytes()).await.unwrap();
+    service.until("it is in", async || service.metric("pipewright_inflight").await > 0.5).await;
+    drop(stream);
+    service.until("it is out", async || service.metric("pipewright_inflight").await < 0.5).await;
+    assert_eq!(service.events.count(), 0);
+    service.stop().await;
+}
+
+// --- Bounds.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_than_the_bound_are_429() {
+    let service = announcing().with(|it| it.process.limits.in_flight = 1).start().await;
+    let mut first = TcpStream::connect(service.address).await.unwrap();
+    first.write_all(format!("{}{{", head(&service, b"{}", "content-length: 2")).as_bytes()).await.unwrap();
+    service.until("it is in", async || service.metric("pipewright_inflight").await > 0.5).await;
+    service.github("a", "{}").await.later(429, "too many requests are in flight; try again");
+    let event = [("content-type", "application/cloudevents-batch+json")];
+    service.send("POST", "/events", &event, "[]").await.later(429, "too many requests are in flight");
+    // Health and readiness are not in the queue.
+    assert_eq!(service.get("/livez").await.status, 200);
+    assert_eq!(service.get("/readyz").await.status, 200);
+    first.write_all(b"}").await.unwrap();
+    read_answer(&mut first).await.accepted("created");
+    service.github("a", "{}").await.accepted("created");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_memory_than_the_bound_is_429() {
+    let service = announcing().with(|it| it.process.limits.body_memory = 1000).start().await;
+    let body = format!("{{\"a\":\"{}\"}}", "x".repeat(892));
+    let mut first = TcpStream::connect(service.address).await.unwrap();
+    let length = format!("content-length: {}", body.len());
+    first.write_all(head(&service, body.as_bytes(), &length).as_bytes()).await.unwrap();
+    service.until("it is in", async || service.metric("pipewright_body_inflight_bytes").await > 0.5).await;
+    let other = format!("{{\"a\":\"{}\"}}", "x".repeat(200));
+    service.github("a", other.clone()).await.later(429, "no memory is left for this body; try again");
+    let chunked = head(&service, other.as_bytes(), "transfer-encoding: chunked");
+    let chunked = format!("{chunked}{:x}\r\n{other}\r\n0\r\n\r\n", other.len());
+    raw(service.address, chunked.as_bytes()).await.later(429, "no memory is left for this body; try again");
+    service.github("a", "{}").await.accepted("created");
+    first.write_all(body.as_bytes()).await.unwrap();
+    read_answer(&mut first).await.accepted("created");
+    service.github("a", other).await.accepted("created");
+    service.stop().await;
+}
+
+// --- Nothing is acknowledged before its effect exists.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_result_says_what_became_of_a_delivery() {
+    let service = building().with(|it| it.process.announce = Announce::Nothing).start().await;
+    service.github("pull_request", OPENED).await.accepted("created");
+    service.github("pull_request", OPENED).await.accepted("duplicate");
+    service.github("brand_new", "{}").await.accepted("ignored");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_cluster_fails_it_is_503_and_a_redelivery_makes_one_run() {
+    let service = building()
+        .with(|it| {
+            it.process.announce = Announce::Nothing;
+            it.process.limits.webhook_deadline = Duration::from_millis(400);
+        })
+        .start()
+        .await;
+    let faults = service.memory.faults();
+    for fault in [
+        Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 7),
+        Fault::Status(StatusCode::TOO_MANY_REQUESTS, 7),
+        Fault::ResetBefore,
+        Fault::Delay(Duration::from_secs(3)),
+    ] {
+        faults.inject(fault, Requests::Method("POST"), Rate::Percent(100));
+        let answer = service.github("pull_request", OPENED).await;
+        answer.later(503, "mapping `pull-request-build`, action `build`, PipelineRun `default/");
+        if fault == Fault::Status(StatusCode::TOO_MANY_REQUESTS, 7) {
+            assert_eq!(answer.header("retry-after"), "7");
+        }
+        faults.clear();
+        assert_eq!(service.runs().await.len(), 0, "{fault:?}");
+    }
+    // Done, but the answer was lost: the live object tells.
+    faults.inject(Fault::ResetAfter, Requests::Method("POST"), Rate::Next(1));
+    assert_eq!(service.github("pull_request", OPENED).await.status, 202);
+    service.github("pull_request", OPENED).await.accepted("duplicate");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_cannot_be_computed_is_422_with_its_place_and_nothing_is_done() {
+    let service = building()
+        .mapping(
+            "strict",
+            "apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {name: strict}
+spec:
+  events: [{type: dev.cdevents.change.created}]
+  let:
+    milestone: {path: $.data.customData.change.milestone, required: true}
+  do:
+    - name: note
+      emit: {type: com.example.noted, to: default, content: {milestone: '{{milestone}}'}}
+",
+        )
+        .start()
+        .await;
+    let answer = service.github("pull_request", OPENED).await;
+    answer.refused(422, "mapping `strict`, let.milestone: ");
+    assert!(service.runs().await.is_empty());
+    assert_eq!(service.events.count(), 0);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_sink_is_down_it_is_503_and_afterwards_the_event_is_there() {
+    let receiver = Receiver::start().await;
+    let service = building()
+        .sink("default", receiver.spec())
+        .with(|it| it.process.limits.webhook_deadline = Duration::from_millis(600))
+        .start()
+        .await;
+    receiver.answer(503);
+    service.github("pull_request", OPENED).await.later(503, "sink `default`, after ");
+    assert_eq!(service.runs().await.len(), 1, "what was done stays done");
+    assert!(!receiver.take().is_empty());
+    receiver.answer(400);
+    service.github("pull_request", OPENED).await.refused(422, "sink `default`: ");
+    receiver.take();
+    receiver.answer(202);
+    service.github("pull_request", OPENED).await.accepted("created");
+    let requests = receiver.take();
+    assert_eq!(requests.len(), 1);
+    let event: Value = serde_json::from_slice(&requests[0].1).unwrap();
+    assert_eq!(event["type"], "dev.cdevents.change.created.0.4.0");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_something_else_has_is_422() {
+    let service = building().start().await;
+    service.github("pull_request", OPENED).await.accepted("created");
+    let run = service.runs().await.remove(0);
+    let client = service.memory.client("default");
+    let runs = Api::<DynamicObject>::namespaced_with(client, "default", &pipeline_runs());
+    let patch = json!({"metadata": {"annotations": {annotation::EFFECT_KEY: null}}});
+    runs.patch(&run.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    let answer = service.github("pull_request", OPENED).await;
+    answer.refused(422, "exists and was not made for this event");
+    assert!(answer.text.contains(&run.name_any()), "{answer:?}");
+    assert!((service.metric("pipewright_name_conflict_total").await - 1.0).abs() < 0.1);
+    service.stop().await;
+}
+
+// --- Hostile text.
+
+fn titled(title: &str) -> String {
+    let mut payload: Value = serde_json::from_str(OPENED).unwrap();
+    payload["pull_request"]["title"] = title.into();
+    payload.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_title_reaches_the_run_as_one_literal_string() {
+    for (title, expected) in [
+        (
+            "\"; rm -rf / $(params.secret) {{config}} \\n- x: y",
+            "\"; rm -rf / $$(params.secret) {{config}} \\n- x: y",
+        ),
+        (
+            "\"; rm -rf / $(params.secret) {{config}} \n- x: y",
+            "\"; rm -rf / $$(params.secret) {{config}} \n- x: y",
+        ),
+        ("'\u{0} {{{json event}}} &lt; <b> \u{2028} 👾", "'\u{0} {{{json event}}} &lt; <b> \u{2028} 👾"),
+    ] {
+        let service = building().start().await;
+        service.github("pull_request", titled(title)).await.accepted("created");
+        let runs = service.runs().await;
+        assert_eq!(runs.len(), 1);
+        let params = &runs[0].data["spec"]["params"];
+        assert_eq!(params.as_array().unwrap().len(), 4, "{params}");
+        assert_eq!(params[3], json!({"name": "title", "value": expected}));
+        assert_eq!(runs[0].data["spec"]["pipelineRef"], json!({"name": "build"}));
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_never_repeats_what_the_sender_sent() {
+    let service = announcing().start().await;
+    let answers: Vec<Answer> = vec![
+        service.github("push", r#"{"hush": "#).await,
+        service.github("push", r#"{"ref": {"hush": 1}}"#).await,
+        service.delivery("github", SECRET, "hush<b>", "1", "{}").await,
+    ];
+    for answer in answers {
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(!answer.text.contains("hush"), "{answer:?}");
+    }
+    service.stop().await;
+}
