@@ -140,7 +140,7 @@ impl Answer {
 impl Effects {
     /// Sums up what a plan brought about.
     pub fn of(outcome: &Outcome) -> Self {
-        if !outcome.created.is_empty() || outcome.emitted > 0 {
+        if !outcome.created.is_empty() || outcome.emitted > 0 || outcome.reply.is_some() {
             Self::Created
         } else if outcome.duplicates > 0 {
             Self::Duplicate
