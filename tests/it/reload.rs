@@ -151,6 +151,28 @@ async fn twelve_mistakes_in_a_running_service_are_twelve_findings_and_change_not
     service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_disappears_leaves_the_running_set_in_place() {
+    let service = Setup::new().mapping("note", GOOD).start().await;
+    let moved = service.directory.path().with_extension("moved");
+    fs::rename(service.directory.path(), &moved).unwrap();
+    service.until("the loss is told", async || problems(&service).await == 1).await;
+    let text = verbose(&service).await;
+    assert!(text.contains(&service.directory.path().display().to_string()), "{text}");
+    assert_eq!(emitted(&service).await, ["com.example.first"]);
+    fs::rename(&moved, service.directory.path()).unwrap();
+    service.until("nothing is wrong any more", async || problems(&service).await == 0).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_first_mappings_have_mistakes_does_not_start() {
+    let setup = Setup::new().mapping("note", &GOOD.replace("content:", "contents:"));
+    let error = setup.try_start().await.err().unwrap().to_string();
+    assert!(error.starts_with("the mappings cannot be used:\n\n"), "{error}");
+    assert!(error.contains("note.yaml:11:9") && error.contains("did you mean `content`?"), "{error}");
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

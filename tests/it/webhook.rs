@@ -15,7 +15,7 @@ use pipewright::settings::Announce;
 use pipewright::source::secret::{SecretKeyRef, SecretReference};
 use pipewright::source::signature;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::corpus;
@@ -246,6 +246,18 @@ async fn a_secret_comes_from_a_kubernetes_secret() {
     service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_secret_cannot_be_read_does_not_start() {
+    let key = SecretKeyRef { name: "absent".into(), key: "secret".into(), namespace: Some("ci".into()) };
+    for (reference, reason) in [
+        (SecretReference::File("/nowhere/secret".into()), "file `/nowhere/secret` cannot be read"),
+        (SecretReference::SecretKeyRef(key), "Secret `ci/absent` cannot be read"),
+    ] {
+        let error = announcing().source("github", vec![reference]).try_start().await.err().unwrap();
+        assert!(error.to_string().starts_with(&format!("source `github`: {reason}")), "{error}");
+    }
+}
+
 // --- What a request must look like.
 
 #[tokio::test(flavor = "multi_thread")]
@@ -445,10 +457,12 @@ async fn while_the_sink_is_down_it_is_503_and_afterwards_the_event_is_there() {
     receiver.take();
     receiver.answer(202);
     service.github("pull_request", OPENED).await.accepted("created");
-    let requests = receiver.take();
-    assert_eq!(requests.len(), 1);
-    let event: Value = serde_json::from_slice(&requests[0].1).unwrap();
-    assert_eq!(event["type"], "dev.cdevents.change.created.0.4.0");
+    // The run's own events go there too.
+    let types = receiver.take().into_iter().map(|(_, body)| {
+        let event: Value = serde_json::from_slice(&body).unwrap();
+        event["type"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(types.filter(|ty| ty == "dev.cdevents.change.created.0.4.0").count(), 1);
     assert_eq!(service.runs().await.len(), 1);
     service.stop().await;
 }
@@ -515,4 +529,94 @@ async fn an_answer_never_repeats_what_the_sender_sent() {
         assert!(!answer.text.contains("hush"), "{answer:?}");
     }
     service.stop().await;
+}
+
+// --- Connections.
+
+/// Everything that the server sends until it closes, or is silent for a while.
+async fn conversation(service: &Service, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let _ = stream.write_all(request).await;
+    let mut bytes = Vec::new();
+    let reading = async {
+        let mut part = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut part).await {
+            bytes.extend_from_slice(&part[..count]);
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(1500), reading).await;
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bytes_of_a_refused_body_are_never_read_as_a_request() {
+    let service = announcing().start().await;
+    let smuggled = head(&service, b"{}", "content-length: 2") + "{}";
+    for refused in [
+        // Too large, a coding, an unknown source, a wrong method.
+        head(&service, b"", "content-length: 27262976"),
+        head(&service, b"", &format!("content-encoding: gzip\r\ncontent-length: {}", smuggled.len())),
+        head(&service, b"", &format!("content-length: {}", smuggled.len())).replace("/github", "/nobody"),
+        head(&service, b"", &format!("content-length: {}", smuggled.len())).replace("POST", "PUT"),
+        // Two lengths, of which proxies and servers may believe different ones.
+        head(&service, b"", "content-length: 0\r\ntransfer-encoding: chunked"),
+        head(&service, b"", &format!("content-length: {}\r\ncontent-length: 0", smuggled.len())),
+    ] {
+        let text = conversation(&service, format!("{refused}{smuggled}").as_bytes()).await;
+        assert!(text.starts_with("HTTP/1.1 4"), "{refused}{text}");
+        assert_eq!(text.matches("HTTP/1.1").count(), 1, "{refused}{text}");
+    }
+    assert_eq!(service.events.count(), 0);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_carries_many_deliveries() {
+    let service = announcing().start().await;
+    let one = head(&service, b"{}", "content-length: 2") + "{}";
+    let text = conversation(&service, one.repeat(20).as_bytes()).await;
+    assert_eq!(text.matches("HTTP/1.1 202 Accepted").count(), 20, "{text}");
+    assert_eq!(service.events.take().len(), 20);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_never_ends_is_408() {
+    let service = announcing().start().await;
+    let answer = raw(service.address, b"POST /webhooks/github HTTP/1.1\r\nhost: a\r\n").await;
+    assert_eq!(answer.status, 408);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_drains_it_is_not_ready_and_still_serves() {
+    let service = building().start().await;
+    service.drain();
+    service.get("/readyz").await.refused(503, "[-] serving failed: the process is shutting down");
+    assert_eq!(service.get("/livez").await.status, 200);
+    service.github("pull_request", OPENED).await.accepted("created");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_flight_is_finished_when_the_service_stops() {
+    let service = building().start().await;
+    service.memory.faults().inject(
+        Fault::Delay(Duration::from_secs(1)),
+        Requests::Method("POST"),
+        Rate::Next(1),
+    );
+    let (memory, events) = (service.memory.clone(), service.events.clone());
+    let body = Bytes::from_static(OPENED.as_bytes());
+    let request = head(&service, &body, &format!("content-length: {}", body.len()));
+    let request = request.replace("brand_new", "pull_request") + OPENED;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    service.until("it is in", async || service.metric("pipewright_inflight").await > 0.5).await;
+    service.stop().await;
+    read_answer(&mut stream).await.accepted("created");
+    let events = events.take();
+    assert!(events.iter().any(|event| event.ty() == "dev.cdevents.change.created.0.4.0"), "{events:?}");
+    let runs = Api::<DynamicObject>::all_with(memory.client("default"), &pipeline_runs());
+    assert_eq!(runs.list(&kube::api::ListParams::default()).await.unwrap().items.len(), 1);
 }

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use pipewright::app::{self, Parts};
+use pipewright::app::{self, Parts, StartError};
 use pipewright::cluster::memory::{Memory, Options};
 use pipewright::event::Event;
 use pipewright::settings::{Settings, SourceDocument, SourceSpec};
@@ -195,7 +195,14 @@ impl Setup {
     }
 
     /// Starts it, and waits until it is ready.
-    pub async fn start(mut self) -> Service {
+    pub async fn start(self) -> Service {
+        let service = self.try_start().await.unwrap_or_else(|error| panic!("{error}"));
+        service.until("ready", async || service.get("/readyz").await.status == 200).await;
+        service
+    }
+
+    /// Starts it, if it can be started.
+    pub async fn try_start(mut self) -> Result<Service, StartError> {
         let directory = Directory::new();
         for (name, text) in &self.mappings {
             directory.write(&format!("{name}.yaml"), text);
@@ -204,8 +211,8 @@ impl Setup {
             self = self.source("github", vec![literal(SECRET)]);
         }
         let Self { mut settings, capture, memory, .. } = self;
-        settings.process.listen = "127.0.0.1:0".to_owned();
-        settings.process.admin_listen = "127.0.0.1:0".to_owned();
+        settings.process.listen = "127.0.0.1:0".into();
+        settings.process.admin_listen = "127.0.0.1:0".into();
         settings.process.mappings = vec![directory.path().to_owned()];
         let memory = memory.unwrap_or_else(|| Memory::start(Options::default()));
         let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
@@ -216,8 +223,8 @@ impl Setup {
         }
         let client = memory.client("default");
         let parts = Parts { settings, client, sinks, log: None, on_reload: None };
-        let running = app::start(parts).await.unwrap();
-        let service = Service {
+        let running = app::start(parts).await?;
+        Ok(Service {
             address: running.address,
             admin: running.admin_address,
             memory,
@@ -225,9 +232,7 @@ impl Setup {
             directory,
             http: http_client(),
             running,
-        };
-        service.until("ready", async || service.get("/readyz").await.status == 200).await;
-        service
+        })
     }
 }
 
@@ -368,6 +373,11 @@ impl Service {
             assert!(started.elapsed() < Duration::from_secs(20), "still not: {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Makes readiness fall, as before the end.
+    pub fn drain(&self) {
+        self.running.drain();
     }
 
     /// Ends it; what is in flight is finished.
