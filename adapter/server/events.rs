@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::{Answer, Effects};
@@ -15,7 +16,7 @@ use crate::telemetry::metrics::{ByRoute, Route};
 /// Receives events; acknowledges all of them or none.
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
-    answered(&state, Route::events, &request, async {
+    let mut response = answered(&state, Route::events, &request, async {
         let mut ticket = match state.gate.enter() {
             Ok(ticket) => ticket,
             Err(reason) => return body::no_room(reason),
@@ -70,7 +71,12 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             Err(failure) => failure.into(),
         }
     })
-    .await
+    .await;
+    // A token in a URL must not end up in a shared cache (RFC 6750, section 2.3).
+    if response.status().is_success() && request.query_string().contains("access_token=") {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    response
 }
 
 /// Grants or refuses a sender's wish to deliver here (CloudEvents webhooks 1.0, section 4).

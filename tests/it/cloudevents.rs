@@ -35,7 +35,7 @@ spec:
 ";
 
 /// A service that forwards everything to real receivers.
-struct Archive {
+struct Setting {
     service: Service,
     archive: Receiver,
     wire: Receiver,
@@ -48,7 +48,7 @@ struct Sent {
     data: Bytes,
 }
 
-impl Archive {
+impl Setting {
     async fn start(setup: Setup) -> Self {
         let (archive, wire) = (Receiver::start().await, Receiver::start().await);
         let mut binary = wire.spec();
@@ -210,7 +210,7 @@ struct CapturedRequest {
 }
 
 async fn assert_forwarded_unchanged(events: Vec<Sent>) {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for sent in &events {
         let headers = sent.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
@@ -295,7 +295,7 @@ async fn the_173_captured_tekton_events_are_forwarded_unchanged_from_every_mode(
 /// `features/http-protocol-binding.feature` of cloudevents/conformance.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_conformance_scenarios_pass() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     let attributes = [
         ("specversion", "1.0"),
         ("type", "com.example.someevent"),
@@ -324,7 +324,7 @@ async fn the_official_conformance_scenarios_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn required_attributes_are_there_and_not_empty() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for name in ["id", "source", "type"] {
         let rule = format!("attribute `{name}` must be a non-empty string");
         let header = format!("ce-{name}");
@@ -342,7 +342,7 @@ async fn required_attributes_are_there_and_not_empty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_version_1_0_is_understood() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     let rule = "must be `1.0`, the only version of CloudEvents that is understood here";
     for version in ["0.3", "1.1", "", "1"] {
         let answer = archive.binary(&[("ce-specversion", version)], "").await;
@@ -357,7 +357,7 @@ async fn only_version_1_0_is_understood() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_any_attribute_is_told_how_an_event_looks() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     let reason = "not a CloudEvent: send the attributes as headers `ce-specversion`, `ce-id`, `ce-source` and \
                   `ce-type`, or the event as `application/cloudevents+json`";
     archive.post(&[], "").await.refused(400, reason);
@@ -368,7 +368,7 @@ async fn a_request_without_any_attribute_is_told_how_an_event_looks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_extensions_are_lower_case_letters_and_digits() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for name in ["bad_name", "bad-name", "a.b"] {
         let reason = format!("attribute name `{name}` must consist of the characters a-z and 0-9 only");
         archive.binary(&[(&format!("ce-{name}"), "x")], "").await.refused(400, &reason);
@@ -393,7 +393,7 @@ async fn names_of_extensions_are_lower_case_letters_and_digits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attributes_have_their_types() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for (member, reason) in [
         (r#""time": "yesterday""#, "attribute `time` must be an RFC 3339 timestamp such as"),
         (r#""time": "2026-02-30T00:00:00Z""#, "attribute `time` must be an RFC 3339 timestamp such as"),
@@ -435,7 +435,7 @@ async fn attributes_have_their_types() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_values_are_unquoted_and_decoded_once() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for (value, expected) in [
         ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"),
         ("Euro%20%e2%82%ac", "Euro €"),
@@ -457,7 +457,7 @@ async fn header_values_are_unquoted_and_decoded_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_values_that_are_no_unicode_are_refused() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for value in ["%C0%A0", "%FF", "%ED%A0%80", "ok%E2%82"] {
         let answer = archive.binary(&[("ce-subject", value)], "").await;
         answer.refused(400, "header `ce-subject` must be UTF-8, or percent-encoded UTF-8");
@@ -475,7 +475,7 @@ async fn header_values_that_are_no_unicode_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_comes_twice_is_refused() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     let mut headers = BINARY.to_vec();
     headers.push(("ce-id", "2"));
     archive.post(&headers, "").await.refused(400, "header `ce-id` appears twice: send it once");
@@ -486,7 +486,7 @@ async fn a_header_that_comes_twice_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mode_is_chosen_by_the_media_type_in_any_case() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for media_type in [
         "Application/CloudEvents+JSON",
         "application/cloudevents+json; charset=UTF-8",
@@ -510,7 +510,7 @@ async fn the_mode_is_chosen_by_the_media_type_in_any_case() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn event_formats_charsets_and_codings_that_are_not_read_are_415() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for media_type in [
         "application/cloudevents+avro",
         "application/cloudevents+protobuf",
@@ -532,7 +532,7 @@ async fn event_formats_charsets_and_codings_that_are_not_read_are_415() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_json_is_400_with_its_place() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for body in ["", "{", "{\"id\": 1,}", "{\"id\": 'a'}", "nonsense", "{} {}", "\u{feff}{}"] {
         let answer = archive.post(&[STRUCTURED], body.to_owned()).await;
         answer.refused(400, "the body is not well-formed JSON: ");
@@ -555,7 +555,7 @@ async fn malformed_json_is_400_with_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_with_one_bad_event_is_refused_as_a_whole_with_its_index() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     let batch = |second: &str| {
         let events = [document(r#"{"id": "a"}"#), document(second), document(r#"{"id": "c"}"#)];
         format!("[{}]", events.join(","))
@@ -578,7 +578,7 @@ async fn a_batch_with_one_bad_event_is_refused_as_a_whole_with_its_index() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_batch_is_accepted() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     archive.post(&[BATCHED], "[]").await.accepted("ignored");
     archive.post(&[BATCHED], " [ ] ").await.accepted("ignored");
     archive.stop().await;
@@ -586,7 +586,7 @@ async fn an_empty_batch_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_of_any_media_type_is_forwarded_byte_for_byte() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for (media_type, data) in [
         ("text/plain; charset=us-ascii", &b"Hello World!"[..]),
         ("text/plain; charset=utf-8", "Hello World! 👋".as_bytes()),
@@ -619,7 +619,7 @@ async fn data_of_any_media_type_is_forwarded_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_64_kib_and_900_kib_are_forwarded_and_more_than_1_mib_is_413() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for size in [64 * 1024, 900 * 1024] {
         let data = format!("{{\"a\":\"{}\"}}", "x".repeat(size));
         archive.binary(&[JSON], data.clone()).await.accepted("created");
@@ -645,7 +645,7 @@ async fn events_of_64_kib_and_900_kib_are_forwarded_and_more_than_1_mib_is_413()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_are_405_with_those_that_are_allowed() {
-    let archive = Archive::start(Setup::new()).await;
+    let archive = Setting::start(Setup::new()).await;
     for path in ["/", "/events"] {
         for method in ["GET", "PUT", "DELETE", "PATCH"] {
             let answer = archive.service.send(method, path, &BINARY, "").await;
@@ -659,7 +659,7 @@ async fn other_methods_are_405_with_those_that_are_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_fails_keeps_the_event_at_its_sender() {
     let archive =
-        Archive::start(Setup::new().with(|it| it.process.limits.event_deadline = Duration::from_millis(500)))
+        Setting::start(Setup::new().with(|it| it.process.limits.event_deadline = Duration::from_millis(500)))
             .await;
     archive.archive.answer(500);
     archive.binary(&[], "").await.later(503, "sink `archive`, after ");
@@ -677,7 +677,7 @@ async fn a_sink_that_fails_keeps_the_event_at_its_sender() {
 async fn the_handshake_grants_known_origins_and_their_rate() {
     let setup =
         Setup::new().with(|it| it.process.allowed_origins = vec!["eventemitter.example.com".to_owned()]);
-    let archive = Archive::start(setup).await;
+    let archive = Setting::start(setup).await;
     let origin = ("webhook-request-origin", "EventEmitter.example.com");
     for path in ["/", "/events"] {
         let answer = archive.service.send("OPTIONS", path, &[origin], "").await;
@@ -716,7 +716,7 @@ async fn without_configuration_no_origin_is_granted_and_a_star_grants_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_comes_in_the_header_or_in_the_query_and_a_wrong_one_is_401() {
     let setup = Setup::new().with(|it| it.process.event_tokens = vec![literal("old"), literal("new/+=")]);
-    let archive = Archive::start(setup).await;
+    let archive = Setting::start(setup).await;
     let body = document("{}");
     let post = async |path: &str, authorization: Option<&str>| {
         let mut headers = vec![STRUCTURED];
@@ -729,7 +729,10 @@ async fn a_token_comes_in_the_header_or_in_the_query_and_a_wrong_one_is_401() {
         ("/events?access_token=old", None),
         ("/events?a=b&access_token=new%2F%2B%3D", None),
     ] {
-        post(path, authorization).await.accepted("created");
+        let answer = post(path, authorization).await;
+        answer.accepted("created");
+        let cache = if authorization.is_none() { "private" } else { "" };
+        assert_eq!(answer.header("cache-control"), cache, "RFC 6750, section 2.3");
         archive.one();
     }
     for (path, authorization) in [
