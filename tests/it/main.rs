@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cloudevents_codec;
+mod delivery;
 mod kubectl;
 mod mapping;
 mod support;
