@@ -4,6 +4,7 @@
 mod architecture;
 mod cloudevents_codec;
 mod delivery;
+mod dependencies;
 mod kubectl;
 mod mapping;
 mod support;
