@@ -1,0 +1,533 @@
+//! The verbs that write: create, update, patch, delete; each one is atomic.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::admission;
+use super::collect::{self, Propagation};
+use super::failure::Failure;
+use super::fields::{self, OnConflict, Writer};
+use super::object::{self, Object};
+use super::patch;
+use super::resource::{Id, Origin, RESOURCES};
+use super::selector::Selector;
+use super::store::{Key, Page, Store};
+use super::update::{self, Tracking};
+use super::validate;
+
+/// etcd's limit of one request; no object can be larger (etcd, `--max-request-bytes`).
+const OBJECT_LIMIT: usize = 1_572_864;
+/// How often a generated name is tried before the create fails (apiserver, `RetryGenerateName`).
+const NAME_ATTEMPTS: usize = 8;
+
+/// The time, so that tests can stop it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The API over one store.
+pub struct Api {
+    store: Mutex<Store>,
+    /// For each resource the version of its latest change; watches wait on it.
+    latest: Vec<watch::Sender<u64>>,
+    clock: Clock,
+}
+
+/// The part of an object that a write is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All but the status, where the resource has `/status`.
+    Main,
+    /// The status.
+    Status,
+}
+
+/// What a writing request says besides its body.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    /// Which part is written.
+    pub part: Part,
+    /// Whether the result is stored.
+    pub effect: Effect,
+    /// `fieldManager`, or the first word of the user agent.
+    pub manager: String,
+}
+
+/// Whether a write is stored or only tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is stored.
+    Store,
+    /// `dryRun=All`: everything but that.
+    DryRun,
+}
+
+/// The body of a PATCH.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// `application/json-patch+json`.
+    Json(Value),
+    /// `application/merge-patch+json`.
+    Merge(Value),
+    /// `application/strategic-merge-patch+json`.
+    Strategic(Value),
+    /// `application/apply-patch+yaml`.
+    Apply(Value, OnConflict),
+}
+
+/// The body of a DELETE.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// What becomes of owned objects.
+    pub propagation: Propagation,
+    /// The uid that the object must have.
+    pub uid: Option<String>,
+    /// The resourceVersion that the object must have.
+    pub version: Option<String>,
+}
+
+/// What a write gave.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A new object.
+    Created(Arc<Object>),
+    /// A changed object, or the same when nothing changed.
+    Updated(Arc<Object>),
+    /// The last state of an object that is gone.
+    Removed(Arc<Object>),
+}
+
+// === impl Api ===
+
+impl Api {
+    /// An API over a store.
+    pub fn new(store: Store, clock: Clock) -> Self {
+        let version = store.version();
+        let latest = RESOURCES.iter().map(|_| watch::Sender::new(version)).collect();
+        Self { store: Mutex::new(store), latest, clock }
+    }
+
+    /// Reads from the store.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        // A panic while the lock was held is a bug; the maps themselves are still whole.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version of the latest change of a resource, as it goes on.
+    pub fn subscribe(&self, id: Id) -> watch::Receiver<u64> {
+        self.latest[id.index()].subscribe()
+    }
+
+    /// Writes to the store and wakes the watches of what changed.
+    pub fn write<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.store();
+        let result = change(&mut store);
+        let touched = store.take_touched();
+        let version = store.version();
+        drop(store);
+        for id in touched {
+            self.latest[id.index()].send_replace(version);
+        }
+        result
+    }
+
+    fn now(&self) -> String {
+        format!("{:.0}", (self.clock)())
+    }
+
+    /// Creates an object from a POST.
+    pub fn create(
+        &self,
+        id: Id,
+        namespace: &str,
+        value: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Failure> {
+        let mut value = Self::prepare(id, namespace, value)?;
+        if !object::meta_str(&value, "resourceVersion").is_empty() {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
+        }
+        let prefix = object::meta_str(&value, "generateName").to_owned();
+        if !object::name(&value).is_empty() || prefix.is_empty() {
+            return self.insert(id, value, options);
+        }
+        let mut last = String::new();
+        for _ in 0..NAME_ATTEMPTS {
+            last = generate(&prefix);
+            object::meta_mut(&mut value).insert("name".to_owned(), json!(last));
+            match self.insert(id, value.clone(), options) {
+                Err(failure) if failure.code == StatusCode::CONFLICT => {}
+                other => return other,
+            }
+        }
+        Err(Failure::no_unique_name(id, &last))
+    }
+
+    /// Checks what a body says of itself against the request, and completes it.
+    fn prepare(id: Id, namespace: &str, mut value: Value) -> Result<Value, Failure> {
+        let resource = id.get();
+        let said = (object::text(&value, &["apiVersion"]), object::text(&value, &["kind"]));
+        let expected = resource.api_version();
+        if !value.is_object() {
+            return Err(Failure::bad_request("the body is not an object"));
+        }
+        if said.1.is_empty() && resource.is_custom() {
+            return Err(Failure::bad_request("Object 'Kind' is missing in the request body"));
+        }
+        if !said.0.is_empty() && said.0 != expected {
+            return Err(Failure::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({expected})",
+                said.0
+            )));
+        }
+        if !said.1.is_empty() && said.1 != resource.kind {
+            return Err(Failure::bad_request(format!(
+                "{} in version {:?} cannot be handled as a {}: no kind {:?} is registered for version {:?}",
+                said.1, resource.version, resource.kind, said.1, expected
+            )));
+        }
+        value["apiVersion"] = json!(expected);
+        value["kind"] = json!(resource.kind);
+        let own = object::namespace(&value).to_owned();
+        if !own.is_empty() && own != namespace {
+            return Err(Failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        if resource.is_namespaced() {
+            object::meta_mut(&mut value).insert("namespace".to_owned(), json!(namespace));
+        } else {
+            object::meta_mut(&mut value).remove("namespace");
+        }
+        Ok(value)
+    }
+
+    fn insert(&self, id: Id, mut value: Value, options: &WriteOptions) -> Result<Written, Failure> {
+        let now = self.now();
+        let resource = id.get();
+        let key = key_of(id, &value);
+        let meta = object::meta_mut(&mut value);
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
+            meta.remove(field);
+        }
+        meta.retain(|_, value| !value.is_null());
+        meta.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+        meta.insert("creationTimestamp".to_owned(), json!(now));
+        if resource.origin == Origin::Custom {
+            meta.insert("generation".to_owned(), json!(1));
+        } else {
+            meta.remove("generation");
+        }
+        if resource.has_status()
+            && let Some(map) = value.as_object_mut()
+        {
+            map.remove("status");
+        }
+        admission::default(id, &mut value, None);
+        admission::check(id, &value, None)?;
+        validate::check(id, &value, None)?;
+        fields::track_update(None, &mut value, &writer(id, options, &now));
+        check_size(&value)?;
+        self.write(|store| {
+            namespace_accepts(store, &key)?;
+            if store.get(&key).is_some() {
+                return Err(Failure::already_exists(id, &key.name));
+            }
+            if options.effect == Effect::DryRun {
+                return Ok(Written::Created(unsaved(value, 0)));
+            }
+            let object = store.put(&key, value);
+            collect::collect_if_orphaned(store, &key, &now);
+            Ok(Written::Created(object))
+        })
+    }
+
+    /// Replaces an object by a PUT.
+    pub fn update(&self, key: &Key, value: Value, options: &WriteOptions) -> Result<Written, Failure> {
+        let id = key.id;
+        let value = Self::prepare(id, &key.namespace, value)?;
+        let named = object::name(&value);
+        if !named.is_empty() && named != key.name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({})",
+                key.name
+            )));
+        }
+        let now = self.now();
+        self.write(|store| {
+            let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
+            let uid = object::uid(&value);
+            if !uid.is_empty() && uid != object::uid(&old.value) {
+                let why = format!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    object::uid(&old.value)
+                );
+                return Err(Failure::conflict(id, &key.name, why));
+            }
+            let mut value = value;
+            object::meta_mut(&mut value).insert("name".to_owned(), json!(key.name));
+            update::replace(store, key, &old, value, options, &now, Tracking::Update)
+        })
+    }
+
+    /// Changes an object by a PATCH; an apply patch may create it.
+    pub fn patch(&self, key: &Key, patch: &Patch, options: &WriteOptions) -> Result<Written, Failure> {
+        let id = key.id;
+        if let Patch::Apply(config, on_conflict) = patch {
+            return self.apply(key, config, *on_conflict, options);
+        }
+        if matches!(patch, Patch::Strategic(_)) && id.get().is_custom() {
+            return Err(Failure::unsupported_media_type(
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
+        }
+        let now = self.now();
+        self.write(|store| {
+            let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
+            let mut value = old.value.clone();
+            match patch {
+                Patch::Merge(patch) => patch::merge(&mut value, patch),
+                Patch::Strategic(patch) => patch::strategic(&mut value, patch),
+                Patch::Json(patch) => patch::json(&mut value, patch)?,
+                Patch::Apply(..) => {}
+            }
+            if !value.is_object() {
+                return Err(Failure::bad_request("the patched object is not an object"));
+            }
+            update::replace(store, key, &old, value, options, &now, Tracking::Update)
+        })
+    }
+
+    fn apply(
+        &self,
+        key: &Key,
+        config: &Value,
+        on_conflict: OnConflict,
+        options: &WriteOptions,
+    ) -> Result<Written, Failure> {
+        let id = key.id;
+        if object::meta(config).get("managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(Failure::bad_request("metadata.managedFields must be nil"));
+        }
+        let mut config = Self::prepare(id, &key.namespace, config.clone())?;
+        let named = object::name(&config);
+        if !named.is_empty() && named != key.name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({named}) does not match the name on the URL ({})",
+                key.name
+            )));
+        }
+        let now = self.now();
+        let writer = writer(id, options, &now);
+        let existing = self.store().get(key);
+        if existing.is_none() {
+            if options.part == Part::Status {
+                return Err(Failure::not_found(id, &key.name));
+            }
+            let uid = object::uid(&config);
+            if !uid.is_empty() {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(Failure::conflict(id, &key.name, why));
+            }
+            object::meta_mut(&mut config).insert("name".to_owned(), json!(key.name));
+            match self.insert_applied(key, &config, options, &writer) {
+                // Another request was faster: go on with its object.
+                Err(failure) if failure.code == StatusCode::CONFLICT => {}
+                other => return other,
+            }
+        }
+        self.write(|store| {
+            let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
+            let config = update::only_part(id, &config, options.part);
+            let version = object::meta_str(&config, "resourceVersion");
+            if !version.is_empty() && version != old.version.to_string() {
+                return Err(Failure::stale(id, &key.name));
+            }
+            match fields::apply(&old.value, &config, &writer, on_conflict)? {
+                Some(value) => update::replace(store, key, &old, value, options, &now, Tracking::Done),
+                None => Ok(Written::Updated(old)),
+            }
+        })
+    }
+
+    fn insert_applied(
+        &self,
+        key: &Key,
+        config: &Value,
+        options: &WriteOptions,
+        writer: &Writer,
+    ) -> Result<Written, Failure> {
+        // Defaults of the webhooks belong to nobody; only what was applied is owned.
+        let config = update::only_part(key.id, config, Part::Main);
+        let empty = json!({});
+        let owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
+        let managed = object::meta(&owned).get("managedFields").cloned().unwrap_or_default();
+        match self.create(
+            key.id,
+            &key.namespace,
+            owned,
+            &WriteOptions { effect: Effect::DryRun, ..options.clone() },
+        )? {
+            Written::Created(object) | Written::Updated(object) | Written::Removed(object) => {
+                let mut value = object.value.clone();
+                object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
+                if options.effect == Effect::DryRun {
+                    return Ok(Written::Created(unsaved(value, 0)));
+                }
+                let now = self.now();
+                self.write(|store| {
+                    namespace_accepts(store, key)?;
+                    if store.get(key).is_some() {
+                        return Err(Failure::already_exists(key.id, &key.name));
+                    }
+                    object::meta_mut(&mut value).remove("resourceVersion");
+                    let object = store.put(key, value);
+                    collect::collect_if_orphaned(store, key, &now);
+                    Ok(Written::Created(object))
+                })
+            }
+        }
+    }
+
+    /// Deletes one object, or marks it when finalizers hold it.
+    pub fn delete(&self, key: &Key, options: &DeleteOptions, effect: Effect) -> Result<Written, Failure> {
+        let id = key.id;
+        let now = self.now();
+        self.write(|store| {
+            let object = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
+            let uid = object::uid(&object.value);
+            if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
+                let why = format!(
+                    "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). \
+                     The object might have been deleted and then recreated"
+                );
+                return Err(Failure::conflict(id, &key.name, why));
+            }
+            let version = object.version.to_string();
+            if let Some(wanted) = options.version.as_deref().filter(|wanted| *wanted != version) {
+                let why = format!(
+                    "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in \
+                     record ({version}). The object might have been modified"
+                );
+                return Err(Failure::conflict(id, &key.name, why));
+            }
+            if id == Id::NAMESPACES && ["default", "kube-system", "kube-public"].contains(&key.name.as_str()) {
+                return Err(Failure::forbidden(id, &key.name, "this namespace may not be deleted"));
+            }
+            if effect == Effect::Store {
+                collect::delete(store, key, options.propagation, &now);
+            }
+            Ok(match store.get(key) {
+                Some(object) if object::uid(&object.value) == uid && effect == Effect::Store => {
+                    Written::Updated(object)
+                }
+                _ => Written::Removed(object),
+            })
+        })
+    }
+
+    /// Deletes everything that matches, and gives what was there.
+    pub fn delete_collection(
+        &self,
+        id: Id,
+        namespace: &str,
+        selector: &Selector,
+        options: &DeleteOptions,
+        effect: Effect,
+    ) -> Result<Vec<Arc<Object>>, Failure> {
+        let found = {
+            let store = self.store();
+            let version = store.version();
+            let page = Page { id, namespace, after: None, version, limit: usize::MAX, selector };
+            store.list(&page).map_err(|_| Failure::internal("the present was compacted"))?.0
+        };
+        for object in &found {
+            match self.delete(&key_of(id, &object.value), options, effect) {
+                Err(failure) if failure.code != StatusCode::NOT_FOUND => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn namespace_accepts(store: &Store, key: &Key) -> Result<(), Failure> {
+    if key.namespace.is_empty() {
+        return Ok(());
+    }
+    let namespace = Key { id: Id::NAMESPACES, namespace: String::new(), name: key.namespace.clone() };
+    match store.get(&namespace) {
+        None => Err(Failure::not_found(Id::NAMESPACES, &key.namespace)),
+        Some(object) if object::is_deleting(&object.value) => {
+            let why = format!(
+                "unable to create new content in namespace {} because it is being terminated",
+                key.namespace
+            );
+            Err(Failure::forbidden(key.id, &key.name, &why))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Refuses what etcd would not store.
+pub(super) fn check_size(value: &Value) -> Result<(), Failure> {
+    // Twice the size of all strings is far more than most objects; only large ones are measured exactly.
+    if rough_size(value) > OBJECT_LIMIT / 2 && value.to_string().len() > OBJECT_LIMIT {
+        let message = "etcdserver: request is too large";
+        return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
+    }
+    Ok(())
+}
+
+fn rough_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| rough_size(item) + 1).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + rough_size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
+/// Who writes, for the record of owned fields.
+pub(super) fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
+    Writer {
+        manager: options.manager.clone(),
+        api_version: id.get().api_version(),
+        subresource: if options.part == Part::Status { "status" } else { "" },
+        time: now.to_owned(),
+    }
+}
+
+/// The key of an object of a resource.
+pub fn key_of(id: Id, value: &Value) -> Key {
+    let namespace = if id.get().is_namespaced() { object::namespace(value) } else { "" };
+    Key { id, namespace: namespace.to_owned(), name: object::name(value).to_owned() }
+}
+
+/// An object that is answered and not stored.
+pub(super) fn unsaved(value: Value, version: u64) -> Arc<Object> {
+    let json = value.to_string().into();
+    Arc::new(Object { value, json, version })
+}
+
+/// A name from a prefix, cut to make room, and five characters that spell no words (apimachinery, `names`).
+fn generate(prefix: &str) -> String {
+    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    const SUFFIX: usize = 5;
+    let room = 63 - SUFFIX;
+    let mut end = prefix.len().min(room);
+    while !prefix.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut name = prefix[..end].to_owned();
+    let random = uuid::Uuid::new_v4();
+    name.extend(
+        random.as_bytes().iter().take(SUFFIX).map(|byte| char::from(ALPHABET[usize::from(*byte) % 27])),
+    );
+    name
+}

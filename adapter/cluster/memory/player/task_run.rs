@@ -1,0 +1,119 @@
+//! Plays one `TaskRun`: Pending, Running, and an end that annotations or the options choose.
+
+use std::sync::Arc;
+
+use kube::api::DynamicObject;
+use kube::runtime::controller::Action;
+use serde_json::{Value, json};
+
+use super::super::admission;
+use super::{Condition, Context, DURATION, FAIL_TASK, HOLD, OUTCOME, PlayError, object};
+use super::{annotated_results, go_duration, is_managed_elsewhere, status_of};
+
+/// One step.
+pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PlayError> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let api = context.api("tekton.dev/v1", "TaskRun", namespace);
+    // The cache may be behind; decisions are made on what is there now.
+    let Some(run) = api.get_opt(name).await? else { return Ok(Action::await_change()) };
+    let run = serde_json::to_value(run)?;
+    let uid = object::uid(&run);
+    if admission::is_done(&run) || is_managed_elsewhere(&run) || object::is_deleting(&run) {
+        context.forget(uid);
+        return Ok(Action::await_change());
+    }
+    let now = context.now();
+    let mut status = status_of(&run);
+    match object::text(&run, &["spec", "status"]) {
+        "TaskRunCancelled" => {
+            let message =
+                format!("TaskRun {name:?} was cancelled. {}", object::text(&run, &["spec", "statusMessage"]));
+            return finish(
+                &context,
+                &run,
+                status,
+                &Condition::new("False", "TaskRunCancelled", message),
+                &now,
+            )
+            .await;
+        }
+        "TaskRunPending" => {
+            let message = format!("TaskRun {name:?} is pending");
+            Condition::new("Unknown", "TaskRunPending", message).set(&mut status, &now);
+            context.set_status(&run, status).await?;
+            return Ok(Action::await_change());
+        }
+        _ => {}
+    }
+    let start = object::text(&status, &["startTime"]).to_owned();
+    if start.is_empty() {
+        status["startTime"] = json!(now);
+        status["podName"] = json!(format!("{name}-pod"));
+        Condition::new("Unknown", "Pending", "Pending").set(&mut status, &now);
+        context.set_status(&run, status).await?;
+        return Ok(Action::await_change());
+    }
+    let timeout = object::text(&run, &["spec", "timeout"]);
+    let left = context.left(&start, timeout);
+    if left.is_some_and(|left| left.is_zero()) {
+        let message = format!("TaskRun {name:?} failed to finish within {timeout:?}");
+        return finish(&context, &run, status, &Condition::new("False", "TaskRunTimeout", message), &now)
+            .await;
+    }
+    let running = admission::succeeded(&run).is_some_and(|condition| condition["reason"] == "Running");
+    if !running {
+        let message = "Not all Steps in the Task have finished executing";
+        Condition::new("Unknown", "Running", message).set(&mut status, &now);
+        context.set_status(&run, status).await?;
+        return Ok(Action::await_change());
+    }
+    let gone = context.running_for(uid);
+    if object::annotation(&run, HOLD) == Some("true") {
+        return Ok(left.map_or_else(Action::await_change, Action::requeue));
+    }
+    let duration =
+        object::annotation(&run, DURATION).and_then(go_duration).unwrap_or(context.options.task_duration);
+    if gone < duration {
+        let wait = duration.saturating_sub(gone);
+        return Ok(Action::requeue(left.map_or(wait, |left| wait.min(left))));
+    }
+    let condition = if fails(&run) {
+        Condition::new(
+            "False",
+            "Failed",
+            "\"step-played\" exited with code 1 (played by the embedded cluster, no container ran)",
+        )
+    } else {
+        if let Some(results) = annotated_results(&run) {
+            status["results"] = Value::Array(results);
+        }
+        let message = "All Steps have completed executing (played by the embedded cluster, no container ran)";
+        Condition::new("True", "Succeeded", message)
+    };
+    finish(&context, &run, status, &condition, &now).await
+}
+
+fn fails(run: &Value) -> bool {
+    match object::annotation(run, FAIL_TASK) {
+        Some(task) => object::label(run, "tekton.dev/pipelineTask") == Some(task),
+        None => object::annotation(run, OUTCOME) == Some("fail"),
+    }
+}
+
+async fn finish(
+    context: &Context,
+    run: &Value,
+    mut status: Value,
+    condition: &Condition,
+    now: &str,
+) -> Result<Action, PlayError> {
+    condition.set(&mut status, now);
+    if status.get("startTime").is_none() {
+        status["startTime"] = json!(now);
+    }
+    status["completionTime"] = json!(now);
+    context.set_status(run, status).await?;
+    context.forget(object::uid(run));
+    Ok(Action::await_change())
+}

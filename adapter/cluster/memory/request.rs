@@ -1,0 +1,307 @@
+//! A request as it is understood: what it is about, its parameters, the form of the answer.
+
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::resource::Id;
+use super::store::Key;
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All objects of a resource, in one namespace or (empty) in all.
+    Collection(Id, String),
+    /// One object.
+    Object(Key, Sub),
+    /// Something else: discovery, health, version.
+    Other,
+}
+
+/// The last part of an object's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sub {
+    /// The object itself.
+    Main,
+    /// `/status`.
+    Status,
+    /// `/finalize` of a namespace.
+    Finalize,
+}
+
+/// The form in which objects are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are.
+    Full,
+    /// Only their metadata.
+    Metadata,
+    /// As rows of a table.
+    Table,
+}
+
+/// The query string, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+/// The media type of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// JSON, or nothing said.
+    Json,
+    /// YAML.
+    Yaml,
+    /// Protobuf, which typed Go clients send for the core kinds.
+    Protobuf,
+    /// A JSON patch.
+    JsonPatch,
+    /// A merge patch.
+    MergePatch,
+    /// A strategic merge patch.
+    StrategicPatch,
+    /// An applied configuration.
+    Apply,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Understands a path; `None` where the group or resource is unknown.
+    pub fn parse(path: &str) -> Option<Self> {
+        let parts: Vec<String> =
+            path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let (group, version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Some(Self::Other),
+        };
+        let find = |plural: &str| Id::by_path(group, version, plural);
+        let object = |id: Id, namespace: &str, name: &str, sub| {
+            Self::Object(Key { id, namespace: namespace.to_owned(), name: name.to_owned() }, sub)
+        };
+        let sub = |id: Id, name: &str| match name {
+            "status" if id.get().has_status() => Some(Sub::Status),
+            "finalize" if id == Id::NAMESPACES => Some(Sub::Finalize),
+            _ => None,
+        };
+        match rest {
+            [] => Some(Self::Other),
+            ["namespaces", name, last] if group.is_empty() && matches!(*last, "status" | "finalize") => {
+                Some(object(Id::NAMESPACES, "", name, sub(Id::NAMESPACES, last)?))
+            }
+            ["namespaces", namespace, plural, rest @ ..] => {
+                let id = find(plural).filter(|id| id.get().is_namespaced())?;
+                match rest {
+                    [] => Some(Self::Collection(id, (*namespace).to_owned())),
+                    [name] => Some(object(id, namespace, name, Sub::Main)),
+                    [name, last] => Some(object(id, namespace, name, sub(id, last)?)),
+                    _ => None,
+                }
+            }
+            [plural] => Some(Self::Collection(find(plural)?, String::new())),
+            [plural, name] => {
+                let id = find(plural).filter(|id| !id.get().is_namespaced())?;
+                Some(object(id, "", name, Sub::Main))
+            }
+            _ => None,
+        }
+    }
+}
+
+// === impl Query ===
+
+impl Query {
+    /// Decodes a query string.
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key, true), decode(value, true))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The first value of a parameter; empty when absent.
+    pub fn get(&self, key: &str) -> &str {
+        self.0.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
+    }
+
+    /// Whether a parameter is `true` or `1`.
+    pub fn is_true(&self, key: &str) -> bool {
+        matches!(self.get(key), "true" | "1" | "True" | "TRUE")
+    }
+
+    /// A number; absent and empty are `None`.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, Failure> {
+        match self.get(key) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            }),
+        }
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// Chooses from what the client accepts.
+    pub fn parse(headers: &HeaderMap) -> Result<Self, Failure> {
+        let accept = header(headers, &ACCEPT);
+        if accept.trim().is_empty() {
+            return Ok(Self::Full);
+        }
+        for entry in accept.split(',') {
+            let mut parts = entry.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            if !matches!(media, "application/json" | "application/*" | "*/*") {
+                continue;
+            }
+            return match parts.find_map(|part| part.strip_prefix("as=")) {
+                None => Ok(Self::Full),
+                Some("Table") => Ok(Self::Table),
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Ok(Self::Metadata),
+                Some(_) => continue,
+            };
+        }
+        let message = "only the following media types are accepted: application/json";
+        Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
+    }
+}
+
+// === impl Media ===
+
+impl Media {
+    /// Reads `Content-Type`.
+    pub fn parse(headers: &HeaderMap) -> Result<Self, Failure> {
+        let media = header(headers, &CONTENT_TYPE);
+        match media.split(';').next().unwrap_or_default().trim() {
+            "" | "application/json" => Ok(Self::Json),
+            "application/yaml" => Ok(Self::Yaml),
+            "application/vnd.kubernetes.protobuf" => Ok(Self::Protobuf),
+            "application/json-patch+json" => Ok(Self::JsonPatch),
+            "application/merge-patch+json" => Ok(Self::MergePatch),
+            "application/strategic-merge-patch+json" => Ok(Self::StrategicPatch),
+            "application/apply-patch+yaml" => Ok(Self::Apply),
+            _ => Err(Failure::unsupported_media_type(
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            )),
+        }
+    }
+}
+
+/// The name under which a writer is recorded: `fieldManager`, or the user agent up to its first slash.
+pub fn manager(parts: &Parts, query: &Query) -> String {
+    let named = query.get("fieldManager");
+    if !named.is_empty() {
+        return named.to_owned();
+    }
+    let agent = header(&parts.headers, &USER_AGENT);
+    let agent = agent.split('/').next().unwrap_or_default();
+    if agent.is_empty() { "unknown".to_owned() } else { agent.chars().take(128).collect() }
+}
+
+/// Parses a body: JSON, protobuf, or YAML with the booleans and octal numbers of Kubernetes.
+pub fn parse_body(media: Media, body: &[u8]) -> Result<Value, Failure> {
+    if media == Media::Protobuf {
+        return super::protobuf::decode(body)
+            .map_err(|why| Failure::bad_request(format!("error decoding protobuf: {why}")));
+    }
+    let yaml = matches!(media, Media::Yaml | Media::Apply);
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(_) if yaml => {
+            parse_yaml(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}")))
+        }
+        Err(error) => {
+            Err(Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}")))
+        }
+    }
+}
+
+/// One YAML document.
+pub fn parse_yaml(body: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| error.to_string())
+}
+
+/// YAML as Kubernetes reads it: `yes` is a string and `0755` is 493.
+pub fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! { strict_booleans: true, legacy_octal_numbers: true }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn decode(text: &str, plus_is_space: bool) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let escaped = match (bytes[at], bytes.get(at + 1), bytes.get(at + 2)) {
+            (b'%', Some(high), Some(low)) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        if let Some(byte) = escaped {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(if plus_is_space && bytes[at] == b'+' { b' ' } else { bytes[at] });
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_collections_objects_and_subresources() {
+        let pr = Id::by_kind("tekton.dev/v1", "PipelineRun").unwrap();
+        let key = |id, namespace: &str, name: &str| Key {
+            id,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        for (path, target) in [
+            ("/apis/tekton.dev/v1/pipelineruns", Some(Target::Collection(pr, String::new()))),
+            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns", Some(Target::Collection(pr, "n".to_owned()))),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a",
+                Some(Target::Object(key(pr, "n", "a"), Sub::Main)),
+            ),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/status",
+                Some(Target::Object(key(pr, "n", "a"), Sub::Status)),
+            ),
+            ("/apis/tekton.dev/v1/pipelineruns/a", None),
+            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale", None),
+            ("/apis/tekton.dev/v9/pipelineruns", None),
+            ("/api/v1/namespaces", Some(Target::Collection(Id::NAMESPACES, String::new()))),
+            ("/api/v1/namespaces/n", Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Main))),
+            (
+                "/api/v1/namespaces/n/finalize",
+                Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Finalize)),
+            ),
+            ("/version", Some(Target::Other)),
+            ("/apis/tekton.dev/v1", Some(Target::Other)),
+        ] {
+            assert_eq!(Target::parse(path), target, "{path}");
+        }
+    }
+
+    #[test]
+    fn query_parameters_are_decoded() {
+        let query = Query::parse("labelSelector=a%3Db%2Cc+in%28d%29&limit=5&watch=1&x");
+        assert_eq!(query.get("labelSelector"), "a=b,c in(d)");
+        assert_eq!(query.number("limit").unwrap(), Some(5));
+        assert!(query.is_true("watch"));
+        assert!(Query::parse("limit=x").number("limit").is_err());
+    }
+}

@@ -1,0 +1,368 @@
+//! The store: every object, one counter of versions, and for each resource a bounded log of changes.
+//!
+//! It knows nothing of verbs or HTTP. Callers hold its lock for the time of one method; what comes out is shared
+//! snapshots.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::object::{self, Object};
+use super::resource::{Id, RESOURCES};
+use super::selector::Selector;
+
+/// Where an object is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The resource.
+    pub id: Id,
+    /// The namespace; empty for objects of the cluster.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// How much of the past is kept for watches and for paging, for each resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most changes.
+    pub changes: usize,
+    /// The most bytes of their objects.
+    pub bytes: usize,
+}
+
+/// Which objects a list wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The resource.
+    pub id: Id,
+    /// The namespace; empty for all.
+    pub namespace: &'a str,
+    /// The last key of the page before.
+    pub after: Option<&'a (String, String)>,
+    /// The version to look at.
+    pub version: u64,
+    /// The most objects.
+    pub limit: usize,
+    /// Which objects.
+    pub selector: &'a Selector,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It is new.
+    Added,
+    /// It is another than before.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The version of the store that it made.
+    pub version: u64,
+    /// What happened.
+    pub kind: Kind,
+    /// The object afterwards; its last state when it is gone.
+    pub object: Arc<Object>,
+    /// The object before.
+    pub previous: Option<Arc<Object>>,
+}
+
+/// Every object and the recent past.
+#[derive(Debug)]
+pub struct Store {
+    version: u64,
+    shelves: Vec<Shelf>,
+    /// Where the object of a uid is.
+    uids: HashMap<String, Key>,
+    /// Which objects name a uid as their owner.
+    dependents: HashMap<String, BTreeSet<Key>>,
+    limits: Limits,
+    touched: BTreeSet<Id>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    objects: BTreeMap<(String, String), Arc<Object>>,
+    log: VecDeque<Change>,
+    log_bytes: usize,
+    /// Changes up to this version are forgotten.
+    compacted: u64,
+}
+
+/// The past that a caller asks for is forgotten; holds the oldest version that is still known.
+#[derive(Clone, Copy, Debug)]
+pub struct Compacted(pub u64);
+
+// === impl Store ===
+
+impl Store {
+    /// An empty store whose first change gets the version after `version`.
+    pub fn new(version: u64, limits: Limits) -> Self {
+        let shelf = || Shelf { compacted: version, ..Shelf::default() };
+        Self {
+            version,
+            shelves: RESOURCES.iter().map(|_| shelf()).collect(),
+            uids: HashMap::new(),
+            dependents: HashMap::new(),
+            limits,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// The resources that changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<Id> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The version of the last change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// One object.
+    pub fn get(&self, key: &Key) -> Option<Arc<Object>> {
+        // A borrowed pair cannot look up an owned one without a copy of both strings.
+        self.shelves[key.id.index()].objects.get(&(key.namespace.clone(), key.name.clone())).cloned()
+    }
+
+    /// Where the object of a uid is.
+    pub fn by_uid(&self, uid: &str) -> Option<&Key> {
+        self.uids.get(uid)
+    }
+
+    /// The objects that name a uid as their owner.
+    pub fn dependents(&self, uid: &str) -> Vec<Key> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// Keys of everything in a namespace.
+    pub fn contents(&self, namespace: &str) -> Vec<Key> {
+        Id::all()
+            .filter(|id| id.get().is_namespaced())
+            .flat_map(|id| {
+                self.range(id, namespace, None).map(move |((namespace, name), _)| Key {
+                    id,
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn range<'a>(
+        &'a self,
+        id: Id,
+        namespace: &'a str,
+        after: Option<&(String, String)>,
+    ) -> impl Iterator<Item = (&'a (String, String), &'a Arc<Object>)> {
+        let start = match after {
+            Some(after) => Bound::Excluded(after.clone()),
+            None => Bound::Included((namespace.to_owned(), String::new())),
+        };
+        self.shelves[id.index()]
+            .objects
+            .range((start, Bound::Unbounded))
+            .take_while(move |((ns, _), _)| namespace.is_empty() || ns == namespace)
+    }
+
+    /// Up to `limit` objects that match, in the order of their keys, as they were at a version: the present with
+    /// the later changes taken back. The flag says whether there are more.
+    pub fn list(&self, page: &Page<'_>) -> Result<(Vec<Arc<Object>>, bool), Compacted> {
+        let kept = &self.shelves[page.id.index()];
+        if page.version < kept.compacted && page.version < self.version {
+            return Err(Compacted(kept.compacted));
+        }
+        let mut before: BTreeMap<(String, String), Option<&Arc<Object>>> = BTreeMap::new();
+        for change in kept.log.iter().rev().take_while(|change| change.version > page.version) {
+            let key = key_of(&change.object.value);
+            if (page.namespace.is_empty() || key.0 == page.namespace)
+                && page.after.is_none_or(|after| key > *after)
+            {
+                before.insert(key, change.previous.as_ref());
+            }
+        }
+        let mut before = before.iter().peekable();
+        let mut found = Vec::new();
+        let mut now = self.range(page.id, page.namespace, page.after).peekable();
+        loop {
+            let next = match (now.peek(), before.peek()) {
+                (Some((here, _)), Some((then, _))) if then <= here => {
+                    if then == here {
+                        now.next();
+                    }
+                    before.next().and_then(|(_, object)| *object)
+                }
+                (Some(_), _) => now.next().map(|(_, object)| object),
+                (None, Some(_)) => before.next().and_then(|(_, object)| *object),
+                (None, None) => return Ok((found, false)),
+            };
+            if let Some(object) = next.filter(|object| page.selector.matches(&object.value)) {
+                if found.len() == page.limit {
+                    return Ok((found, true));
+                }
+                found.push(object.clone());
+            }
+        }
+    }
+
+    /// Up to `limit` changes of a resource after a version.
+    pub fn changes(&self, id: Id, after: u64, limit: usize) -> Result<Vec<Change>, Compacted> {
+        let kept = &self.shelves[id.index()];
+        if after < kept.compacted {
+            return Err(Compacted(kept.compacted));
+        }
+        let start = kept.log.partition_point(|change| change.version <= after);
+        Ok(kept.log.range(start..).take(limit).cloned().collect())
+    }
+
+    /// Stores an object, new or in the place of another.
+    pub fn put(&mut self, key: &Key, value: Value) -> Arc<Object> {
+        self.version += 1;
+        let object = seal(value, self.version);
+        let place = (key.namespace.clone(), key.name.clone());
+        let previous = self.shelves[key.id.index()].objects.insert(place, object.clone());
+        if let Some(previous) = &previous {
+            self.forget_owners(key, &previous.value);
+        }
+        for owner in object::owners(&object.value) {
+            let uid = object::text(owner, &["uid"]).to_owned();
+            self.dependents.entry(uid).or_default().insert(key.clone());
+        }
+        self.uids.insert(object::uid(&object.value).to_owned(), key.clone());
+        let kind = if previous.is_some() { Kind::Modified } else { Kind::Added };
+        self.record(key.id, Change { version: self.version, kind, object: object.clone(), previous });
+        object
+    }
+
+    /// Removes an object and gives its last state, at the version of the removal.
+    pub fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
+        let place = (key.namespace.clone(), key.name.clone());
+        let previous = self.shelves[key.id.index()].objects.remove(&place)?;
+        self.version += 1;
+        self.forget_owners(key, &previous.value);
+        self.uids.remove(object::uid(&previous.value));
+        let object = seal(previous.value.clone(), self.version);
+        let change = Change {
+            version: self.version,
+            kind: Kind::Deleted,
+            object: object.clone(),
+            previous: Some(previous),
+        };
+        self.record(key.id, change);
+        Some(object)
+    }
+
+    /// Forgets the past of every resource.
+    pub fn compact(&mut self) {
+        // The present version counts as passed, so that a watch from it is refused too.
+        self.version += 1;
+        self.touched.extend(Id::all());
+        for shelf in &mut self.shelves {
+            shelf.log.clear();
+            shelf.log_bytes = 0;
+            shelf.compacted = self.version;
+        }
+    }
+
+    fn forget_owners(&mut self, key: &Key, value: &Value) {
+        for owner in object::owners(value) {
+            let uid = object::text(owner, &["uid"]);
+            if let Some(keys) = self.dependents.get_mut(uid) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.dependents.remove(uid);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, id: Id, change: Change) {
+        let limits = self.limits;
+        self.touched.insert(id);
+        let kept = &mut self.shelves[id.index()];
+        kept.log_bytes += change.object.json.len();
+        kept.log.push_back(change);
+        while kept.log.len() > limits.changes || (kept.log_bytes > limits.bytes && kept.log.len() > 1) {
+            let Some(oldest) = kept.log.pop_front() else { break };
+            kept.log_bytes -= oldest.object.json.len();
+            kept.compacted = oldest.version;
+        }
+    }
+}
+
+fn key_of(value: &Value) -> (String, String) {
+    (object::namespace(value).to_owned(), object::name(value).to_owned())
+}
+
+fn seal(mut value: Value, version: u64) -> Arc<Object> {
+    object::meta_mut(&mut value).insert("resourceVersion".to_owned(), json!(version.to_string()));
+    let json = Bytes::from(value.to_string());
+    Arc::new(Object { value, json, version })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key { id: Id::by_kind("v1", "ConfigMap").unwrap(), namespace: "n".to_owned(), name: name.to_owned() }
+    }
+
+    fn object(name: &str, data: &str) -> Value {
+        json!({"metadata": {"namespace": "n", "name": name, "uid": name}, "data": {"x": data}})
+    }
+
+    #[test]
+    fn a_past_version_is_the_present_with_later_changes_taken_back() {
+        let mut store = Store::new(10, Limits { changes: 100, bytes: 1 << 20 });
+        store.put(&key("a"), object("a", "1"));
+        store.put(&key("b"), object("b", "1"));
+        let then = store.version();
+        store.put(&key("a"), object("a", "2"));
+        store.put(&key("a"), object("a", "3"));
+        store.remove(&key("b"));
+        store.put(&key("c"), object("c", "1"));
+        let selector = Selector::default();
+        let page = Page {
+            id: key("").id,
+            namespace: "n",
+            after: None,
+            version: then,
+            limit: 9,
+            selector: &selector,
+        };
+        let (list, more) = store.list(&page).unwrap();
+        assert!(!more);
+        let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();
+        assert_eq!(list, [(11, "a"), (12, "b")]);
+        let after = ("n".to_owned(), "a".to_owned());
+        let (list, _) = store.list(&Page { namespace: "", after: Some(&after), ..page }).unwrap();
+        assert_eq!(list.len(), 1);
+        let (list, more) = store.list(&Page { limit: 1, ..page }).unwrap();
+        assert_eq!((list.len(), more), (1, true));
+        let (list, _) = store.list(&Page { version: store.version(), ..page }).unwrap();
+        let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();
+        assert_eq!(list, [(14, "a"), (16, "c")]);
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_says_what_it_forgot() {
+        let mut store = Store::new(0, Limits { changes: 3, bytes: 1 << 20 });
+        for n in 0..10 {
+            store.put(&key("a"), object("a", &n.to_string()));
+        }
+        assert_eq!(store.changes(key("").id, 7, 100).unwrap().len(), 3);
+        assert!(store.changes(key("").id, 6, 100).is_err());
+        store.compact();
+        assert!(store.changes(key("").id, 10, 100).is_err());
+        assert!(store.changes(key("").id, store.version(), 100).unwrap().is_empty());
+    }
+}
