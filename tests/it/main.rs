@@ -5,6 +5,7 @@ mod architecture;
 mod cloudevents_codec;
 mod delivery;
 mod dependencies;
+mod embedded_cluster;
 mod kubectl;
 mod mapping;
 mod support;
