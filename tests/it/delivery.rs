@@ -57,8 +57,7 @@ fn runs(client: &kube::Client) -> Api<DynamicObject> {
 
 /// The numbers of the pull requests that have a run, one entry for each run.
 async fn built(client: &kube::Client, selector: Option<&str>) -> Vec<usize> {
-    let mut parameters = ListParams::default();
-    parameters.label_selector = selector.map(str::to_owned);
+    let parameters = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
     let list = runs(client).list(&parameters).await.unwrap();
     list.items
         .iter()
@@ -175,7 +174,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
                     let (client, cluster, url) = (&client, &cluster_client, &url);
                     let (acknowledged, repeats) = (&acknowledged, &repeats);
                     async move {
-                        let deadline = Instant::now() + Duration::from_secs(60);
+                        let deadline = Instant::now() + Duration::from_mins(1);
                         loop {
                             match post_webhook(client, url, "pull_request", &delivery.id, &delivery.body)
                                 .await
