@@ -3,6 +3,7 @@
 mod check;
 mod function;
 mod lazy;
+mod seen;
 
 use std::sync::{Arc, LazyLock};
 

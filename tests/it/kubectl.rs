@@ -57,7 +57,8 @@ impl Kubectl {
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-        let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await.unwrap().unwrap();
+        let output =
+            tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await.unwrap().unwrap();
         Output {
             ok: output.status.success(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -107,12 +108,16 @@ fn find() -> Option<PathBuf> {
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let built = cache.map(|cache| cache.join(format!("pipewright/kube-{key}/kubectl")));
     let on_path = || {
-        std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join("kubectl")).find(|p| p.is_file())
+        std::env::split_paths(&std::env::var_os("PATH")?)
+            .map(|folder| folder.join("kubectl"))
+            .find(|p| p.is_file())
     };
     let found = built.filter(|program| program.is_file()).or_else(on_path);
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no kubectl, and CI=true");
-        println!("skipped: no kubectl in $PIPEWRIGHT_KUBECTL, the cache or PATH; run tests/cluster/build.sh kubectl");
+        println!(
+            "skipped: no kubectl in $PIPEWRIGHT_KUBECTL, the cache or PATH; run tests/cluster/build.sh kubectl"
+        );
     }
     found
 }
@@ -178,14 +183,20 @@ async fn every_kind_is_created_read_patched_applied_and_deleted() {
         let made = kubectl.feed("create -f -", document).await;
         assert!(made.contains(&format!("{name} created")), "{made}");
         let twice = kubectl.refused("create -f -", document).await;
-        assert!(twice.contains("AlreadyExists") && twice.contains(&format!("{name:?} already exists")), "{twice}");
+        assert!(
+            twice.contains("AlreadyExists") && twice.contains(&format!("{name:?} already exists")),
+            "{twice}"
+        );
 
         let table = kubectl.ok(&format!("get {plural} -l app=web")).await;
         let heading = table.lines().next().unwrap();
         if plural == "events" {
             assert!(heading.starts_with("LAST SEEN") && table.contains("pipelinerun/first"), "{table}");
         } else {
-            assert!(heading.starts_with("NAME ") && table.lines().nth(1).unwrap().starts_with(name), "{table}");
+            assert!(
+                heading.starts_with("NAME ") && table.lines().nth(1).unwrap().starts_with(name),
+                "{table}"
+            );
         }
         if plural.ends_with("runs") {
             for column in ["SUCCEEDED", "REASON", "STARTTIME", "COMPLETIONTIME"] {
@@ -199,9 +210,16 @@ async fn every_kind_is_created_read_patched_applied_and_deleted() {
         let yaml = kubectl.ok(&format!("get {object} -o yaml")).await;
         assert!(yaml.contains(&format!("  name: {name}\n")) && yaml.contains("  uid: "), "{yaml}");
         assert_eq!(kubectl.json(&format!("get {object}")).await["metadata"]["name"], *name);
-        assert_eq!(kubectl.json(&format!("get {plural} -l app=web")).await["items"][0]["metadata"]["name"], *name);
+        assert_eq!(
+            kubectl.json(&format!("get {plural} -l app=web")).await["items"][0]["metadata"]["name"],
+            *name
+        );
 
-        kubectl.ok(&format!("patch {object} --type merge -p {{\"metadata\":{{\"labels\":{{\"by\":\"merge\"}}}}}}")).await;
+        kubectl
+            .ok(&format!(
+                "patch {object} --type merge -p {{\"metadata\":{{\"labels\":{{\"by\":\"merge\"}}}}}}"
+            ))
+            .await;
         kubectl
             .ok(&format!("patch {object} --type json -p [{{\"op\":\"add\",\"path\":\"/metadata/labels/also\",\"value\":\"json\"}}]"))
             .await;
@@ -260,7 +278,8 @@ async fn watching_shows_changes_as_they_happen() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = async || {
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
+        let line =
+            tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap().unwrap();
         let words: Vec<String> = line.split_whitespace().take(4).map(str::to_owned).collect();
         words
     };
@@ -281,8 +300,18 @@ async fn watching_shows_changes_as_they_happen() {
 async fn discovery_names_every_resource_and_refusals_are_readable() {
     let Some(kubectl) = Kubectl::start("discovery").await else { return };
     let resources = kubectl.ok("api-resources --no-headers").await;
-    for line in ["pr,prs", "tr,trs", "customruns", "configmaps", "secrets", "leases", "events", "namespaces", "pipelines", "tasks"]
-    {
+    for line in [
+        "pr,prs",
+        "tr,trs",
+        "customruns",
+        "configmaps",
+        "secrets",
+        "leases",
+        "events",
+        "namespaces",
+        "pipelines",
+        "tasks",
+    ] {
         assert!(resources.contains(line), "{line}: {resources}");
     }
     let version = kubectl.ok("version").await;
@@ -297,7 +326,9 @@ async fn discovery_names_every_resource_and_refusals_are_readable() {
     kubectl.ok("delete namespace typed").await;
     assert_eq!(kubectl.json("get secret typed").await["data"]["a"], "Yg==");
 
-    let both = DOCUMENTS[1].1.replace("pipelineRef: {name: build}", "pipelineRef: {name: b}\n  pipelineSpec: {tasks: []}");
+    let both = DOCUMENTS[1]
+        .1
+        .replace("pipelineRef: {name: build}", "pipelineRef: {name: b}\n  pipelineSpec: {tasks: []}");
     let refused = kubectl.refused("create -f -", &both).await;
     assert!(
         refused.contains("expected exactly one, got both: spec.pipelineRef, spec.pipelineSpec"),

@@ -105,12 +105,13 @@ impl Player {
             resource("tekton.dev/v1beta1", "CustomRun"),
         );
         let api = |resource: &ApiResource| Api::<DynamicObject>::all_with(client.clone(), resource);
-        let runs = Controller::new_with(api(&pipeline_runs), watcher::Config::default(), pipeline_runs.clone())
-            .owns_with(api(&task_runs), task_runs.clone(), watcher::Config::default())
-            .owns_with(api(&custom_runs), custom_runs, watcher::Config::default())
-            .with_config(config())
-            .run(pipeline_run::reconcile, again, context.clone())
-            .for_each(|_| std::future::ready(()));
+        let runs =
+            Controller::new_with(api(&pipeline_runs), watcher::Config::default(), pipeline_runs.clone())
+                .owns_with(api(&task_runs), task_runs.clone(), watcher::Config::default())
+                .owns_with(api(&custom_runs), custom_runs, watcher::Config::default())
+                .with_config(config())
+                .run(pipeline_run::reconcile, again, context.clone())
+                .for_each(|_| std::future::ready(()));
         let tasks = Controller::new_with(api(&task_runs), watcher::Config::default(), task_runs)
             .with_config(config())
             .run(task_run::reconcile, again, context)
@@ -143,7 +144,11 @@ impl Context {
         if run.get("status") == Some(&status) {
             return Ok(());
         }
-        let api = self.api(object::text(run, &["apiVersion"]), object::text(run, &["kind"]), object::namespace(run));
+        let api = self.api(
+            object::text(run, &["apiVersion"]),
+            object::text(run, &["kind"]),
+            object::namespace(run),
+        );
         let version = object::meta_str(run, "resourceVersion");
         let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
         api.patch_status(object::name(run), &params(), &Patch::Merge(patch)).await?;
@@ -216,7 +221,11 @@ fn status_of(run: &Value) -> Value {
 /// The results that an annotation asks for.
 fn annotated_results(run: &Value) -> Option<Vec<Value>> {
     let map: serde_json::Map<String, Value> = serde_json::from_str(object::annotation(run, RESULTS)?).ok()?;
-    Some(map.into_iter().map(|(name, value)| json!({"name": name, "type": "string", "value": value})).collect())
+    Some(
+        map.into_iter()
+            .map(|(name, value)| json!({"name": name, "type": "string", "value": value}))
+            .collect(),
+    )
 }
 
 /// A duration as Go writes it: `1h0m0s`, `150ms`, `0`.
@@ -252,7 +261,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_go_writes_them() {
-        for (text, millis) in [("1h0m0s", 3_600_000), ("2s", 2000), ("150ms", 150), ("1m30.5s", 90_500), ("0", 0)] {
+        for (text, millis) in
+            [("1h0m0s", 3_600_000), ("2s", 2000), ("150ms", 150), ("1m30.5s", 90_500), ("0", 0)]
+        {
             assert_eq!(go_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "5", "5 s", "-1s", "1d"] {

@@ -206,7 +206,8 @@ pub fn manager(parts: &Parts, query: &Query) -> String {
 /// Parses a body: JSON, protobuf, or YAML with the booleans and octal numbers of Kubernetes.
 pub fn parse_body(media: Media, body: &[u8]) -> Result<Value, Failure> {
     if media == Media::Protobuf {
-        return super::protobuf::decode(body).map_err(|why| Failure::bad_request(format!("error decoding protobuf: {why}")));
+        return super::protobuf::decode(body)
+            .map_err(|why| Failure::bad_request(format!("error decoding protobuf: {why}")));
     }
     let yaml = matches!(media, Media::Yaml | Media::Apply);
     match serde_json::from_slice(body) {

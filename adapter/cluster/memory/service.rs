@@ -381,11 +381,8 @@ fn patch(parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
 }
 
 fn delete_options(parts: &Parts, query: &Query, body: &Bytes) -> Result<(DeleteOptions, Effect), Failure> {
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        request::parse_body(Media::parse(&parts.headers)?, body)?
-    };
+    let body =
+        if body.is_empty() { Value::Null } else { request::parse_body(Media::parse(&parts.headers)?, body)? };
     let policy = match object::text(&body, &["propagationPolicy"]) {
         "" => query.get("propagationPolicy"),
         policy => policy,

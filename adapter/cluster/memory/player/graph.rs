@@ -29,8 +29,10 @@ pub fn variables<'a>(
     children: impl Iterator<Item = (&'a str, &'a Value)>,
 ) -> Variables {
     let mut variables = Variables::new();
-    let list = |value: &'a Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let own = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list =
+        |value: &'a Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let own =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     for param in own(pipeline, "params") {
         insert(&mut variables, format!("params.{}", object::text(&param, &["name"])), param.get("default"));
     }

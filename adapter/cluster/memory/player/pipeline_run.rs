@@ -80,7 +80,8 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
     }
     status["pipelineSpec"] = pipeline.clone();
     let children = children(&context, &run).await?;
-    let play = Play { context: &context, run: &run, pipeline: &pipeline, pipeline_name: &pipeline_name, children };
+    let play =
+        Play { context: &context, run: &run, pipeline: &pipeline, pipeline_name: &pipeline_name, children };
 
     let timeout = object::text(&run, &["spec", "timeouts", "pipeline"]);
     let left = context.left(object::text(&status, &["startTime"]), timeout);
@@ -126,7 +127,8 @@ async fn resolve(context: &Context, run: &Value) -> Result<Result<(String, Value
     if let Some(spec) = run["spec"].get("pipelineSpec").filter(|spec| spec.is_object()) {
         return Ok(Ok((name.to_owned(), spec.clone())));
     }
-    let failed = |why: &str| Ok(Err(format!("Error retrieving pipeline for pipelinerun {namespace}/{name}: {why}")));
+    let failed =
+        |why: &str| Ok(Err(format!("Error retrieving pipeline for pipelinerun {namespace}/{name}: {why}")));
     let reference = &run["spec"]["pipelineRef"];
     if !object::text(reference, &["resolver"]).is_empty() {
         return failed("the embedded cluster has no resolvers");
@@ -203,7 +205,12 @@ impl Play<'_> {
                     .iter()
                     .all(|need| self.children.get(need).is_some_and(|child| state(child) == State::Succeeded))
             };
-            due.extend(main.iter().filter(|task| self.child(task).is_none()).filter(ready).map(|task| (task, "tasks")));
+            due.extend(
+                main.iter()
+                    .filter(|task| self.child(task).is_none())
+                    .filter(ready)
+                    .map(|task| (task, "tasks")),
+            );
         }
         let main_ended = count.incomplete == 0;
         let end = self.count(last);
@@ -247,7 +254,11 @@ impl Play<'_> {
         if count.failed > 0 {
             Condition::new("False", "Failed", message)
         } else if !asked.is_empty() {
-            Condition::new("False", "Cancelled", format!("PipelineRun {:?} was cancelled", object::name(self.run)))
+            Condition::new(
+                "False",
+                "Cancelled",
+                format!("PipelineRun {:?} was cancelled", object::name(self.run)),
+            )
         } else if count.cancelled > 0 {
             Condition::new("False", "Cancelled", message)
         } else if count.skipped > 0 {
@@ -367,7 +378,10 @@ impl Play<'_> {
         });
         let child: DynamicObject = serde_json::from_value(child)?;
         let api = self.context.api(child_version, kind, object::namespace(run));
-        match api.create(&PostParams { field_manager: params().field_manager, ..PostParams::default() }, &child).await {
+        match api
+            .create(&PostParams { field_manager: params().field_manager, ..PostParams::default() }, &child)
+            .await
+        {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
             other => Ok(other.map(drop)?),
         }

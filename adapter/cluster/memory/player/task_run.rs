@@ -27,8 +27,16 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
     let mut status = status_of(&run);
     match object::text(&run, &["spec", "status"]) {
         "TaskRunCancelled" => {
-            let message = format!("TaskRun {name:?} was cancelled. {}", object::text(&run, &["spec", "statusMessage"]));
-            return finish(&context, &run, status, &Condition::new("False", "TaskRunCancelled", message), &now).await;
+            let message =
+                format!("TaskRun {name:?} was cancelled. {}", object::text(&run, &["spec", "statusMessage"]));
+            return finish(
+                &context,
+                &run,
+                status,
+                &Condition::new("False", "TaskRunCancelled", message),
+                &now,
+            )
+            .await;
         }
         "TaskRunPending" => {
             let message = format!("TaskRun {name:?} is pending");
@@ -50,7 +58,8 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
     let left = context.left(&start, timeout);
     if left.is_some_and(|left| left.is_zero()) {
         let message = format!("TaskRun {name:?} failed to finish within {timeout:?}");
-        return finish(&context, &run, status, &Condition::new("False", "TaskRunTimeout", message), &now).await;
+        return finish(&context, &run, status, &Condition::new("False", "TaskRunTimeout", message), &now)
+            .await;
     }
     let running = admission::succeeded(&run).is_some_and(|condition| condition["reason"] == "Running");
     if !running {
@@ -63,13 +72,18 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
     if object::annotation(&run, HOLD) == Some("true") {
         return Ok(left.map_or_else(Action::await_change, Action::requeue));
     }
-    let duration = object::annotation(&run, DURATION).and_then(go_duration).unwrap_or(context.options.task_duration);
+    let duration =
+        object::annotation(&run, DURATION).and_then(go_duration).unwrap_or(context.options.task_duration);
     if gone < duration {
         let wait = duration.saturating_sub(gone);
         return Ok(Action::requeue(left.map_or(wait, |left| wait.min(left))));
     }
     let condition = if fails(&run) {
-        Condition::new("False", "Failed", "\"step-played\" exited with code 1 (played by the embedded cluster, no container ran)")
+        Condition::new(
+            "False",
+            "Failed",
+            "\"step-played\" exited with code 1 (played by the embedded cluster, no container ran)",
+        )
     } else {
         if let Some(results) = annotated_results(&run) {
             status["results"] = Value::Array(results);
