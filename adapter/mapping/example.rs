@@ -220,17 +220,11 @@ fn difference(expected: &[Value], actual: &[Value]) -> Option<String> {
     let names = |list: &[Value]| {
         let names: Vec<String> = list
             .iter()
-            .map(|item| item.get("action").and_then(Value::as_str).unwrap_or("…").to_owned())
+            .map(|item| format!("`{}`", item.get("action").and_then(Value::as_str).unwrap_or("…")))
             .collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        if names.is_empty() { "no action".to_owned() } else { format!("the actions {}", names.join(", ")) }
     };
-    Some(format!(
-        "expect: expected {} actions ({}), got {} ({})",
-        expected.len(),
-        names(expected),
-        actual.len(),
-        names(actual)
-    ))
+    Some(format!("expect: expected {}, got {}", names(expected), names(actual)))
 }
 
 /// Maps match when every expected member does; lists when they are as long and every item does.

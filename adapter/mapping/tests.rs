@@ -516,8 +516,8 @@ fn examples_pass_or_say_what_differs() {
             "[{pipelineRun: {spec: {params: []}}}]",
             "expect[0].pipelineRun.spec.params: expected 0 items, got 1",
         ),
-        ("[]", "expect: expected 0 actions (none), got 1 (build)"),
-        ("[{action: build}, {action: build}]", "expect: expected 2 actions (build, build), got 1 (build)"),
+        ("[]", "expect: expected no action, got the actions `build`"),
+        ("[{action: build}, {action: build}]", "expect: expected the actions `build`, `build`, got the actions `build`"),
     ] {
         let outcome = run(&format!("{given}      expect: {expect}\n"));
         let example::ExampleResult::Failed { difference, .. } = &outcome.result else {

@@ -1,6 +1,7 @@
 //! What several integration tests share.
 
 pub mod corpus;
+pub mod program;
 
 use std::io::Write;
 
