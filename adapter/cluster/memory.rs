@@ -25,6 +25,7 @@ mod selector;
 pub mod serve;
 mod service;
 mod store;
+mod update;
 mod validate;
 mod watch;
 
@@ -141,7 +142,7 @@ impl Memory {
         }
         let client = kube::Client::new(service.clone(), "default");
         let clock = service.clock.clone();
-        let player = options.player.map(|options| Arc::new(player::Player::start(client, options, clock)));
+        let player = options.player.map(|options| Arc::new(player::Player::start(&client, options, clock)));
         Self { service, _player: player }
     }
 

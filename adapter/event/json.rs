@@ -160,7 +160,7 @@ pub fn write_batch<'a>(events: impl IntoIterator<Item = &'a Event>, out: &mut Ve
     out.push(b']');
 }
 
-/// The event in its JSON form as a tree, for expressions: the same members that [`write`] writes, `data` parsed.
+/// The event in its JSON form as a tree, for expressions: the same members that [`write()`] writes, `data` parsed.
 pub fn tree(event: &Event) -> Value {
     let mut members = Map::new();
     for name in ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"] {

@@ -58,7 +58,7 @@ impl Kubectl {
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
         let output =
-            tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await.unwrap().unwrap();
+            tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await.unwrap().unwrap();
         Output {
             ok: output.status.success(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -99,10 +99,9 @@ fn find() -> Option<PathBuf> {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/kube");
     let mut key = std::fs::read(module.join("go.mod")).unwrap();
     key.extend(std::fs::read(module.join("go.sum")).unwrap());
-    let key: String = ring::digest::digest(&ring::digest::SHA256, &key).as_ref()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &key);
+    let key = u64::from_be_bytes(digest.as_ref()[..8].try_into().unwrap());
+    let key = format!("{key:016x}");
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));

@@ -4,6 +4,9 @@
 mod architecture;
 mod cli;
 mod cloudevents_codec;
+mod delivery;
+mod dependencies;
+mod embedded_cluster;
 mod kubectl;
 mod mapping;
 mod support;

@@ -1,6 +1,7 @@
 //! What several integration tests share.
 
 pub mod corpus;
+pub mod process;
 pub mod program;
 
 use std::io::Write;
@@ -13,4 +14,11 @@ pub fn skip(reason: &str) {
         let file = std::fs::OpenOptions::new().append(true).open(path);
         let _ = file.and_then(|mut file| writeln!(file, "{reason}"));
     }
+}
+
+/// An HTTP client that waits long enough for every deadline of the service.
+pub fn http() -> reqwest::Client {
+    // The program does this in its `main`.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(40)).build().unwrap()
 }

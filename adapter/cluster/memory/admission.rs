@@ -31,10 +31,10 @@ pub fn default(id: Id, value: &mut Value, old: Option<&Value>) {
             if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
                 unset_or(spec, "timeout", "1h0m0s");
                 unset_or(spec, "serviceAccountName", "default");
-                if let Some(task) = spec.get_mut("taskRef").and_then(Value::as_object_mut) {
-                    if task.get("resolver").is_none() {
-                        unset_or(task, "kind", "Task");
-                    }
+                if let Some(task) = spec.get_mut("taskRef").and_then(Value::as_object_mut)
+                    && task.get("resolver").is_none()
+                {
+                    unset_or(task, "kind", "Task");
                 }
             }
             let labels = object::map_mut(object::meta_mut(value).entry("labels").or_insert(Value::Null));
@@ -128,7 +128,7 @@ fn one_of(spec: &Value, first: &str, second: &str, errors: &mut Vec<String>) {
     match (is_set(first), is_set(second)) {
         (true, true) => errors.push(format!("expected exactly one, got both: spec.{first}, spec.{second}")),
         (false, false) => {
-            errors.push(format!("expected exactly one, got neither: spec.{first}, spec.{second}"))
+            errors.push(format!("expected exactly one, got neither: spec.{first}, spec.{second}"));
         }
         _ => {}
     }

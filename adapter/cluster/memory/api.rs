@@ -9,13 +9,14 @@ use tokio::sync::watch;
 
 use super::admission;
 use super::collect::{self, Propagation};
-use super::failure::{Cause, Failure};
+use super::failure::Failure;
 use super::fields::{self, OnConflict, Writer};
 use super::object::{self, Object};
 use super::patch;
-use super::resource::{Id, Origin, RESOURCES, Update};
+use super::resource::{Id, Origin, RESOURCES};
 use super::selector::Selector;
 use super::store::{Key, Page, Store};
+use super::update::{self, Tracking};
 use super::validate;
 
 /// etcd's limit of one request; no object can be larger (etcd, `--max-request-bytes`).
@@ -144,7 +145,7 @@ impl Api {
         value: Value,
         options: &WriteOptions,
     ) -> Result<Written, Failure> {
-        let mut value = self.prepare(id, namespace, value)?;
+        let mut value = Self::prepare(id, namespace, value)?;
         if !object::meta_str(&value, "resourceVersion").is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
@@ -166,7 +167,7 @@ impl Api {
     }
 
     /// Checks what a body says of itself against the request, and completes it.
-    fn prepare(&self, id: Id, namespace: &str, mut value: Value) -> Result<Value, Failure> {
+    fn prepare(id: Id, namespace: &str, mut value: Value) -> Result<Value, Failure> {
         let resource = id.get();
         let said = (object::text(&value, &["apiVersion"]), object::text(&value, &["kind"]));
         let expected = resource.api_version();
@@ -247,7 +248,7 @@ impl Api {
     /// Replaces an object by a PUT.
     pub fn update(&self, key: &Key, value: Value, options: &WriteOptions) -> Result<Written, Failure> {
         let id = key.id;
-        let value = self.prepare(id, &key.namespace, value)?;
+        let value = Self::prepare(id, &key.namespace, value)?;
         let named = object::name(&value);
         if !named.is_empty() && named != key.name {
             return Err(Failure::bad_request(format!(
@@ -268,7 +269,7 @@ impl Api {
             }
             let mut value = value;
             object::meta_mut(&mut value).insert("name".to_owned(), json!(key.name));
-            replace(store, key, &old, value, options, &now, Tracking::Update)
+            update::replace(store, key, &old, value, options, &now, Tracking::Update)
         })
     }
 
@@ -296,7 +297,7 @@ impl Api {
             if !value.is_object() {
                 return Err(Failure::bad_request("the patched object is not an object"));
             }
-            replace(store, key, &old, value, options, &now, Tracking::Update)
+            update::replace(store, key, &old, value, options, &now, Tracking::Update)
         })
     }
 
@@ -311,7 +312,7 @@ impl Api {
         if object::meta(config).get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        let mut config = self.prepare(id, &key.namespace, config.clone())?;
+        let mut config = Self::prepare(id, &key.namespace, config.clone())?;
         let named = object::name(&config);
         if !named.is_empty() && named != key.name {
             return Err(Failure::bad_request(format!(
@@ -334,7 +335,7 @@ impl Api {
                 return Err(Failure::conflict(id, &key.name, why));
             }
             object::meta_mut(&mut config).insert("name".to_owned(), json!(key.name));
-            match self.insert_applied(key, config.clone(), options, &writer) {
+            match self.insert_applied(key, &config, options, &writer) {
                 // Another request was faster: go on with its object.
                 Err(failure) if failure.code == StatusCode::CONFLICT => {}
                 other => return other,
@@ -342,13 +343,13 @@ impl Api {
         }
         self.write(|store| {
             let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
-            let config = only_part(id, &config, options.part);
+            let config = update::only_part(id, &config, options.part);
             let version = object::meta_str(&config, "resourceVersion");
             if !version.is_empty() && version != old.version.to_string() {
                 return Err(Failure::stale(id, &key.name));
             }
             match fields::apply(&old.value, &config, &writer, on_conflict)? {
-                Some(value) => replace(store, key, &old, value, options, &now, Tracking::Done),
+                Some(value) => update::replace(store, key, &old, value, options, &now, Tracking::Done),
                 None => Ok(Written::Updated(old)),
             }
         })
@@ -357,12 +358,12 @@ impl Api {
     fn insert_applied(
         &self,
         key: &Key,
-        config: Value,
+        config: &Value,
         options: &WriteOptions,
         writer: &Writer,
     ) -> Result<Written, Failure> {
         // Defaults of the webhooks belong to nobody; only what was applied is owned.
-        let config = only_part(key.id, &config, Part::Main);
+        let config = update::only_part(key.id, config, Part::Main);
         let empty = json!({});
         let owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
         let managed = object::meta(&owned).get("managedFields").cloned().unwrap_or_default();
@@ -455,159 +456,6 @@ impl Api {
     }
 }
 
-/// Whether the record of owned fields still has to be written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tracking {
-    Update,
-    Done,
-}
-
-/// Puts `value` in the place of `old`, after everything that an update has to pass.
-fn replace(
-    store: &mut Store,
-    key: &Key,
-    old: &Arc<Object>,
-    mut value: Value,
-    options: &WriteOptions,
-    now: &str,
-    tracking: Tracking,
-) -> Result<Written, Failure> {
-    let id = key.id;
-    let resource = id.get();
-    let version = object::meta_str(&value, "resourceVersion");
-    if version.is_empty() {
-        if resource.update == Update::Versioned {
-            return Err(Failure::unversioned(id, &key.name));
-        }
-    } else if version != old.version.to_string() {
-        if version.parse::<u64>().is_err() {
-            let cause =
-                Cause::invalid("metadata.resourceVersion", &json!(version), "must be an unsigned integer");
-            return Err(Failure::invalid(id, &key.name, &[cause]));
-        }
-        return Err(Failure::stale(id, &key.name));
-    }
-    value["apiVersion"] = old.value["apiVersion"].clone();
-    value["kind"] = old.value["kind"].clone();
-    split(id, &old.value, &mut value, options.part);
-    keep_system_fields(&old.value, &mut value);
-    if options.part == Part::Main {
-        admission::default(id, &mut value, Some(&old.value));
-    }
-    if resource.is_custom() {
-        let generation = object::meta(&old.value).get("generation").and_then(Value::as_i64).unwrap_or(1);
-        let bump = i64::from(options.part == Part::Main && differs_beyond_status(&old.value, &value));
-        object::meta_mut(&mut value).insert("generation".to_owned(), json!(generation + bump));
-    }
-    if options.part == Part::Main && !object::is_deleting(&old.value) {
-        admission::check(id, &value, Some(&old.value))?;
-    }
-    validate::check(id, &value, Some(&old.value))?;
-    if tracking == Tracking::Update {
-        let unchanged = fields::same(&old.value, &value);
-        let emptied = object::meta(&value)
-            .get("managedFields")
-            .is_some_and(|fields| fields.as_array().is_some_and(Vec::is_empty));
-        if unchanged && !emptied {
-            return Ok(Written::Updated(old.clone()));
-        }
-        fields::track_update(Some(&old.value), &mut value, &writer(id, options, now));
-    }
-    check_size(&value)?;
-    if options.effect == Effect::DryRun {
-        return Ok(Written::Updated(unsaved(value, old.version)));
-    }
-    let object = store.put(key, value);
-    collect::settle(store, key, now);
-    Ok(if store.get(key).is_some() { Written::Updated(object) } else { Written::Removed(object) })
-}
-
-/// Takes from the old object what a request for one part may not write.
-fn split(id: Id, old: &Value, value: &mut Value, part: Part) {
-    if !id.get().has_status() {
-        return;
-    }
-    let map = object::map_mut(value);
-    match part {
-        Part::Main => match old.get("status") {
-            Some(status) => {
-                map.insert("status".to_owned(), status.clone());
-            }
-            None => {
-                map.remove("status");
-            }
-        },
-        Part::Status => {
-            let status = map.remove("status");
-            let managed = object::meta(value).get("managedFields").cloned();
-            *value = old.clone();
-            if let Some(status) = status {
-                value["status"] = status;
-            } else {
-                object::map_mut(value).remove("status");
-            }
-            if let Some(managed) = managed {
-                object::meta_mut(value).insert("managedFields".to_owned(), managed);
-            }
-        }
-    }
-}
-
-fn keep_system_fields(old: &Value, value: &mut Value) {
-    let old = object::meta(old);
-    let meta = object::meta_mut(value);
-    meta.retain(|_, value| !value.is_null());
-    if object::is_unset(meta.get("uid")) {
-        meta.remove("uid");
-    }
-    for key in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
-        match old.get(key) {
-            Some(kept) => meta.insert(key.to_owned(), kept.clone()),
-            None => meta.remove(key),
-        };
-    }
-    for key in ["uid", "resourceVersion", "generateName"] {
-        if let (None, Some(kept)) = (meta.get(key), old.get(key)) {
-            meta.insert(key.to_owned(), kept.clone());
-        }
-    }
-    if !meta.contains_key("managedFields")
-        && let Some(kept) = old.get("managedFields")
-    {
-        meta.insert("managedFields".to_owned(), kept.clone());
-    }
-    meta.insert("resourceVersion".to_owned(), old.get("resourceVersion").cloned().unwrap_or_default());
-}
-
-fn differs_beyond_status(old: &Value, new: &Value) -> bool {
-    let rest = |value: &Value| -> Vec<(String, Value)> {
-        let fields = value.as_object().into_iter().flatten();
-        fields
-            .filter(|(key, _)| *key != "metadata" && *key != "status")
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    rest(old) != rest(new)
-}
-
-fn only_part(id: Id, config: &Value, part: Part) -> Value {
-    let mut config = config.clone();
-    if id.get().has_status() {
-        let map = object::map_mut(&mut config);
-        match part {
-            Part::Main => {
-                map.remove("status");
-            }
-            Part::Status => {
-                map.retain(|key, _| ["apiVersion", "kind", "metadata", "status"].contains(&key.as_str()));
-                object::meta_mut(&mut config)
-                    .retain(|key, _| ["name", "namespace", "uid", "resourceVersion"].contains(&key.as_str()));
-            }
-        }
-    }
-    config
-}
-
 fn namespace_accepts(store: &Store, key: &Key) -> Result<(), Failure> {
     if key.namespace.is_empty() {
         return Ok(());
@@ -626,7 +474,8 @@ fn namespace_accepts(store: &Store, key: &Key) -> Result<(), Failure> {
     }
 }
 
-fn check_size(value: &Value) -> Result<(), Failure> {
+/// Refuses what etcd would not store.
+pub(super) fn check_size(value: &Value) -> Result<(), Failure> {
     // Twice the size of all strings is far more than most objects; only large ones are measured exactly.
     if rough_size(value) > OBJECT_LIMIT / 2 && value.to_string().len() > OBJECT_LIMIT {
         let message = "etcdserver: request is too large";
@@ -644,7 +493,8 @@ fn rough_size(value: &Value) -> usize {
     }
 }
 
-fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
+/// Who writes, for the record of owned fields.
+pub(super) fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
     Writer {
         manager: options.manager.clone(),
         api_version: id.get().api_version(),
@@ -659,7 +509,8 @@ pub fn key_of(id: Id, value: &Value) -> Key {
     Key { id, namespace: namespace.to_owned(), name: object::name(value).to_owned() }
 }
 
-fn unsaved(value: Value, version: u64) -> Arc<Object> {
+/// An object that is answered and not stored.
+pub(super) fn unsaved(value: Value, version: u64) -> Arc<Object> {
     let json = value.to_string().into();
     Arc::new(Object { value, json, version })
 }

@@ -222,13 +222,13 @@ fn openapi(path: &[&str]) -> Result<Value, Failure> {
             .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
             .collect();
         let kind = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
-        let patch = json!({
+        let operation = json!({
             "x-kubernetes-action": "patch",
             "x-kubernetes-group-version-kind": kind,
             "parameters": parameters,
             "responses": {"200": {"description": "OK"}},
         });
-        paths.insert(format!("{prefix}{scope}/{}/{{name}}", resource.plural), json!({ "patch": patch }));
+        paths.insert(format!("{prefix}{scope}/{}/{{name}}", resource.plural), json!({ "patch": operation }));
     }
     if paths.is_empty() {
         return Err(Failure::no_such_path());

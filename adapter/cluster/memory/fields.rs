@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::object;
 
 type Set = Map<String, Value>;
+type Fields<'a> = Vec<(&'a String, &'a Value)>;
 
 /// Who writes, and by which kind of request.
 #[derive(Clone, Debug)]
@@ -141,7 +142,7 @@ pub fn same(left: &Value, right: &Value) -> bool {
     without_managed_fields(left) == without_managed_fields(right)
 }
 
-fn without_managed_fields(value: &Value) -> (Vec<(&String, &Value)>, Vec<(&String, &Value)>) {
+fn without_managed_fields(value: &Value) -> (Fields<'_>, Fields<'_>) {
     let top = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "metadata").collect();
     let meta = object::meta(value).iter().filter(|(key, _)| *key != "managedFields").collect();
     (top, meta)

@@ -18,6 +18,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -62,6 +63,9 @@ struct Context {
     running: Mutex<HashMap<String, Instant>>,
 }
 
+/// A watch that broke is opened again soon, however often it breaks: the cluster is in the same process.
+struct Steady;
+
 /// Why a step did not come through; it is repeated.
 #[derive(Debug, thiserror::Error)]
 enum PlayError {
@@ -91,7 +95,7 @@ impl Default for PlayerOptions {
 
 impl Player {
     /// Starts playing everything that the client reaches.
-    pub fn start(client: kube::Client, options: PlayerOptions, clock: Clock) -> Self {
+    pub fn start(client: &kube::Client, options: PlayerOptions, clock: Clock) -> Self {
         let concurrency = options.concurrency;
         let context = Arc::new(Context { client: client.clone(), options, clock, running: Mutex::default() });
         let config = || Config::default().concurrency(concurrency);
@@ -110,10 +114,12 @@ impl Player {
                 .owns_with(api(&task_runs), task_runs.clone(), watcher::Config::default())
                 .owns_with(api(&custom_runs), custom_runs, watcher::Config::default())
                 .with_config(config())
+                .trigger_backoff(Steady)
                 .run(pipeline_run::reconcile, again, context.clone())
                 .for_each(|_| std::future::ready(()));
         let tasks = Controller::new_with(api(&task_runs), watcher::Config::default(), task_runs)
             .with_config(config())
+            .trigger_backoff(Steady)
             .run(task_run::reconcile, again, context)
             .for_each(|_| std::future::ready(()));
         Self { tasks: vec![tokio::spawn(runs), tokio::spawn(tasks)] }
@@ -126,6 +132,20 @@ impl Drop for Player {
             task.abort();
         }
     }
+}
+
+// === impl Steady ===
+
+impl Iterator for Steady {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_millis(50))
+    }
+}
+
+impl Backoff for Steady {
+    fn reset(&mut self) {}
 }
 
 // === impl Context ===

@@ -96,7 +96,7 @@ pub fn list<'a>(id: Id, objects: impl IntoIterator<Item = &'a Object>, meta: &Va
             .to_string();
             // The objects are JSON text already: put them together instead of parsing and printing them again.
             let mut out = BytesMut::with_capacity(1024);
-            out.put(head[..head.len() - 1].as_bytes());
+            out.put(&head.as_bytes()[..head.len() - 1]);
             out.put(&b",\"items\":["[..]);
             for (at, object) in objects.into_iter().enumerate() {
                 if at > 0 {

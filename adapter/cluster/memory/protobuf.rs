@@ -128,8 +128,8 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
         match (number, wire) {
             (1, Wire::Bytes(bytes)) => {
                 let head = message(bytes, TYPE_META)?;
-                api_version = super::object::text(&head, &["apiVersion"]).to_owned();
-                kind = super::object::text(&head, &["kind"]).to_owned();
+                super::object::text(&head, &["apiVersion"]).clone_into(&mut api_version);
+                super::object::text(&head, &["kind"]).clone_into(&mut kind);
             }
             (2, Wire::Bytes(bytes)) => raw = bytes,
             _ => {}
@@ -164,7 +164,7 @@ fn message(bytes: &[u8], fields: Fields) -> Result<Value, String> {
                 }
             }
             Type::Map(item) => {
-                let (key, value) = entry(wire, item)?;
+                let (key, value) = entry(&wire, item)?;
                 super::object::map_mut(map.entry(*name).or_insert(Value::Null)).insert(key, value);
             }
             ty => {
@@ -179,7 +179,7 @@ fn message(bytes: &[u8], fields: Fields) -> Result<Value, String> {
     Ok(Value::Object(map))
 }
 
-fn entry(wire: Wire<'_>, item: &Type) -> Result<(String, Value), String> {
+fn entry(wire: &Wire<'_>, item: &Type) -> Result<(String, Value), String> {
     let Wire::Bytes(bytes) = wire else { return Err("a map entry is not a message".to_owned()) };
     let mut reader = Reader(bytes);
     let (mut key, mut content) = (String::new(), json!(""));
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_config_map_as_a_go_client_sends_it() {
-        let body = b"k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\x29\n\x19\n\x01c\x12\x00\x1a\x01n\"\x00*\x002\x008\x00B\x00Z\x06\n\x01l\x12\x01v\x12\x06\n\x01a\x12\x01b\x12\x04\n\x02\xc3\xa9\x1a\x00\"\x00";
+        let body = b"k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\x2a\n\x1a\n\x01c\x12\x00\x1a\x01n\"\x00*\x002\x008\x00B\x00Z\x06\n\x01l\x12\x01v\x12\x06\n\x01a\x12\x01b\x12\x04\n\x02\xc3\xa9\x1a\x00\"\x00";
         assert_eq!(
             decode(body).unwrap(),
             json!({

@@ -29,7 +29,7 @@ use super::watch::{self, Bookmarks, EndMark, Watch};
 /// The largest request body (apiserver, `MaxRequestBodyBytes`).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// How long a watch lasts that says nothing of it.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+const WATCH_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// The body of a response.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;

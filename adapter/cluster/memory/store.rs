@@ -176,12 +176,12 @@ impl Store {
     /// Up to `limit` objects that match, in the order of their keys, as they were at a version: the present with
     /// the later changes taken back. The flag says whether there are more.
     pub fn list(&self, page: &Page<'_>) -> Result<(Vec<Arc<Object>>, bool), Compacted> {
-        let shelf = &self.shelves[page.id.index()];
-        if page.version < shelf.compacted && page.version < self.version {
-            return Err(Compacted(shelf.compacted));
+        let kept = &self.shelves[page.id.index()];
+        if page.version < kept.compacted && page.version < self.version {
+            return Err(Compacted(kept.compacted));
         }
         let mut before: BTreeMap<(String, String), Option<&Arc<Object>>> = BTreeMap::new();
-        for change in shelf.log.iter().rev().take_while(|change| change.version > page.version) {
+        for change in kept.log.iter().rev().take_while(|change| change.version > page.version) {
             let key = key_of(&change.object.value);
             if (page.namespace.is_empty() || key.0 == page.namespace)
                 && page.after.is_none_or(|after| key > *after)
@@ -215,12 +215,12 @@ impl Store {
 
     /// Up to `limit` changes of a resource after a version.
     pub fn changes(&self, id: Id, after: u64, limit: usize) -> Result<Vec<Change>, Compacted> {
-        let shelf = &self.shelves[id.index()];
-        if after < shelf.compacted {
-            return Err(Compacted(shelf.compacted));
+        let kept = &self.shelves[id.index()];
+        if after < kept.compacted {
+            return Err(Compacted(kept.compacted));
         }
-        let start = shelf.log.partition_point(|change| change.version <= after);
-        Ok(shelf.log.range(start..).take(limit).cloned().collect())
+        let start = kept.log.partition_point(|change| change.version <= after);
+        Ok(kept.log.range(start..).take(limit).cloned().collect())
     }
 
     /// Stores an object, new or in the place of another.
@@ -287,13 +287,13 @@ impl Store {
     fn record(&mut self, id: Id, change: Change) {
         let limits = self.limits;
         self.touched.insert(id);
-        let shelf = &mut self.shelves[id.index()];
-        shelf.log_bytes += change.object.json.len();
-        shelf.log.push_back(change);
-        while shelf.log.len() > limits.changes || (shelf.log_bytes > limits.bytes && shelf.log.len() > 1) {
-            let Some(oldest) = shelf.log.pop_front() else { break };
-            shelf.log_bytes -= oldest.object.json.len();
-            shelf.compacted = oldest.version;
+        let kept = &mut self.shelves[id.index()];
+        kept.log_bytes += change.object.json.len();
+        kept.log.push_back(change);
+        while kept.log.len() > limits.changes || (kept.log_bytes > limits.bytes && kept.log.len() > 1) {
+            let Some(oldest) = kept.log.pop_front() else { break };
+            kept.log_bytes -= oldest.object.json.len();
+            kept.compacted = oldest.version;
         }
     }
 }

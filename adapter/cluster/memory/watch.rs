@@ -167,8 +167,8 @@ async fn next(mut state: State) -> Option<(Result<Bytes, BoxError>, State)> {
         }
         let wake_at = state.bookmark_at.map_or(state.deadline, |at| at.min(state.deadline));
         tokio::select! {
-            changed = state.latest.changed() => {
-                changed.ok()?;
+            woken = state.latest.changed() => {
+                woken.ok()?;
             }
             _ = state.cut.changed() => return Some((Err("the watch was cut".into()), State { ended: true, ..state })),
             () = sleep_until(wake_at) => {

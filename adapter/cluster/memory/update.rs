@@ -1,0 +1,172 @@
+//! What every write to an existing object passes: versions, the split of spec and status, fields that only the server
+//! sets, admission, and the record of who owns what.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::admission;
+use super::api::{Effect, Part, WriteOptions, Written, check_size, unsaved, writer};
+use super::collect;
+use super::failure::{Cause, Failure};
+use super::fields;
+use super::object::{self, Object};
+use super::resource::{Id, Update};
+use super::store::{Key, Store};
+use super::validate;
+
+/// Whether the record of owned fields still has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracking {
+    /// Yes: an ordinary write.
+    Update,
+    /// No: an apply has done it.
+    Done,
+}
+
+/// Puts `value` in the place of `old`, after everything that an update has to pass.
+pub fn replace(
+    store: &mut Store,
+    key: &Key,
+    old: &Arc<Object>,
+    mut value: Value,
+    options: &WriteOptions,
+    now: &str,
+    tracking: Tracking,
+) -> Result<Written, Failure> {
+    let id = key.id;
+    let resource = id.get();
+    let version = object::meta_str(&value, "resourceVersion");
+    if version.is_empty() {
+        if resource.update == Update::Versioned {
+            return Err(Failure::unversioned(id, &key.name));
+        }
+    } else if version != old.version.to_string() {
+        if version.parse::<u64>().is_err() {
+            let cause =
+                Cause::invalid("metadata.resourceVersion", &json!(version), "must be an unsigned integer");
+            return Err(Failure::invalid(id, &key.name, &[cause]));
+        }
+        return Err(Failure::stale(id, &key.name));
+    }
+    value["apiVersion"] = old.value["apiVersion"].clone();
+    value["kind"] = old.value["kind"].clone();
+    split(id, &old.value, &mut value, options.part);
+    keep_system_fields(&old.value, &mut value);
+    if options.part == Part::Main {
+        admission::default(id, &mut value, Some(&old.value));
+    }
+    if resource.is_custom() {
+        let generation = object::meta(&old.value).get("generation").and_then(Value::as_i64).unwrap_or(1);
+        let bump = i64::from(options.part == Part::Main && differs_beyond_status(&old.value, &value));
+        object::meta_mut(&mut value).insert("generation".to_owned(), json!(generation + bump));
+    }
+    if options.part == Part::Main && !object::is_deleting(&old.value) {
+        admission::check(id, &value, Some(&old.value))?;
+    }
+    validate::check(id, &value, Some(&old.value))?;
+    if tracking == Tracking::Update {
+        let unchanged = fields::same(&old.value, &value);
+        let emptied = object::meta(&value)
+            .get("managedFields")
+            .is_some_and(|fields| fields.as_array().is_some_and(Vec::is_empty));
+        if unchanged && !emptied {
+            return Ok(Written::Updated(old.clone()));
+        }
+        fields::track_update(Some(&old.value), &mut value, &writer(id, options, now));
+    }
+    check_size(&value)?;
+    if options.effect == Effect::DryRun {
+        return Ok(Written::Updated(unsaved(value, old.version)));
+    }
+    let object = store.put(key, value);
+    collect::settle(store, key, now);
+    Ok(if store.get(key).is_some() { Written::Updated(object) } else { Written::Removed(object) })
+}
+
+/// Takes from the old object what a request for one part may not write.
+fn split(id: Id, old: &Value, value: &mut Value, part: Part) {
+    if !id.get().has_status() {
+        return;
+    }
+    let map = object::map_mut(value);
+    match part {
+        Part::Main => match old.get("status") {
+            Some(status) => {
+                map.insert("status".to_owned(), status.clone());
+            }
+            None => {
+                map.remove("status");
+            }
+        },
+        Part::Status => {
+            let status = map.remove("status");
+            let managed = object::meta(value).get("managedFields").cloned();
+            *value = old.clone();
+            if let Some(status) = status {
+                value["status"] = status;
+            } else {
+                object::map_mut(value).remove("status");
+            }
+            if let Some(managed) = managed {
+                object::meta_mut(value).insert("managedFields".to_owned(), managed);
+            }
+        }
+    }
+}
+
+fn keep_system_fields(old: &Value, value: &mut Value) {
+    let old = object::meta(old);
+    let meta = object::meta_mut(value);
+    meta.retain(|_, value| !value.is_null());
+    if object::is_unset(meta.get("uid")) {
+        meta.remove("uid");
+    }
+    for key in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+        match old.get(key) {
+            Some(kept) => meta.insert(key.to_owned(), kept.clone()),
+            None => meta.remove(key),
+        };
+    }
+    for key in ["uid", "resourceVersion", "generateName"] {
+        if let (None, Some(kept)) = (meta.get(key), old.get(key)) {
+            meta.insert(key.to_owned(), kept.clone());
+        }
+    }
+    if !meta.contains_key("managedFields")
+        && let Some(kept) = old.get("managedFields")
+    {
+        meta.insert("managedFields".to_owned(), kept.clone());
+    }
+    meta.insert("resourceVersion".to_owned(), old.get("resourceVersion").cloned().unwrap_or_default());
+}
+
+fn differs_beyond_status(old: &Value, new: &Value) -> bool {
+    let rest = |value: &Value| -> Vec<(String, Value)> {
+        let fields = value.as_object().into_iter().flatten();
+        fields
+            .filter(|(key, _)| *key != "metadata" && *key != "status")
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    rest(old) != rest(new)
+}
+
+/// What of an applied configuration is about one part.
+pub fn only_part(id: Id, config: &Value, part: Part) -> Value {
+    let mut config = config.clone();
+    if id.get().has_status() {
+        let map = object::map_mut(&mut config);
+        match part {
+            Part::Main => {
+                map.remove("status");
+            }
+            Part::Status => {
+                map.retain(|key, _| ["apiVersion", "kind", "metadata", "status"].contains(&key.as_str()));
+                object::meta_mut(&mut config)
+                    .retain(|key, _| ["name", "namespace", "uid", "resourceVersion"].contains(&key.as_str()));
+            }
+        }
+    }
+    config
+}

@@ -1,0 +1,85 @@
+//! Faults on demand, the listener, loading of YAML.
+
+use super::*;
+
+#[tokio::test]
+async fn faults_happen_on_demand() {
+    let cluster = cluster();
+    let client = cluster.client("default");
+    let faults = cluster.faults();
+    faults.inject(Fault::Status(http::StatusCode::SERVICE_UNAVAILABLE, 2), Requests::Writes, Rate::Next(1));
+    let status = refusal(maps(&client).create(&post(), &map("a", &[])).await);
+    assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (503, 2));
+    faults.inject(Fault::ResetBefore, Requests::Method("POST"), Rate::Next(1));
+    assert!(matches!(maps(&client).create(&post(), &map("a", &[])).await, Err(kube::Error::Service(_))));
+    assert!(maps(&client).get_opt("a").await.unwrap().is_none());
+    faults.inject(Fault::ResetAfter, Requests::Method("POST"), Rate::Next(1));
+    assert!(maps(&client).create(&post(), &map("a", &[])).await.is_err());
+    assert!(maps(&client).get_opt("a").await.unwrap().is_some());
+    faults.inject(Fault::Status(http::StatusCode::TOO_MANY_REQUESTS, 1), Requests::All, Rate::Percent(30));
+    let mut refused = 0;
+    for _ in 0..100 {
+        refused += usize::from(maps(&client).get("a").await.is_err());
+    }
+    assert_eq!(refused, 30);
+    faults.clear();
+    faults.inject(Fault::Delay(Duration::from_millis(50)), Requests::All, Rate::Next(1));
+    let start = std::time::Instant::now();
+    maps(&client).get("a").await.unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(50));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_cluster_is_served_on_loopback_and_stops() {
+    let cluster = cluster();
+    let served = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let remote = Client::try_from(kube::Config::new(served.url().parse().unwrap())).unwrap();
+    maps(&remote).create(&post(), &map("a", &[])).await.unwrap();
+    assert!(maps(&cluster.client("default")).get_opt("a").await.unwrap().is_some());
+    let mut watch = maps(&remote).watch(&quiet(), "0").await.unwrap().boxed();
+    assert_eq!(name_of(&watch.next().await.unwrap().unwrap()), "+a");
+    let discovery = kube::Discovery::new(remote.clone()).run_aggregated().await.unwrap();
+    assert!(discovery.has_group("tekton.dev"));
+    let discovery = kube::Discovery::new(remote.clone()).run().await.unwrap();
+    let (found, _) =
+        discovery.resolve_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun")).unwrap();
+    assert_eq!(found.plural, "pipelineruns");
+    assert_eq!(remote.apiserver_version().await.unwrap().major, "1");
+    let address = served.address();
+    let start = std::time::Instant::now();
+    served.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(4));
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn only_loopback_is_listened_on() {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let error = cluster().serve(listener).unwrap_err();
+    assert!(error.to_string().contains("listens on loopback only"), "{error}");
+}
+
+#[tokio::test]
+async fn yaml_is_loaded_as_kubernetes_reads_it() {
+    let cluster = cluster();
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: yes, m: \"0755\"}\n---\n\
+                apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: build}\nspec: {tasks: []}\n";
+    assert_eq!(cluster.apply_yaml(text).unwrap(), 2);
+    assert_eq!(cluster.apply_yaml(text).unwrap(), 2);
+    let client = cluster.client("default");
+    assert_eq!(maps(&client).get("a").await.unwrap().data.unwrap()["n"], "yes");
+    let error = cluster.apply_yaml("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n").unwrap_err();
+    assert_eq!(error.to_string(), "document 1: kind `Pod` of `v1` is not served by the embedded cluster");
+    let error = cluster.apply_yaml("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: A}\n").unwrap_err();
+    assert!(error.to_string().starts_with("document 1: ConfigMap \"A\" is invalid"), "{error}");
+}
+
+#[tokio::test]
+async fn unknown_field_validation_is_accepted() {
+    let client = cluster().client("default");
+    let strict =
+        PatchParams { field_validation: Some(ValidationDirective::Strict), ..PatchParams::apply("x") };
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    maps(&client).patch("a", &strict, &Patch::Apply(&config)).await.unwrap();
+}

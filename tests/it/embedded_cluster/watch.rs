@@ -1,0 +1,160 @@
+//! Watches: order, resumption, bookmarks, lost history.
+
+use super::*;
+
+async fn seen(client: &Client, watch: &WatchParams, from: &str, count: usize) -> Vec<String> {
+    let stream = maps(client).watch(watch, from).await.unwrap();
+    let events = stream.map_ok(|event| name_of(&event)).take(count).try_collect();
+    tokio::time::timeout(Duration::from_secs(20), events).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_watch_tells_everything_after_a_version_once_and_in_order() {
+    let client = cluster().client("default");
+    let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let made = maps(&client).create(&post(), &labelled("a", &[("in", "yes")])).await.unwrap();
+    maps(&client).create(&post(), &map("b", &[])).await.unwrap();
+    maps(&client).patch("a", &params(), &merge(json!({"metadata": {"labels": {"in": "no"}}}))).await.unwrap();
+    maps(&client)
+        .patch("b", &params(), &merge(json!({"metadata": {"labels": {"in": "yes"}}})))
+        .await
+        .unwrap();
+    maps(&client).delete("b", &DeleteParams::default()).await.unwrap();
+    assert_eq!(seen(&client, &quiet(), &start, 5).await, ["+a", "+b", "~a", "~b", "-b"]);
+    assert_eq!(seen(&client, &quiet(), &made.resource_version().unwrap(), 2).await, ["+b", "~a"]);
+    assert_eq!(seen(&client, &quiet(), "0", 1).await, ["+a"]);
+    // An object that begins or ceases to match is added or deleted.
+    assert_eq!(seen(&client, &quiet().labels("in=yes"), &start, 4).await, ["+a", "-a", "+b", "-b"]);
+    assert_eq!(seen(&client, &quiet().fields("metadata.name=b"), &start, 3).await, ["+b", "~b", "-b"]);
+}
+
+#[tokio::test]
+async fn bookmarks_carry_a_quiet_watch_forward() {
+    let cluster = cluster();
+    let client = cluster.client("default");
+    let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    // Changes elsewhere move the version on without an event in this watch.
+    runs(&client).create(&post(), &run("r")).await.unwrap();
+    let mut stream = maps(&client).watch(&WatchParams::default(), &start).await.unwrap().boxed();
+    let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap().unwrap();
+    let WatchEvent::Bookmark(bookmark) = event else { panic!("{event:?}") };
+    assert!(bookmark.metadata.resource_version.parse::<u64>().unwrap() > start.parse().unwrap());
+}
+
+#[tokio::test]
+async fn initial_events_end_with_a_marked_bookmark() {
+    let client = cluster().client("default");
+    maps(&client).create(&post(), &map("a", &[])).await.unwrap();
+    let watch = WatchParams { send_initial_events: true, ..WatchParams::default() };
+    assert_eq!(seen(&client, &watch, "0", 2).await, ["+a", "end"]);
+}
+
+#[tokio::test]
+async fn a_watch_from_the_forgotten_past_is_told_so() {
+    let cluster = cluster();
+    let client = cluster.client("default");
+    let made = maps(&client).create(&post(), &map("a", &[])).await.unwrap();
+    cluster.faults().compact();
+    assert_eq!(seen(&client, &quiet(), &made.resource_version().unwrap(), 2).await, ["410 Expired"]);
+    let now = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    maps(&client).create(&post(), &map("b", &[])).await.unwrap();
+    assert_eq!(seen(&client, &quiet(), &now, 1).await, ["+b"]);
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_time_is_over() {
+    let client = cluster().client("default");
+    let watch = WatchParams { timeout: Some(1), ..quiet() };
+    let stream = maps(&client).watch(&watch, "0").await.unwrap();
+    let events: Vec<_> = tokio::time::timeout(Duration::from_secs(10), stream.collect()).await.unwrap();
+    assert!(events.is_empty(), "{events:?}");
+}
+
+/// Creates, changes and deletes `count` maps while a watcher follows, and compares what it holds at the end.
+async fn followed(cluster: &Memory, config: watcher::Config, trouble: bool) -> usize {
+    let client = cluster.client("default");
+    let follower = {
+        let api = maps(&cluster.client("default"));
+        tokio::spawn(async move {
+            let mut stream = watcher(api, config).boxed();
+            let (mut held, mut next, mut restarts) = (BTreeMap::new(), BTreeMap::new(), 0);
+            while let Some(event) = stream.next().await {
+                match event {
+                    Ok(watcher::Event::Init) => {
+                        restarts += 1;
+                        next.clear();
+                    }
+                    Ok(watcher::Event::InitApply(map)) => drop(next.insert(map.name_any(), version(&map))),
+                    Ok(watcher::Event::InitDone) => held = std::mem::take(&mut next),
+                    Ok(watcher::Event::Apply(map)) => {
+                        let name = map.name_any();
+                        let old = held.insert(name.clone(), version(&map));
+                        assert!(old.is_none_or(|old| old < version(&map)), "{name} went back");
+                        if name == "zz-last" {
+                            break;
+                        }
+                    }
+                    Ok(watcher::Event::Delete(map)) => drop(held.remove(&map.name_any())),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+                if held.contains_key("zz-last") {
+                    break;
+                }
+            }
+            (held, restarts)
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for n in 0..3000 {
+        let name = format!("m{:03}", n % 300);
+        match n % 3 {
+            0 => drop(maps(&client).create(&post(), &map(&name, &[])).await),
+            1 => {
+                let config = Patch::Merge(json!({"data": {"n": n.to_string()}}));
+                drop(maps(&client).patch(&name, &params(), &config).await);
+            }
+            _ => {
+                if n % 7 == 0 {
+                    drop(maps(&client).delete(&name, &DeleteParams::default()).await);
+                } else {
+                    drop(maps(&client).create(&post(), &map(&name, &[])).await);
+                    drop(
+                        maps(&client)
+                            .patch(&name, &params(), &merge(json!({"data": {"n": n.to_string()}})))
+                            .await,
+                    );
+                }
+            }
+        }
+        if trouble && n % 500 == 250 {
+            cluster.faults().cut_watches();
+        }
+        if trouble && n % 1000 == 750 {
+            cluster.faults().cut_watches();
+            cluster.faults().compact();
+        }
+    }
+    maps(&client).create(&post(), &map("zz-last", &[])).await.unwrap();
+    let (held, restarts) = tokio::time::timeout(Duration::from_mins(1), follower).await.unwrap().unwrap();
+    let live = maps(&client).list(&ListParams::default()).await.unwrap();
+    let live: BTreeMap<_, _> = live.iter().map(|map| (map.name_any(), version(map))).collect();
+    assert_eq!(held, live);
+    restarts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_follows_thousands_of_changes() {
+    assert_eq!(followed(&cluster(), watcher::Config::default(), false).await, 1);
+    assert_eq!(followed(&cluster(), watcher::Config::default().streaming_lists(), false).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_recovers_from_cut_watches_and_lost_history() {
+    let restarts = followed(&cluster(), watcher::Config::default().page_size(50), true).await;
+    assert!(restarts > 1, "the history was never lost");
+    followed(&cluster(), watcher::Config::default().streaming_lists(), true).await;
+    // A log that is far too short.
+    let short =
+        Memory::start(Options { limits: Limits { changes: 20, bytes: 1 << 20 }, ..Options::default() });
+    followed(&short, watcher::Config::default().any_semantic(), true).await;
+}

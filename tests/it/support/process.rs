@@ -1,0 +1,305 @@
+//! The real program as processes: an embedded cluster that survives, adapters that are killed, and a sink that counts.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use pipewright::event::Event;
+use pipewright::source::signature;
+
+/// The webhook secret of every adapter here.
+pub const SECRET: &str = "It's a Secret to Everybody";
+
+/// A folder that goes with its owner.
+pub struct Folder(PathBuf);
+
+/// `pipewright cluster` as a process.
+pub struct Cluster {
+    pub url: String,
+    pub kubeconfig: PathBuf,
+    child: Kill,
+}
+
+/// `pipewright serve` as a process that can be killed and started again on the same ports.
+pub struct Adapter {
+    pub url: String,
+    pub admin: String,
+    command: Vec<String>,
+    sink: Option<String>,
+    log: PathBuf,
+    child: Option<Kill>,
+}
+
+/// A sink over HTTP that keeps every event it accepted, in order.
+#[derive(Clone)]
+pub struct Recorder {
+    pub url: String,
+    events: Arc<Mutex<Vec<Event>>>,
+    delay: Arc<Mutex<Duration>>,
+    status: Arc<Mutex<u16>>,
+}
+
+/// A process that ends with its owner.
+struct Kill(Child);
+
+// === impl Folder ===
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("pipewright-{name}-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+// === impl Kill ===
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// Starts a cluster; `task_time` is the player's, `None` for no player.
+    pub fn start(folder: &Folder, objects: &str, task_time: Option<Duration>) -> Self {
+        let kubeconfig = folder.path().join("kubeconfig");
+        let objects = folder.write("objects.yaml", objects);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        command.args(["cluster", "--listen", "127.0.0.1:0", "--log-level", "warn", "--kubeconfig"]);
+        command.arg(&kubeconfig).arg("--load").arg(objects);
+        match task_time {
+            Some(time) => command.args(["--task-time", &time.as_millis().to_string()]),
+            None => command.arg("--no-player"),
+        };
+        let mut child = Kill(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http")).expect(&line);
+        Self { url: url.trim_end_matches(';').to_owned(), kubeconfig, child }
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> kube::Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        assert!(!self.url.is_empty() && self.child.0.id() > 0);
+        let mut config = kube::Config::new(self.url.parse().unwrap());
+        config.default_retry = false;
+        kube::Client::try_from(config).unwrap()
+    }
+}
+
+// === impl Adapter ===
+
+impl Adapter {
+    /// An adapter with these mappings, not started yet.
+    pub fn new(
+        folder: &Folder,
+        name: &str,
+        cluster: &Cluster,
+        mappings: &Path,
+        sink: Option<&Recorder>,
+    ) -> Self {
+        let secret = folder.write("secret", SECRET);
+        let settings = folder.write(
+            &format!("{name}.yaml"),
+            &format!(
+                "apiVersion: pipewright.dev/v1alpha1\nkind: Source\nmetadata: {{name: github}}\n\
+                 spec: {{forge: github, secrets: [{{file: {}}}]}}\n",
+                secret.display()
+            ),
+        );
+        let [port, admin] = free_ports();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let command = vec![
+            "serve".into(),
+            "--settings".into(),
+            text(&settings),
+            "--listen".into(),
+            format!("127.0.0.1:{port}"),
+            "--admin-listen".into(),
+            format!("127.0.0.1:{admin}"),
+            "--mappings".into(),
+            text(mappings),
+            "--kubeconfig".into(),
+            text(&cluster.kubeconfig),
+            "--drain-seconds".into(),
+            "1".into(),
+            "--log-level".into(),
+            "warn".into(),
+        ];
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            admin: format!("http://127.0.0.1:{admin}"),
+            command,
+            sink: sink.map(|sink| sink.url.clone()),
+            log: folder.path().join(format!("{name}.log")),
+            child: None,
+        }
+    }
+
+    /// Starts it; does not wait.
+    pub fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        command.args(&self.command).stderr(log).env_remove("K_SINK").env_remove("KUBECONFIG");
+        if let Some(sink) = &self.sink {
+            command.env("K_SINK", sink);
+        }
+        self.child = Some(Kill(command.spawn().unwrap()));
+    }
+
+    /// Waits for readiness.
+    pub async fn ready(&self) {
+        let url = format!("{}/readyz", self.admin);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while status(&url).await != Some(200) {
+            assert!(Instant::now() < deadline, "not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child = None;
+    }
+
+    /// `SIGTERM`; the process goes on until it is done.
+    pub fn terminate(&self) {
+        let pid = self.child.as_ref().unwrap().0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end of a process that was asked to end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.as_mut().unwrap().0.wait().unwrap()
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let recorder = Self {
+            url: format!("http://{}/", listener.local_addr().unwrap()),
+            events: Arc::default(),
+            delay: Arc::default(),
+            status: Arc::new(Mutex::new(202)),
+        };
+        let data = web::Data::new(recorder.clone());
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(data.clone())
+                .app_data(web::PayloadConfig::new(4 << 20))
+                .default_service(web::to(take))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+        tokio::spawn(server);
+        recorder
+    }
+
+    /// What was accepted so far.
+    pub fn events<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(&self.events.lock().unwrap())
+    }
+
+    /// Makes it answer late.
+    pub fn delay(&self, delay: Duration) {
+        *self.delay.lock().unwrap() = delay;
+    }
+
+    /// Makes it answer with another status.
+    pub fn answer(&self, status: u16) {
+        *self.status.lock().unwrap() = status;
+    }
+}
+
+async fn take(request: HttpRequest, body: web::Bytes, recorder: web::Data<Recorder>) -> HttpResponse {
+    let delay = *recorder.delay.lock().unwrap();
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let status = *recorder.status.lock().unwrap();
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let events = pipewright::event::http::decode(headers, body).unwrap();
+    if status < 300 {
+        recorder.events.lock().unwrap().extend(events);
+    }
+    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap()).finish()
+}
+
+/// Posts a signed webhook; the status and the value of `X-Pipewright-Result`, or why there was no answer.
+pub async fn post_webhook(
+    client: &reqwest::Client,
+    url: &str,
+    event: &str,
+    delivery: &str,
+    body: &[u8],
+) -> Result<(u16, String), reqwest::Error> {
+    let response = client
+        .post(format!("{url}/webhooks/github"))
+        .header("content-type", "application/json")
+        .header("x-github-event", event)
+        .header("x-github-delivery", delivery)
+        .header("x-hub-signature-256", signature::sign(SECRET.as_bytes(), body))
+        .body(body.to_vec())
+        .send()
+        .await?;
+    let result =
+        response.headers().get("x-pipewright-result").map(|value| value.to_str().unwrap().to_owned());
+    Ok((response.status().as_u16(), result.unwrap_or_default()))
+}
+
+/// The status of a GET; `None` without an answer.
+pub async fn status(url: &str) -> Option<u16> {
+    super::http().get(url).send().await.ok().map(|response| response.status().as_u16())
+}
+
+/// The folder of shipped mappings.
+pub fn shipped_mappings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings")
+}
+
+/// One of our own payloads.
+pub fn fixture(name: &str) -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/github").join(name);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
