@@ -119,6 +119,12 @@ impl Expression {
     }
 }
 
+/// The names of all functions, for the test that holds the documentation to them.
+#[cfg(test)]
+pub(crate) fn known_functions() -> &'static [&'static str] {
+    &function::KNOWN
+}
+
 fn short(error: &ExecutionError) -> String {
     match error {
         ExecutionError::UnsupportedBinaryOperator(operator, ..) => {

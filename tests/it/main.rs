@@ -6,6 +6,7 @@ mod cli;
 mod cloudevents_codec;
 mod delivery;
 mod dependencies;
+mod docs;
 mod embedded_cluster;
 mod kubectl;
 mod mapping;
