@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Send(arguments) => send::run(arguments),
+        Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(arguments) => cluster::run(arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions { shell } => {
@@ -151,9 +151,8 @@ impl LogArguments {
         use std::io::IsTerminal;
         match self.log_format {
             Some(LogStyle::Text) => LogFormat::Text,
-            Some(LogStyle::Json) => LogFormat::Json,
             None if std::io::stderr().is_terminal() => LogFormat::Text,
-            None => LogFormat::Json,
+            Some(LogStyle::Json) | None => LogFormat::Json,
         }
     }
 }

@@ -33,11 +33,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             }
             let errors = report.errors().count();
             let warnings = report.warnings().count();
-            text.push_str(&match count {
-                Some(count) => format!("{}, no errors{}\n", many(count, "mapping"), also(warnings)),
-                None => format!("{}{}\n", many(errors, "error"), also(warnings)),
-            });
-            print(&text)?;
+            let sum = match count {
+                Some(count) => format!("{}, no errors", many(count, "mapping")),
+                None => many(errors, "error"),
+            };
+            print(&(text + &sum + &also(warnings) + "\n"))?;
         }
     }
     Ok(ended)

@@ -184,12 +184,11 @@ fn welcome(
 ) -> String {
     let program = program();
     let folders: Vec<String> = mappings.iter().map(|path| path.display().to_string()).collect();
-    let folders = folders.join(" ");
-    let named = if folders == "mappings" {
-        String::new()
-    } else {
-        mappings.iter().map(|path| format!(" --mappings {}", path.display())).collect()
+    let named = match folders.join(" --mappings ") {
+        default if default == "mappings" => String::new(),
+        folders => format!(" --mappings {folders}"),
     };
+    let folders = folders.join(" ");
     let url = if address.port() == 8080 { String::new() } else { format!(" --url http://{address}") };
     let payload = if Path::new(PAYLOAD).exists() { PAYLOAD } else { "PAYLOAD.json" };
     format!(

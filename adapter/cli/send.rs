@@ -48,11 +48,11 @@ struct Request {
     body: Vec<u8>,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let output = arguments.output;
     let request = match &arguments.event {
-        Some(event) => webhook(&arguments, event)?,
-        None => cloud_event(&arguments)?,
+        Some(event) => webhook(arguments, event)?,
+        None => cloud_event(arguments)?,
     };
     let (status, result, text) = runtime()?.block_on(post(&request))?;
     let accepted = (200..300).contains(&status);

@@ -12,7 +12,7 @@ use crate::cluster;
 use crate::sink::{Environment, Sinks};
 use crate::telemetry::log;
 
-/// Where SinkBinding projects the token for the bound sink.
+/// Where a `SinkBinding` projects the token for the bound sink.
 const TOKEN_FILE: &str = "/oidc/token";
 
 /// Flags of `serve`; each stands above the settings file.

@@ -179,7 +179,7 @@ pub(super) fn filter_reason(
 ) -> String {
     let vars = Map::new();
     let seen = mapping.filter.get(clause).map(|clause| clause.seen(Input { event, vars: &vars, config }));
-    format!("{reason}{}", here(&seen.unwrap_or_default()))
+    told(reason, seen)
 }
 
 /// Why the action at `index` is not wanted, with the values that its `when` saw.
@@ -193,27 +193,30 @@ pub(super) fn when_reason(
 ) -> String {
     let when = mapping.actions.get(index).and_then(|action| action.when.as_ref());
     let seen = when.map(|when| when.seen(Input { event, vars, config }));
-    format!("{reason}{}", here(&seen.unwrap_or_default()))
+    told(reason, seen)
 }
 
-/// Values as ` (here `event.subject` is "x")`.
-fn here(seen: &[(String, Option<Value>)]) -> String {
-    if seen.is_empty() {
-        return String::new();
+/// A reason and the values behind it: ``… is false (here `event.subject` is "x")``.
+fn told(reason: &Reason<'_>, seen: Option<Vec<(String, Option<Value>)>>) -> String {
+    // What is absent has been named.
+    if matches!(reason, Reason::Absent(_) | Reason::Missing(..)) {
+        return reason.to_string();
     }
-    let texts: Vec<String> = seen
-        .iter()
-        .map(|(name, value)| match value {
+    let mut texts: Vec<String> = Vec::new();
+    for (name, value) in seen.unwrap_or_default() {
+        let text = match value {
             None => format!("`{name}` is absent"),
             Some(value) => {
                 let text = value.to_string();
                 let short = words::truncate(&text, MAX_SHOWN);
-                let more = if short.len() < text.len() { "…" } else { "" };
-                format!("`{name}` is {short}{more}")
+                format!("`{name}` is {short}{}", if short.len() < text.len() { "…" } else { "" })
             }
-        })
-        .collect();
-    format!(" (here {})", texts.join(", "))
+        };
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    if texts.is_empty() { reason.to_string() } else { format!("{reason} (here {})", texts.join(", ")) }
 }
 
 fn explain_fired(
