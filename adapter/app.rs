@@ -38,7 +38,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// Is told of a change of the mapping files.
-pub type OnReload = Box<dyn Fn(&Reload) + Send + Sync>;
+pub type OnReload = Box<dyn Fn(&Reload, usize) + Send + Sync>;
 
 /// What a service is made of.
 pub struct Parts {
@@ -50,7 +50,8 @@ pub struct Parts {
     pub sinks: Sinks,
     /// The logger's level, if this process owns the logger.
     pub log: Option<LogControl>,
-    /// Told of every change of the mapping files; `dev` prints the reports.
+    /// Told of every change of the mapping files, with the number of mappings in force; without it they are
+    /// logged.
     pub on_reload: Option<OnReload>,
 }
 
@@ -58,7 +59,7 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port cannot be opened.
-    #[error("cannot listen on `{address}`: {source}; free the port or name another address")]
+    #[error("cannot listen on `{address}`")]
     Listen {
         /// The address.
         address: String,
@@ -290,17 +291,17 @@ async fn reload(store: Arc<Store>, metrics: Metrics, on_reload: Option<OnReload>
     store
         .watch(INTERVAL, move |reload| {
             count_mappings(&metrics, &seen);
+            if let Some(on_reload) = &on_reload {
+                return on_reload(reload, seen.current().len());
+            }
             match reload {
-                Reload::Unchanged => return,
+                Reload::Unchanged => {}
                 Reload::Replaced(_) => tracing::info!(mappings = seen.current().len(), "mappings reloaded"),
                 Reload::Refused(report) => tracing::error!(
                     errors = report.errors().count(),
                     %report,
                     "the changed mappings cannot be used; those before them stay in force"
                 ),
-            }
-            if let Some(on_reload) = &on_reload {
-                on_reload(reload);
             }
         })
         .await;

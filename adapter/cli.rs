@@ -37,7 +37,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything here, with an embedded cluster: for trying, and for writing mappings
+    /// Run everything here, on an embedded cluster: for trying, and for writing mappings
     Dev(dev::Arguments),
     /// Run the service against a Kubernetes cluster
     Serve(serve::Arguments),
@@ -60,13 +60,13 @@ enum Command {
     },
 }
 
-/// How results are written.
+/// How results are written. The values have no doc comments: with them clap prints help in its long form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    // For people.
     #[default]
     Text,
-    /// For programs
+    // For programs.
     Json,
 }
 
@@ -74,10 +74,23 @@ enum Output {
 #[derive(Clone, Debug, clap::Args)]
 struct LogArguments {
     /// Log level: `info`, or directives such as `info,pipewright=debug`
-    #[arg(long, env = "PIPEWRIGHT_LOG", default_value = "info")]
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_LOG",
+        hide_env_values = true,
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
     log_level: String,
-    /// Log format; by default text on a terminal and JSON elsewhere
-    #[arg(long, env = "PIPEWRIGHT_LOG_FORMAT", value_enum)]
+    /// Log format, `text` or `json`; by default text on a terminal and JSON elsewhere
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_LOG_FORMAT",
+        hide_env_values = true,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "FORMAT"
+    )]
     log_format: Option<LogStyle>,
 }
 
@@ -96,6 +109,11 @@ enum Ended {
     NotRight,
 }
 
+/// What was given can be read, and is not right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadInput(String);
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     // Both our clients (Kubernetes and sinks) use the process's default provider of cryptography.
@@ -106,7 +124,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Send(arguments) => send::run(arguments),
+        Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(arguments) => cluster::run(arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions { shell } => {
@@ -121,7 +139,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::NotRight) => ExitCode::from(1),
         Err(error) => {
             complain(&format!("error: {error:#}"));
-            ExitCode::from(3)
+            ExitCode::from(if error.is::<BadInput>() { 1 } else { 3 })
         }
     }
 }
@@ -133,9 +151,8 @@ impl LogArguments {
         use std::io::IsTerminal;
         match self.log_format {
             Some(LogStyle::Text) => LogFormat::Text,
-            Some(LogStyle::Json) => LogFormat::Json,
             None if std::io::stderr().is_terminal() => LogFormat::Text,
-            None => LogFormat::Json,
+            Some(LogStyle::Json) | None => LogFormat::Json,
         }
     }
 }

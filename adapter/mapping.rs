@@ -166,7 +166,13 @@ impl MappingSet {
         for event in events {
             for mapping in &self.mappings {
                 let verdict = mapping.evaluate(event, &self.catalog);
-                explanations.push(explain::explanation(mapping, event, verdict, &mut is_new));
+                explanations.push(explain::explanation(
+                    mapping,
+                    event,
+                    &self.catalog.config,
+                    verdict,
+                    &mut is_new,
+                ));
             }
         }
         explanations

@@ -108,18 +108,19 @@ impl Executor {
             return Err(failure);
         }
 
+        // The event that came, and then what mappings made of it.
         let mut sends = Vec::new();
+        if self.sinks.has_default() {
+            for event in announcements {
+                sends.push(self.send(DEFAULT, "", event, deadline));
+            }
+        }
         for emit in emits {
             match &emit.to {
                 Destination::Sink(sink) => {
                     sends.push(self.send(sink, &emit.origin.mapping, &emit.event, deadline));
                 }
                 Destination::Reply => outcome.reply = Some(Arc::clone(&emit.event)),
-            }
-        }
-        if self.sinks.has_default() {
-            for event in announcements {
-                sends.push(self.send(DEFAULT, "", event, deadline));
             }
         }
         let mut sending = stream::iter(sends).buffered(CONCURRENCY);

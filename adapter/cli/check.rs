@@ -10,8 +10,8 @@ use super::{Ended, Output, print};
 pub(super) struct Arguments {
     #[command(flatten)]
     mappings: MappingArguments,
-    /// How to print the findings
-    #[arg(long, short, value_enum, default_value_t)]
+    /// How to print the findings: `text` or `json`
+    #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
 }
 
@@ -33,11 +33,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             }
             let errors = report.errors().count();
             let warnings = report.warnings().count();
-            text.push_str(&match count {
-                Some(count) => format!("{} good{}\n", many(count, "mapping"), also(warnings)),
-                None => format!("{}{}\n", many(errors, "error"), also(warnings)),
-            });
-            print(&text)?;
+            let sum = match count {
+                Some(count) => format!("{}, no errors", many(count, "mapping")),
+                None => many(errors, "error"),
+            };
+            print(&(text + &sum + &also(warnings) + "\n"))?;
         }
     }
     Ok(ended)

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
             memory.apply_yaml(&text).with_context(|| format!("`{name}`"))?;
         }
-        let served = memory.serve(listen(&arguments.listen).await?)?;
+        let served = memory.serve(listen(&arguments.listen, "--listen").await?)?;
         let url = served.url();
         if let Some(path) = &arguments.kubeconfig {
             write_kubeconfig(path, &url)
@@ -60,9 +60,9 @@ pub(super) fn player(task_time: Duration) -> PlayerOptions {
     PlayerOptions { task_duration: task_time, ..PlayerOptions::default() }
 }
 
-/// A port for the API.
-pub(super) async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on `{address}`; free the port or name another address"))
+/// A port for the API; the error names the `flag` to change.
+pub(super) async fn listen(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        anyhow::anyhow!("cannot listen on `{address}`: {error}; free the port, or name another with {flag}")
+    })
 }

@@ -1,7 +1,5 @@
 //! `pipewright dev`: everything in one process, for a newcomer and for authors of mappings.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::check::many;
 use super::cluster::{listen, player};
 use super::inputs::{SettingsArguments, style};
-use super::serve::ended;
-use super::{Ended, LogArguments, complain, print, runtime};
+use super::{Ended, complain, print, runtime, serve};
 use crate::app::{self, Parts};
 use crate::cluster::memory::{Memory, Options, write_kubeconfig};
 use crate::mapping::watch::Reload;
@@ -20,7 +18,7 @@ use crate::settings::{Settings, SourceDocument, SourceSpec};
 use crate::sink::timeline::Timeline;
 use crate::sink::{DEFAULT, Environment, Sinks};
 use crate::source::secret::SecretReference;
-use crate::telemetry::log;
+use crate::telemetry::{LogFormat, log};
 use crate::vocabulary::Forge;
 
 /// The webhook secret of `dev`; it protects nothing, and makes `send` sign as a forge does.
@@ -39,13 +37,13 @@ pub(super) struct Arguments {
     #[command(flatten)]
     settings: SettingsArguments,
     /// The port for webhooks and events; 0 takes a free one
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
     port: u16,
     /// The port for health and metrics
-    #[arg(long, default_value_t = 8081)]
+    #[arg(long, default_value_t = 8081, value_name = "PORT")]
     admin_port: u16,
     /// The port of the embedded cluster's API, for kubectl
-    #[arg(long, default_value_t = 8001)]
+    #[arg(long, default_value_t = 8001, value_name = "PORT")]
     cluster_port: u16,
     /// Milliseconds that the player takes for one task of a run
     #[arg(long, default_value_t = 1000, value_name = "MILLISECONDS")]
@@ -60,13 +58,18 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Args)]
 struct DevLog {
     /// Log level: `info`, or directives such as `info,pipewright=debug`
-    #[arg(long, env = "PIPEWRIGHT_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_LOG",
+        hide_env_values = true,
+        default_value = "warn",
+        value_name = "LEVEL"
+    )]
     log_level: String,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let logging = LogArguments { log_level: arguments.log.log_level.clone(), log_format: None };
-    let log = log::init(&logging.log_level, crate::telemetry::LogFormat::Text)?;
+    let log = log::init(&arguments.log.log_level, LogFormat::Text)?;
     let settings = settings(&arguments)?;
     runtime()?.block_on(async move {
         let memory = Memory::start(Options {
@@ -80,11 +83,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
             memory.apply_yaml(&text).with_context(|| format!("`{name}`"))?;
         }
-        let served = memory.serve(listen(&format!("127.0.0.1:{}", arguments.cluster_port)).await?)?;
-        let kubeconfig =
-            std::env::temp_dir().join(format!("pipewright-dev-{}.kubeconfig", served.address().port()));
-        write_kubeconfig(&kubeconfig, &served.url())
-            .with_context(|| format!("`{}` cannot be written", kubeconfig.display()))?;
+        let port = format!("127.0.0.1:{}", arguments.cluster_port);
+        let served = memory.serve(listen(&port, "--cluster-port").await?)?;
+        let kubeconfig = Kubeconfig::write(served.address(), &served.url())?;
 
         let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
         let mut sinks = Sinks::new(&Environment::default(), specs)?;
@@ -93,18 +94,19 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         }
         let namespace = settings.process.namespace.clone();
         let mappings = settings.process.mappings.clone();
-        let service = app::start(Parts {
+        let admin = settings.process.admin_listen.clone();
+        let started = app::start(Parts {
             client: memory.client(&namespace),
             settings,
             sinks,
             log: Some(log),
             on_reload: Some(Box::new(told)),
         })
-        .await?;
-        print(&welcome(&mappings, service.address, service.admin_address, &served.url(), &kubeconfig))?;
-        ended().await?;
+        .await;
+        let service = serve::started(started, &admin, ["--port", "--admin-port"])?;
+        print(&welcome(&mappings, service.address, service.admin_address, &served.url(), &kubeconfig.0))?;
+        serve::ended().await?;
         service.stop().await;
-        let _ = std::fs::remove_file(&kubeconfig);
         Ok(Ended::Well)
     })
 }
@@ -137,18 +139,38 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-fn told(reload: &Reload) {
+/// The file that kubectl is pointed at; removed when `dev` ends, however it ends.
+struct Kubeconfig(PathBuf);
+
+impl Kubeconfig {
+    fn write(address: SocketAddr, url: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("pipewright-dev-{}.kubeconfig", address.port()));
+        write_kubeconfig(&path, url).with_context(|| format!("`{}` cannot be written", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Kubeconfig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn told(reload: &Reload, in_force: usize) {
     match reload {
         Reload::Unchanged => {}
         Reload::Replaced(report) => {
             if !report.is_empty() {
                 complain(&report.render(style(&std::io::stderr())));
             }
-            complain("mappings reloaded");
+            complain(&format!("mappings reloaded: {in_force} in force"));
         }
         Reload::Refused(report) => {
             complain(&report.render(style(&std::io::stderr())));
-            complain("the changed mappings cannot be used; those before them stay in force");
+            complain(&format!(
+                "the changed mappings cannot be used ({}); the {in_force} before them stay in force",
+                many(report.errors().count(), "error")
+            ));
         }
     }
 }
@@ -162,36 +184,37 @@ fn welcome(
 ) -> String {
     let program = program();
     let folders: Vec<String> = mappings.iter().map(|path| path.display().to_string()).collect();
+    let named = match folders.join(" --mappings ") {
+        default if default == "mappings" => String::new(),
+        folders => format!(" --mappings {folders}"),
+    };
     let folders = folders.join(" ");
     let url = if address.port() == 8080 { String::new() } else { format!(" --url http://{address}") };
     let payload = if Path::new(PAYLOAD).exists() { PAYLOAD } else { "PAYLOAD.json" };
-    let mut text = String::new();
-    let _ = write!(
-        text,
+    format!(
         "\
 pipewright {version} runs on an embedded cluster: runs go through Tekton's states, and nothing is executed.
 
   webhooks   http://{address}/webhooks/github
   events     http://{address}/events
-  health     http://{admin}/readyz?verbose   /metrics
+  health     http://{admin}/readyz?verbose
+  metrics    http://{admin}/metrics
   cluster    {cluster}
   mappings   {folders} (reloaded when they change)
 
 Try, in another terminal:
 
-  {program} send --secret {SECRET}{url} --event pull_request {payload}
+  {program} send{url} --secret {SECRET} --event pull_request {payload}
   kubectl --kubeconfig {kubeconfig} get pipelineruns,taskruns
-  {program} explain --event pull_request {payload}
+  {program} explain{named} --event pull_request {payload}
   {program} test {folders}
 
-Ctrl-C ends it. Events that leave are shown below, one a line.
+Every event that leaves is a line below. Ctrl-C ends it.
 
 ",
         version = env!("CARGO_PKG_VERSION"),
         kubeconfig = kubeconfig.display(),
-    );
-    let _ = std::io::stdout().flush();
-    text
+    )
 }
 
 /// How this program was called, as a line to type in the same folder.

@@ -1,5 +1,6 @@
 //! `pipewright explain`: one delivery or event against all mappings, without a cluster and without doing anything.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::inputs::{SettingsArguments, compile, style};
-use super::{Ended, Output, complain, print};
+use super::{BadInput, Ended, Output, complain, print};
+use crate::action::{Action, Destination};
 use crate::event::{Event, json as event_json};
 use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
 use crate::vocabulary::{self, Forge, Webhook};
@@ -19,21 +21,21 @@ pub(super) struct Arguments {
     /// The payload of a webhook (with --event), or a CloudEvent in JSON form
     file: PathBuf,
     /// Read the file as a webhook of this event, such as `push` or `pull_request`
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// The forge that the webhook comes from
-    #[arg(long, default_value = "github", requires = "event")]
+    #[arg(long, default_value = "github", requires = "event", value_name = "FORGE")]
     source: String,
     /// Files and folders of mappings [default: those of the settings, or `mappings`]
     #[arg(long, value_name = "PATH")]
     mappings: Vec<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
-    /// Show mappings too that are for other types of events
+    /// Show mappings too that are for other events
     #[arg(long)]
     all: bool,
-    /// How to print it; JSON is `{events, mappings, plan}`
-    #[arg(long, short, value_enum, default_value_t)]
+    /// How to print it: `text` or `json`, which is `{events, mappings, plan}`
+    #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
 }
 
@@ -60,11 +62,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
         Output::Text => {
             let mut text = String::new();
             show_events(&mut text, &events);
+            text.push_str("\nmappings:\n");
+            let mut told = HashSet::new();
             for explanation in &explanations {
                 let other =
                     matches!(&explanation.outcome, Outcome::NotFired { place, .. } if place == "events");
                 if arguments.all || !other {
+                    told.insert(explanation.mapping.as_str());
                     show_mapping(&mut text, explanation);
+                }
+            }
+            match set.len().saturating_sub(told.len()) {
+                0 => {}
+                1 => text.push_str("  1 mapping is for other events (--all tells why)\n"),
+                more => {
+                    let _ = writeln!(text, "  {more} mappings are for other events (--all tells why)");
                 }
             }
             match &plan {
@@ -72,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
                 Ok(plan) => {
                     text.push_str("\nplan:\n");
                     for action in &plan.actions {
-                        let _ = write!(text, "{}", yaml(&planned(action)));
+                        show_action(&mut text, action);
                     }
                 }
                 Err(error) => {
@@ -90,7 +102,7 @@ fn events(arguments: &Arguments) -> anyhow::Result<Vec<Arc<Event>>> {
     let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
     let events = match &arguments.event {
         Some(event) => {
-            let forge: Forge = arguments.source.parse()?;
+            let forge: Forge = arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
             let webhook = Webhook {
                 forge,
                 event: event.clone(),
@@ -98,16 +110,18 @@ fn events(arguments: &Arguments) -> anyhow::Result<Vec<Arc<Event>>> {
                 body: body.into(),
                 received: jiff::Timestamp::now(),
             };
-            vocabulary::events(&webhook).with_context(|| format!("`{name}`"))?
+            vocabulary::events(&webhook).map_err(|error| BadInput(format!("`{name}`: {error}")))?
         }
-        None => vec![event_json::decode(body.into()).with_context(|| {
-            format!("`{name}` is not a CloudEvent in JSON form; to read it as a webhook, name its --event")
+        None => vec![event_json::decode(body.into()).map_err(|error| {
+            BadInput(format!(
+                "`{name}` is not a CloudEvent in JSON form ({error}); to read it as a webhook, name its --event"
+            ))
         })?],
     };
     Ok(events.into_iter().map(Arc::new).collect())
 }
 
-fn planned(action: &crate::action::Action) -> Value {
+fn planned(action: &Action) -> Value {
     let mut shown = action_json(action);
     shown["origin"] = json!(action.origin());
     shown
@@ -122,7 +136,27 @@ fn show_events(text: &mut String, events: &[Arc<Event>]) {
             let _ = writeln!(text, "    subject {subject}");
         }
     }
-    text.push_str("\nmappings:\n");
+}
+
+/// What would be done in a line, and the object or event in YAML below it.
+fn show_action(text: &mut String, action: &Action) {
+    let origin = action.origin();
+    let by = format!("(mapping `{}`, action `{}`)", origin.mapping, origin.action);
+    let shown = match action {
+        Action::PipelineRun(run) => {
+            let _ = writeln!(text, "  create PipelineRun {}/{} {by}", run.namespace, run.name);
+            run.object.clone()
+        }
+        Action::Emit(emit) => {
+            let to = match &emit.to {
+                Destination::Sink(name) => format!("send to the sink `{name}`"),
+                Destination::Reply => "answer the request with".to_owned(),
+            };
+            let _ = writeln!(text, "  {to}: {} {by}", emit.event.ty());
+            event_json::tree(&emit.event)
+        }
+    };
+    text.push_str(&yaml(&shown));
 }
 
 fn show_mapping(text: &mut String, explanation: &Explanation) {
@@ -158,7 +192,7 @@ fn show_mapping(text: &mut String, explanation: &Explanation) {
 fn yaml(value: &Value) -> String {
     let text = serde_saphyr::to_string(value).unwrap_or_else(|_| format!("{value:#}"));
     text.lines().fold(String::new(), |mut all, line| {
-        let _ = writeln!(all, "  {line}");
+        let _ = writeln!(all, "    {line}");
         all
     })
 }

@@ -22,7 +22,7 @@ pub(super) struct MappingArguments {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct SettingsArguments {
     /// The settings file: names of sinks, `config`, the namespace
-    #[arg(long, env = "PIPEWRIGHT_SETTINGS", value_name = "FILE")]
+    #[arg(long, env = "PIPEWRIGHT_SETTINGS", hide_env_values = true, value_name = "FILE")]
     pub settings: Option<PathBuf>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn compile(
     let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
     for path in paths {
         std::fs::metadata(path).with_context(|| {
-            format!("there are no mappings at `{}`; name a file or a folder", path.display())
+            format!("no mappings at `{}` (name a file or a folder of them)", path.display())
         })?;
     }
     let mut report = Report::default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::{Ended, Output, print, runtime};
+use super::{BadInput, Ended, Output, print, runtime};
 use crate::event::{http, json as event_json};
 use crate::source::signature;
 
@@ -16,43 +16,43 @@ pub(super) struct Arguments {
     /// The payload of a webhook (with --event), or a CloudEvent in JSON form
     file: PathBuf,
     /// Send the file as a webhook of this event, such as `push` or `pull_request`
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     event: Option<String>,
     /// The name of the source that the webhook goes to
-    #[arg(long, default_value = "github", requires = "event")]
+    #[arg(long, default_value = "github", requires = "event", value_name = "NAME")]
     source: String,
     /// Where pipewright listens
-    #[arg(long, env = "PIPEWRIGHT_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "PIPEWRIGHT_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     url: String,
     /// The webhook's secret
     #[arg(long, env = "PIPEWRIGHT_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
     secret: Option<String>,
     /// A file with the webhook's secret
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The delivery's id; a new one by default. Sending twice with the same id is a redelivery
-    #[arg(long, requires = "event")]
+    #[arg(long, requires = "event", value_name = "ID")]
     delivery: Option<String>,
     /// A bearer token for the CloudEvents route
     #[arg(long, env = "PIPEWRIGHT_TOKEN", hide_env_values = true, conflicts_with = "event")]
     token: Option<String>,
-    /// How to print the answer
-    #[arg(long, short, value_enum, default_value_t)]
+    /// How to print the answer: `text` or `json`
+    #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
 }
 
 struct Request {
-    url: String,
+    url: reqwest::Url,
     id: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let output = arguments.output;
     let request = match &arguments.event {
-        Some(event) => webhook(&arguments, event)?,
-        None => cloud_event(&arguments)?,
+        Some(event) => webhook(arguments, event)?,
+        None => cloud_event(arguments)?,
     };
     let (status, result, text) = runtime()?.block_on(post(&request))?;
     let accepted = (200..300).contains(&status);
@@ -61,11 +61,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             "{}\n",
             json!({"status": status, "accepted": accepted, "result": result, "id": request.id, "text": text.trim()})
         ))?,
-        Output::Text if accepted => print(&format!(
-            "accepted (HTTP {status}{}), id {}\n",
-            result.map(|result| format!(", {result}")).unwrap_or_default(),
-            request.id
-        ))?,
+        Output::Text if accepted => {
+            let meaning = match result.as_deref() {
+                Some("created") => "a run was created, or several",
+                Some("duplicate") => "its runs exist already",
+                Some("sent") => "no run was wanted; events were sent",
+                Some("ignored") => "no mapping wanted anything",
+                _ => "it says no more",
+            };
+            print(&format!("accepted (HTTP {status}): {meaning}\nid {}\n", request.id))?
+        }
         Output::Text => print(&format!("refused (HTTP {status}): {}\n", text.trim()))?,
     };
     Ok(if accepted { Ended::Well } else { Ended::NotRight })
@@ -87,17 +92,17 @@ fn webhook(arguments: &Arguments, event: &str) -> anyhow::Result<Request> {
     if let Some(secret) = secret {
         headers.push(("x-hub-signature-256".to_owned(), signature::sign(secret.as_bytes(), &body)));
     }
-    let url = format!("{}/webhooks/{}", arguments.url.trim_end_matches('/'), arguments.source);
+    let url = address(arguments, &["webhooks", &arguments.source])?;
     Ok(Request { url, id, headers, body })
 }
 
 fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
     let bytes = read(&arguments.file)?;
     let event = event_json::decode(bytes.into()).map_err(|error| {
-        anyhow::anyhow!(
-            "`{}` is not a CloudEvent in JSON form: {error}; to send it as a webhook, name its --event",
+        BadInput(format!(
+            "`{}` is not a CloudEvent in JSON form ({error}); to send it as a webhook, name its --event",
             arguments.file.display()
-        )
+        ))
     })?;
     let (headers, body) = http::encode_structured(&event);
     let mut headers: Vec<(String, String)> =
@@ -105,13 +110,27 @@ fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
     if let Some(token) = &arguments.token {
         headers.push(("authorization".to_owned(), format!("Bearer {token}")));
     }
-    let url = format!("{}/events", arguments.url.trim_end_matches('/'));
+    let url = address(arguments, &["events"])?;
     Ok(Request { url, id: event.id().to_owned(), headers, body: body.to_vec() })
+}
+
+/// The place to send to, below `--url`.
+fn address(arguments: &Arguments, path: &[&str]) -> anyhow::Result<reqwest::Url> {
+    let mistake = || {
+        let hint = "write one such as `http://127.0.0.1:8080`";
+        BadInput(format!("`--url {}` is not an http or https URL; {hint}", arguments.url))
+    };
+    let mut url = reqwest::Url::parse(&arguments.url).map_err(|_| mistake())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(mistake().into());
+    }
+    url.path_segments_mut().map_err(|()| mistake())?.pop_if_empty().extend(path);
+    Ok(url)
 }
 
 async fn post(request: &Request) -> anyhow::Result<(u16, Option<String>, String)> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-    let mut post = client.post(&request.url).body(request.body.clone());
+    let mut post = client.post(request.url.clone()).body(request.body.clone());
     for (name, value) in &request.headers {
         post = post.header(name, value);
     }

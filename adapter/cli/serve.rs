@@ -7,12 +7,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::inputs::SettingsArguments;
 use super::{Ended, LogArguments, runtime};
-use crate::app::{self, Parts, Service};
+use crate::app::{self, Parts, Service, StartError};
 use crate::cluster;
 use crate::sink::{Environment, Sinks};
 use crate::telemetry::log;
 
-/// Where SinkBinding projects the token for the bound sink.
+/// Where a `SinkBinding` projects the token for the bound sink.
 const TOKEN_FILE: &str = "/oidc/token";
 
 /// Flags of `serve`; each stands above the settings file.
@@ -21,22 +21,34 @@ pub(super) struct Arguments {
     #[command(flatten)]
     settings: SettingsArguments,
     /// Where webhooks and events come in [default: 127.0.0.1:8080]
-    #[arg(long, env = "PIPEWRIGHT_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "PIPEWRIGHT_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Where health and metrics are [default: 127.0.0.1:8081]
-    #[arg(long, env = "PIPEWRIGHT_ADMIN_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "PIPEWRIGHT_ADMIN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     admin_listen: Option<String>,
     /// The namespace of runs whose mapping names none [default: default]
-    #[arg(long, env = "PIPEWRIGHT_NAMESPACE")]
+    #[arg(long, env = "PIPEWRIGHT_NAMESPACE", hide_env_values = true)]
     namespace: Option<String>,
-    /// Files and folders of mappings
-    #[arg(long, env = "PIPEWRIGHT_MAPPINGS", value_name = "PATH", value_delimiter = ',')]
+    /// Files and folders of mappings, separated by commas [default: those of the settings, or `mappings`]
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_MAPPINGS",
+        hide_env_values = true,
+        value_name = "PATH",
+        value_delimiter = ','
+    )]
     mappings: Vec<PathBuf>,
     /// A kubeconfig [default: KUBECONFIG, ~/.kube/config, or the pod's service account]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Seconds to go on serving after SIGTERM with readiness down, until load balancers have noticed
-    #[arg(long, env = "PIPEWRIGHT_DRAIN_SECONDS", default_value_t = 5)]
+    /// How long to go on serving after SIGTERM with readiness down, until load balancers have noticed
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_DRAIN_SECONDS",
+        hide_env_values = true,
+        default_value_t = 5,
+        value_name = "SECONDS"
+    )]
     drain_seconds: u64,
     #[command(flatten)]
     log: LogArguments,
@@ -65,11 +77,30 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Sinks::new(&environment(), settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())))?;
     runtime()?.block_on(async move {
         let client = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
+        let admin = settings.process.admin_listen.clone();
         let parts = Parts { settings, client, sinks, log: Some(log), on_reload: None };
-        let service = app::start(parts).await?;
+        let service = started(app::start(parts).await, &admin, ["--listen", "--admin-listen"])?;
         ended().await?;
         stop(service, Duration::from_secs(arguments.drain_seconds)).await;
         Ok(Ended::Well)
+    })
+}
+
+/// A service, or an error that names the flag to change: the first one for the public port, the second for `admin`.
+pub(super) fn started(
+    result: Result<Service, StartError>,
+    admin: &str,
+    flags: [&str; 2],
+) -> anyhow::Result<Service> {
+    result.map_err(|error| match error {
+        StartError::Listen { address, source } => {
+            let [public, second] = flags;
+            let flag = if address == admin { second } else { public };
+            anyhow::anyhow!(
+                "cannot listen on `{address}`: {source}; free the port, or name another with {flag}"
+            )
+        }
+        other => other.into(),
     })
 }
 

@@ -15,8 +15,8 @@ use crate::mapping::load::read_beside;
 pub(super) struct Arguments {
     #[command(flatten)]
     mappings: MappingArguments,
-    /// How to print the results
-    #[arg(long, short, value_enum, default_value_t)]
+    /// How to print the results: `text` or `json`
+    #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
 }
 

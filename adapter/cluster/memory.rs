@@ -130,9 +130,11 @@ impl Memory {
             clock: options.clock,
             bookmarks: options.bookmarks,
         };
-        for name in
-            ["default", "kube-system"].into_iter().chain(options.namespaces.iter().map(String::as_str))
-        {
+        let namespaces: std::collections::BTreeSet<&str> = ["default", "kube-system"]
+            .into_iter()
+            .chain(options.namespaces.iter().map(String::as_str))
+            .collect();
+        for name in namespaces {
             let namespace = json!({"metadata": {"name": name}});
             if service.api.create(Id::NAMESPACES, "", namespace, &system_options()).is_err() {
                 tracing::warn!(namespace = name, "the namespace cannot be created in the embedded cluster");

@@ -3,6 +3,7 @@
 mod check;
 mod function;
 mod lazy;
+mod seen;
 
 use std::sync::{Arc, LazyLock};
 
@@ -116,6 +117,12 @@ impl Expression {
             }
         }
     }
+}
+
+/// The names of all functions, for the test that holds the documentation to them.
+#[cfg(test)]
+pub(crate) fn known_functions() -> &'static [&'static str] {
+    &function::KNOWN
 }
 
 fn short(error: &ExecutionError) -> String {

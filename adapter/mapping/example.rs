@@ -9,7 +9,7 @@ use super::MappingSet;
 use super::compile::Mapping;
 use super::document::{Example, Given};
 use super::evaluate::{StepOutcome, Verdict};
-use super::explain::action_json;
+use super::explain::{action_json, filter_reason, when_reason};
 use crate::event::{Data, Event};
 use crate::vocabulary::{self, Forge, Webhook};
 
@@ -84,18 +84,21 @@ impl MappingSet {
     ) -> Result<ExampleResult, String> {
         let mut actual = Vec::new();
         let mut reasons = Vec::new();
+        let mut others = Vec::new();
+        let mut is_for = false;
         let mut keys = std::collections::HashSet::new();
+        let config = &self.catalog.config;
         for event in events(&example.given, &mapping.file, read)? {
             let event = Arc::new(event);
             match mapping.evaluate(&event, &self.catalog).map_err(|error| error.to_string())? {
-                Verdict::OtherEvent => {
-                    reasons.push(format!("`{}`: no entry of `events` matches", event.ty()));
-                }
+                Verdict::OtherEvent => others.push(format!("`{}`", event.ty())),
                 Verdict::Filtered { clause, reason } => {
+                    let reason = filter_reason(mapping, &event, config, clause, &reason);
                     reasons.push(format!("`{}`: filter[{clause}]: {reason}", event.ty()));
                 }
                 Verdict::Fired(fired) => {
-                    for step in fired.steps {
+                    is_for = true;
+                    for (index, step) in fired.steps.into_iter().enumerate() {
                         match step.outcome {
                             StepOutcome::Planned(action) => {
                                 if keys.insert(action.origin().key) {
@@ -103,12 +106,18 @@ impl MappingSet {
                                 }
                             }
                             StepOutcome::Skipped(reason) => {
+                                let reason =
+                                    when_reason(mapping, &event, config, &fired.vars, index, &reason);
                                 reasons.push(format!("`{}`: action `{}`: {reason}", event.ty(), step.name));
                             }
                         }
                     }
                 }
             }
+        }
+        // The raw event beside a CDEvent is nothing to speak of, unless no event is one that the mapping is for.
+        if !is_for && reasons.is_empty() && !others.is_empty() {
+            reasons.push(format!("no entry of `events` matches {}", others.join(" or ")));
         }
         Ok(match difference(&example.expect, &actual) {
             None => ExampleResult::Passed,
@@ -211,17 +220,11 @@ fn difference(expected: &[Value], actual: &[Value]) -> Option<String> {
     let names = |list: &[Value]| {
         let names: Vec<String> = list
             .iter()
-            .map(|item| item.get("action").and_then(Value::as_str).unwrap_or("…").to_owned())
+            .map(|item| format!("`{}`", item.get("action").and_then(Value::as_str).unwrap_or("…")))
             .collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        if names.is_empty() { "no action".to_owned() } else { format!("the actions {}", names.join(", ")) }
     };
-    Some(format!(
-        "expect: expected {} actions ({}), got {} ({})",
-        expected.len(),
-        names(expected),
-        actual.len(),
-        names(actual)
-    ))
+    Some(format!("expect: expected {}, got {}", names(expected), names(actual)))
 }
 
 /// Maps match when every expected member does; lists when they are as long and every item does.

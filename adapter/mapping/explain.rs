@@ -3,11 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::cel::Input;
 use super::compile::Mapping;
 use super::evaluate::{Fired, StepOutcome, Verdict};
-use super::{PlanError, view};
+use super::filter::Reason;
+use super::{PlanError, view, words};
 use crate::action::{Action, Destination};
 use crate::event::Event;
+
+/// The most characters of a value in a reason.
+const MAX_SHOWN: usize = 80;
 
 /// One event against one mapping.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -119,6 +124,7 @@ pub fn action_json(action: &Action) -> Value {
 pub(super) fn explanation(
     mapping: &Mapping,
     event: &Event,
+    config: &Value,
     verdict: Result<Verdict<'_>, PlanError>,
     is_new: &mut dyn FnMut(&Action) -> bool,
 ) -> Explanation {
@@ -127,10 +133,11 @@ pub(super) fn explanation(
             place: "events".to_owned(),
             reason: format!("no entry of `events` matches {}", describe(mapping, event)),
         },
-        Ok(Verdict::Filtered { clause, reason }) => {
-            Outcome::NotFired { place: format!("filter[{clause}]"), reason: reason.to_string() }
-        }
-        Ok(Verdict::Fired(fired)) => explain_fired(fired, is_new),
+        Ok(Verdict::Filtered { clause, reason }) => Outcome::NotFired {
+            place: format!("filter[{clause}]"),
+            reason: filter_reason(mapping, event, config, clause, &reason),
+        },
+        Ok(Verdict::Fired(fired)) => explain_fired(mapping, event, config, fired, is_new),
         Err(error) => Outcome::Failed { place: error.place, reason: error.reason },
     };
     Explanation {
@@ -162,14 +169,74 @@ fn describe(mapping: &Mapping, event: &Event) -> String {
     }
 }
 
-fn explain_fired(fired: Fired<'_>, is_new: &mut dyn FnMut(&Action) -> bool) -> Outcome {
+/// Why a clause of `filter` does not hold, with the values that it saw.
+pub(super) fn filter_reason(
+    mapping: &Mapping,
+    event: &Event,
+    config: &Value,
+    clause: usize,
+    reason: &Reason<'_>,
+) -> String {
+    let vars = Map::new();
+    let seen = mapping.filter.get(clause).map(|clause| clause.seen(Input { event, vars: &vars, config }));
+    told(reason, seen)
+}
+
+/// Why the action at `index` is not wanted, with the values that its `when` saw.
+pub(super) fn when_reason(
+    mapping: &Mapping,
+    event: &Event,
+    config: &Value,
+    vars: &Map<String, Value>,
+    index: usize,
+    reason: &Reason<'_>,
+) -> String {
+    let when = mapping.actions.get(index).and_then(|action| action.when.as_ref());
+    let seen = when.map(|when| when.seen(Input { event, vars, config }));
+    told(reason, seen)
+}
+
+/// A reason and the values behind it: ``… is false (here `event.subject` is "x")``.
+fn told(reason: &Reason<'_>, seen: Option<Vec<(String, Option<Value>)>>) -> String {
+    // What is absent has been named.
+    if matches!(reason, Reason::Absent(_) | Reason::Missing(..)) {
+        return reason.to_string();
+    }
+    let mut texts: Vec<String> = Vec::new();
+    for (name, value) in seen.unwrap_or_default() {
+        let text = match value {
+            None => format!("`{name}` is absent"),
+            Some(value) => {
+                let text = value.to_string();
+                let short = words::truncate(&text, MAX_SHOWN);
+                format!("`{name}` is {short}{}", if short.len() < text.len() { "…" } else { "" })
+            }
+        };
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    if texts.is_empty() { reason.to_string() } else { format!("{reason} (here {})", texts.join(", ")) }
+}
+
+fn explain_fired(
+    mapping: &Mapping,
+    event: &Event,
+    config: &Value,
+    fired: Fired<'_>,
+    is_new: &mut dyn FnMut(&Action) -> bool,
+) -> Outcome {
+    let vars = &fired.vars;
     let actions = fired
         .steps
         .into_iter()
-        .map(|step| ActionExplanation {
+        .enumerate()
+        .map(|(index, step)| ActionExplanation {
             action: step.name.to_owned(),
             outcome: match step.outcome {
-                StepOutcome::Skipped(reason) => ActionOutcome::Skipped { reason: reason.to_string() },
+                StepOutcome::Skipped(reason) => ActionOutcome::Skipped {
+                    reason: when_reason(mapping, event, config, vars, index, &reason),
+                },
                 StepOutcome::Planned(action) if is_new(&action) => {
                     ActionOutcome::Planned { plan: action_json(&action) }
                 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::cel::{EvalError, Expression, Input};
 
 /// One compiled clause.
@@ -89,6 +91,23 @@ impl Clause {
                 Err(EvalError::Missing(name)) => Ok(Some(Reason::Missing(expression.source(), name))),
                 Err(EvalError::Failed(reason)) => Err(reason),
             },
+        }
+    }
+
+    /// What the clause looks at and what it finds there, for people who ask why it does not hold.
+    pub(crate) fn seen(&self, input: Input<'_>) -> Vec<(String, Option<Value>)> {
+        match self {
+            Self::Attributes(_, pairs) => pairs
+                .iter()
+                .map(|(name, _)| {
+                    (name.clone(), input.event.attribute(name).map(|text| Value::String(text.into_owned())))
+                })
+                .collect(),
+            Self::All(clauses) | Self::Any(clauses) => {
+                clauses.iter().flat_map(|clause| clause.seen(input)).collect()
+            }
+            Self::Not(clause) => clause.seen(input),
+            Self::Cel(expression) => expression.seen(input),
         }
     }
 

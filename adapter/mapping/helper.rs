@@ -212,3 +212,6 @@ impl HelperDef for DefaultTo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

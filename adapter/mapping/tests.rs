@@ -325,16 +325,25 @@ fn a_missing_value_is_an_error_that_names_it_only_where_it_is_needed() {
 fn filters_say_why_they_do_not_hold() {
     let event = change("t");
     for (filter, reason) in [
-        ("exact: {subject: x}", "`subject` is not `x`"),
-        ("prefix: {source: http://}", "`source` does not start with `http://`"),
-        ("suffix: {type: \".9\"}", "`type` does not end with `.9`"),
+        ("exact: {subject: x}", r#"`subject` is not `x` (here `subject` is "o/r/pull/7")"#),
+        (
+            "prefix: {source: http://}",
+            r#"`source` does not start with `http://` (here `source` is "https://github.com/o/r")"#,
+        ),
+        (
+            "suffix: {type: \".9\"}",
+            r#"`type` does not end with `.9` (here `type` is "dev.cdevents.change.created.0.4.0")"#,
+        ),
         ("exact: {nope: x}", "the event has no attribute `nope`"),
-        ("any: [{exact: {subject: x}}, {exact: {id: x}}]", "no member of `any` holds"),
-        ("not: {prefix: {subject: o/}}", "what `not` excludes holds"),
-        ("all: [{exact: {id: c-1}}, {exact: {id: c-2}}]", "`id` is not `c-2`"),
+        (
+            "any: [{exact: {subject: x}}, {exact: {id: x}}]",
+            r#"no member of `any` holds (here `subject` is "o/r/pull/7", `id` is "c-1")"#,
+        ),
+        ("not: {prefix: {subject: o/}}", r#"what `not` excludes holds (here `subject` is "o/r/pull/7")"#),
+        ("all: [{exact: {id: c-1}}, {exact: {id: c-2}}]", r#"`id` is not `c-2` (here `id` is "c-1")"#),
         (
             "cel: event.data.customData.change.number > 9",
-            "`event.data.customData.change.number > 9` is false",
+            "`event.data.customData.change.number > 9` is false (here `event.data.customData.change.number` is 7)",
         ),
         ("cel: event.data.nope.x == 1", "`event.data.nope.x == 1` does not hold: the event has no `nope`"),
     ] {
@@ -385,7 +394,10 @@ fn when_decides_for_one_action() {
         .replace("      pipelineRun", "      when: vars.n > 7.0\n      pipelineRun");
     let explanations = set(&text).explain(&[change("t")]);
     let Outcome::Fired { actions, .. } = &explanations[0].outcome else { panic!("{explanations:?}") };
-    assert_eq!(actions[0].outcome, ActionOutcome::Skipped { reason: "`vars.n > 7.0` is false".to_owned() });
+    assert_eq!(
+        actions[0].outcome,
+        ActionOutcome::Skipped { reason: "`vars.n > 7.0` is false (here `vars.n` is 7)".to_owned() }
+    );
 }
 
 #[test]
@@ -516,8 +528,11 @@ fn examples_pass_or_say_what_differs() {
             "[{pipelineRun: {spec: {params: []}}}]",
             "expect[0].pipelineRun.spec.params: expected 0 items, got 1",
         ),
-        ("[]", "expect: expected 0 actions (none), got 1 (build)"),
-        ("[{action: build}, {action: build}]", "expect: expected 2 actions (build, build), got 1 (build)"),
+        ("[]", "expect: expected no action, got the actions `build`"),
+        (
+            "[{action: build}, {action: build}]",
+            "expect: expected the actions `build`, `build`, got the actions `build`",
+        ),
     ] {
         let outcome = run(&format!("{given}      expect: {expect}\n"));
         let example::ExampleResult::Failed { difference, .. } = &outcome.result else {

@@ -16,7 +16,7 @@ use crate::pipeline::{Failure, Outcome};
 
 /// Seconds that a sender is asked to wait when nothing better is known.
 const RETRY_SECONDS: u64 = 1;
-/// What became of the event, for people: `created`, `duplicate` or `ignored`.
+/// What became of the event, for people: `created`, `duplicate`, `sent` or `ignored`.
 const RESULT: HeaderName = HeaderName::from_static("x-pipewright-result");
 
 /// The answer to one request.
@@ -50,11 +50,13 @@ pub enum Answer {
 /// What an accepted request brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effects {
-    /// At least one run or event is new.
+    /// At least one run is new.
     Created,
-    /// All of it existed.
+    /// Every run existed already.
     Duplicate,
-    /// No mapping wanted anything.
+    /// No run was wanted; events were sent.
+    Sent,
+    /// Nothing was wanted.
     Ignored,
 }
 
@@ -110,6 +112,7 @@ impl Answer {
                 let result = match result {
                     Effects::Created => "created",
                     Effects::Duplicate => "duplicate",
+                    Effects::Sent => "sent",
                     Effects::Ignored => "ignored",
                 };
                 response.insert_header((RESULT, HeaderValue::from_static(result)));
@@ -140,10 +143,12 @@ impl Answer {
 impl Effects {
     /// Sums up what a plan brought about.
     pub fn of(outcome: &Outcome) -> Self {
-        if !outcome.created.is_empty() || outcome.emitted > 0 || outcome.reply.is_some() {
+        if !outcome.created.is_empty() {
             Self::Created
         } else if outcome.duplicates > 0 {
             Self::Duplicate
+        } else if outcome.emitted > 0 || outcome.reply.is_some() {
+            Self::Sent
         } else {
             Self::Ignored
         }
@@ -185,4 +190,24 @@ pub fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 fn plain(response: &mut actix_web::HttpResponseBuilder, text: String) -> HttpResponse {
     response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
     response.body(text + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_speaks_of_runs_first() {
+        let outcome = |created: &[&str], duplicates, emitted| Outcome {
+            created: created.iter().map(|name| (*name).to_owned()).collect(),
+            duplicates,
+            emitted,
+            reply: None,
+        };
+        assert_eq!(Effects::of(&outcome(&["a"], 1, 1)), Effects::Created);
+        // A redelivery sends its events again, with the same ids: that is nothing new.
+        assert_eq!(Effects::of(&outcome(&[], 1, 1)), Effects::Duplicate);
+        assert_eq!(Effects::of(&outcome(&[], 0, 1)), Effects::Sent);
+        assert_eq!(Effects::of(&outcome(&[], 0, 0)), Effects::Ignored);
+    }
 }

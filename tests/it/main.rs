@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod cli;
 mod cloudevents;
 mod cloudevents_codec;
 mod delivery;
 mod dependencies;
+mod docs;
 mod embedded_cluster;
 mod kubectl;
 mod mapping;

@@ -2,6 +2,7 @@
 
 pub mod corpus;
 pub mod process;
+pub mod program;
 pub mod service;
 
 use std::io::Write;

@@ -1,0 +1,262 @@
+//! The documentation cannot drift: what can be generated is held to the program (`UPDATE_DOCS=1` writes it anew), what
+//! can be compiled is compiled, and every link leads somewhere.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipewright::mapping::{Catalog, File, MappingSet};
+use pipewright::settings::Settings;
+use pipewright::telemetry::Metrics;
+use pipewright::telemetry::metrics::{
+    Answer, ByRoute, Effect, EffectResult, Route, Send, Shed, ShedReason, Signature,
+};
+use pipewright::vocabulary::github;
+
+use crate::support::program::{PROJECT, run};
+
+const COMMANDS: [&str; 9] =
+    ["dev", "serve", "check", "test", "explain", "send", "cluster", "schema", "completions"];
+
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(PROJECT);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    paths.push(root.join("README.md"));
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Holds the part of a page between `<!-- begin NAME -->` and `<!-- end NAME -->` to `generated`.
+fn hold(page: &str, name: &str, generated: &str) {
+    let path = Path::new(PROJECT).join("docs").join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let start = text.find(&begin).unwrap_or_else(|| panic!("{page} has no `{begin}`")) + begin.len();
+    let stop = start + text[start..].find(&end).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{}{generated}{}", &text[..start], &text[stop..])).unwrap();
+        return;
+    }
+    assert_eq!(&text[start..stop], generated, "docs/{page} is out of date: run the tests with UPDATE_DOCS=1");
+}
+
+#[test]
+fn the_help_of_every_command_is_in_the_documentation() {
+    let listed = run(&["--help"]);
+    for command in COMMANDS {
+        assert!(listed.out.contains(&format!("\n  {command} ")), "{}", listed.out);
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code, 0);
+        hold("commands.md", &format!("help {command}"), &format!("```text\n{}```\n", help.out));
+    }
+    let commands = listed.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let count = commands.take_while(|line| !line.is_empty()).filter(|line| !line.contains("  help ")).count();
+    assert_eq!(count, COMMANDS.len(), "{}", listed.out);
+}
+
+#[test]
+fn every_metric_is_in_the_documentation() {
+    let metrics = Metrics::new();
+    let route = Route::webhook;
+    drop(metrics.events_received.get_or_create(&ByRoute { route }));
+    drop(metrics.answer_seconds.get_or_create(&ByRoute { route }));
+    drop(metrics.answers.get_or_create(&Answer { route, code: 202 }));
+    let result = EffectResult::created;
+    drop(metrics.effects.get_or_create(&Effect { kind: "emit", mapping: "m".to_owned(), result }));
+    drop(metrics.sends.get_or_create(&Send { sink: "s".to_owned(), result: "accepted" }));
+    drop(metrics.signatures.get_or_create(&Signature { source: "s".to_owned(), secret: "0".to_owned() }));
+    drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));
+
+    let text = metrics.encode();
+    let mut table = "| metric | type | labels | |\n|---|---|---|---|\n".to_owned();
+    for line in text.lines() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) else {
+            continue;
+        };
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let shown = match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        };
+        let sample = text
+            .lines()
+            .find(|line| line.starts_with(name) && !line.starts_with(&format!("{name}_bucket")))
+            .unwrap_or_else(|| panic!("`{name}` has labels: give it a series in this test"));
+        let labels: Vec<String> = sample
+            .split_once('{')
+            .map(|(_, rest)| rest.split_once('}').unwrap().0)
+            .into_iter()
+            .flat_map(|labels| labels.split(','))
+            .map(|label| format!("`{}`", label.split('=').next().unwrap()))
+            .collect();
+        let _ = writeln!(
+            table,
+            "| `{shown}` | {kind} | {} | {} |",
+            labels.join(", "),
+            help.trim_end_matches('.')
+        );
+    }
+    hold("operations.md", "metrics", &table);
+
+    // A metric with labels shows itself only once it has a series: none may be missing above.
+    let source = std::fs::read_to_string(Path::new(PROJECT).join("adapter/telemetry/metrics.rs")).unwrap();
+    let registered = source.matches("metric!(").count() + source.matches("registry.register").count() - 1;
+    assert_eq!(table.lines().count() - 2, registered, "{table}");
+}
+
+#[test]
+fn what_a_github_delivery_becomes_is_in_the_documentation() {
+    let mut table = "| event | action | becomes | key of the id |\n|---|---|---|---|\n".to_owned();
+    for row in github::ROWS {
+        let becomes: Vec<String> = row.becomes.iter().map(|ty| format!("`{ty}`")).collect();
+        let action = row.action.map_or_else(|| "–".to_owned(), |action| format!("`{action}`"));
+        let _ = writeln!(table, "| `{}` | {action} | {} | {} |", row.event, becomes.join(", "), row.key);
+    }
+    hold("events.md", "github", &table);
+}
+
+/// The fenced blocks of a page in a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn documents_in_the_documentation_are_read_by_the_program() {
+    let mut seen = 0;
+    for (path, text) in pages() {
+        for block in blocks(&text, "yaml") {
+            seen += 1;
+            let place = path.display().to_string();
+            if block.contains("kind: Mapping") {
+                let file = File { path: place.clone(), text: Arc::from(block) };
+                match MappingSet::compile(&[file], &Catalog::default()) {
+                    Ok((_, report)) => assert!(report.is_empty(), "{place}:\n{report}"),
+                    Err(report) => panic!("{place}:\n{report}"),
+                }
+            } else {
+                Settings::parse(&block).unwrap_or_else(|error| panic!("{place}: {error}\n{block}"));
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen}");
+}
+
+#[test]
+fn the_example_of_the_readme_holds() {
+    let readme = std::fs::read_to_string(Path::new(PROJECT).join("README.md")).unwrap();
+    let mapping = blocks(&readme, "yaml").into_iter().find(|block| block.contains("kind: Mapping")).unwrap();
+    // It stands in `mappings/` in the reader's mind.
+    let place = Path::new(PROJECT).join("mappings/readme.yaml").display().to_string();
+    let files = [File { path: place, text: Arc::from(mapping) }];
+    let (set, _) = MappingSet::compile(&files, &Catalog::default()).unwrap();
+    let outcomes = set.run_examples(&pipewright::mapping::load::read_beside);
+    assert!(!outcomes.is_empty());
+    for outcome in outcomes {
+        assert_eq!(outcome.result, pipewright::mapping::example::ExampleResult::Passed, "{outcome:?}");
+    }
+}
+
+#[test]
+fn relative_links_lead_somewhere() {
+    let mut seen = 0;
+    for (path, text) in pages() {
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            seen += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = path.parent().unwrap().join(file);
+            assert!(target.exists(), "{}: `{link}` leads nowhere", path.display());
+            if !anchor.is_empty() {
+                let target = std::fs::read_to_string(target).unwrap();
+                let heading = target
+                    .lines()
+                    .filter_map(|line| line.strip_prefix('#'))
+                    .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+                assert!(heading.into_iter().any(|it| it == anchor), "{}: `{link}`", path.display());
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
+#[test]
+fn files_that_the_documentation_names_exist() {
+    for (path, text) in pages() {
+        for name in text.split('`').filter(|word| {
+            ["adapter/", "config/", "tests/", "mappings/", "docs/"]
+                .iter()
+                .any(|folder| word.starts_with(folder))
+                && !word.contains(['*', ' ', '{', '<'])
+        }) {
+            assert!(Path::new(PROJECT).join(name).exists(), "{}: `{name}`", path.display());
+        }
+        // Architecture names modules as they are below `adapter/`.
+        for name in text.split('`').filter(|word| {
+            Path::new(word).extension().is_some_and(|it| it == "rs") && !word.contains([' ', '\n'])
+        }) {
+            let places = [Path::new(PROJECT).join(name), Path::new(PROJECT).join("adapter").join(name)];
+            let found = name == "foo.rs" || places.iter().any(|place| place.exists());
+            assert!(found, "{}: `{name}`", path.display());
+        }
+        assert!(!text.contains("shared/"), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_commented_settings_show_the_defaults() {
+    let path = Path::new(PROJECT).join("config/pipewright.yaml");
+    let settings = Settings::read(&path).unwrap();
+    let defaults = Settings::default();
+    // Relative to the file, whose folder is beside that of the mappings.
+    let mut process = settings.process.clone();
+    assert_eq!(process.mappings, [PathBuf::from("../mappings")]);
+    process.mappings.clone_from(&defaults.process.mappings);
+    assert_eq!(format!("{process:?}"), format!("{:?}", defaults.process));
+    assert_eq!(settings.sources.len(), 1);
+
+    // What is commented out can be read too.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let commented = text.split("\n# ---\n").nth(1).unwrap();
+    let sink: String = commented
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or_default())
+        .filter(|line| !line.starts_with("Where events go"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let sinks = Settings::parse(&sink).unwrap().sinks;
+    assert_eq!(sinks[0].spec.delivery, pipewright::sink::Delivery::default());
+
+    // Every field has its line, so that the file can serve as the list of them.
+    let page = std::fs::read_to_string(Path::new(PROJECT).join("docs/operations.md")).unwrap();
+    for field in [
+        "listen",
+        "adminListen",
+        "namespace",
+        "watchNamespace",
+        "eventSource",
+        "runUrl",
+        "mappings",
+        "config",
+        "announce",
+        "eventTokens",
+        "allowedOrigins",
+        "limits",
+        "webhookBody",
+        "eventBody",
+        "bodyMemory",
+        "inFlight",
+        "bodyDeadline",
+        "webhookDeadline",
+        "eventDeadline",
+    ] {
+        assert!(text.contains(&format!("{field}:")), "config/pipewright.yaml has no `{field}`");
+        assert!(page.contains(&format!("`{field}`")), "docs/operations.md has no `{field}`");
+    }
+}
