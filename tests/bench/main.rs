@@ -36,11 +36,11 @@ fn main() -> anyhow::Result<()> {
         return floor::run(&role.to_string_lossy());
     }
     let folder = Folder::new()?;
-    let cluster = Cluster::start(&folder)?;
     let mut table = Table::default();
-    accepting(&folder, &cluster, &mut table)?;
-    effects(&folder, &cluster, &mut table)?;
-    startup::measure(&folder, &cluster, &mut table)?;
+    accepting(&folder, &mut table)?;
+    runs(&folder, &mut table)?;
+    events(&folder, &mut table)?;
+    startup::measure(&folder, &mut table)?;
     print!("{table}");
     let path = table.write()?;
     progress(&format!("written to {}", path.display()));
@@ -48,7 +48,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// What it costs to accept a delivery: without mappings, and with many of which one matches.
-fn accepting(folder: &Folder, cluster: &Cluster, table: &mut Table) -> anyhow::Result<()> {
+fn accepting(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
     let push = Payload::push()?;
     let pull_request = Payload::pull_request()?;
     let floor = Peer::start("floor")?;
@@ -79,16 +80,22 @@ fn accepting(folder: &Folder, cluster: &Cluster, table: &mut Table) -> anyhow::R
     Ok(())
 }
 
-/// What it costs to have an effect: a run in the cluster, an event at a sink.
-fn effects(folder: &Folder, cluster: &Cluster, table: &mut Table) -> anyhow::Result<()> {
+/// What it costs to make a run in the cluster. The service watches the runs that it makes, as it always does.
+fn runs(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
     let push = Payload::push()?;
     let runs = Service::start(folder, cluster, "runs", &mappings::run_for_every_push(), Sink::None)?;
     let load = Load::new(runs.address, runs.pid(), &push, CONNECTIONS);
     let [run] = alternate("push to run", [load])?;
     table.push(Row::info("push to PipelineRun, created", "1/s", run.per_second));
     table.push(Row::info("push to PipelineRun, CPU each", "µs", run.cpu));
-    drop(runs);
+    Ok(())
+}
 
+/// What it costs to have one event accepted by a sink. A cluster of its own: runs of before would be told there too.
+fn events(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
+    let push = Payload::push()?;
     let sink = Peer::start("sink")?;
     let service = Service::start(folder, cluster, "sink", &mappings::none(), Sink::At(sink.address))?;
     let loads = [1, 16, 64].map(|connections| Load::new(service.address, service.pid(), &push, connections));
