@@ -62,14 +62,14 @@ fn accepting(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
         let name = format!("{what} of {}", payload.size());
         let on_floor = Load::new(floor.address, floor.pid(), payload, CONNECTIONS);
         let on_service = Load::new(bare.address, bare.pid(), payload, CONNECTIONS);
-        let [floor, ours] = alternate(&name, [on_floor, on_service])?;
+        let [floor, ours] = alternate(&name, &[on_floor, on_service])?;
         table.push(Row::info(&format!("{name}, CPU each"), "µs", ours.cpu).beside(floor.cpu));
         table.push(Row::at_most(&format!("{name}, CPU by the floor's"), "ratio", ours.cpu / floor.cpu, 1.5));
         table.push(Row::info(&format!("{name}, accepted"), "1/s", ours.per_second).beside(floor.per_second));
     }
 
     let loads = [&bare, &some, &most, &same].map(|it| Load::new(it.address, it.pid(), &push, CONNECTIONS));
-    let [none, thousand, ten_thousand, one_type] = alternate("mappings", loads)?;
+    let [none, thousand, ten_thousand, one_type] = alternate("mappings", &loads)?;
     let mut more = |name: &str, with: &Measured, goal: f64| {
         table.push(Row::at_most(&format!("push, {name}: CPU more"), "µs", with.cpu - none.cpu, goal));
     };
@@ -86,7 +86,7 @@ fn runs(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let push = Payload::push()?;
     let runs = Service::start(folder, cluster, "runs", &mappings::run_for_every_push(), Sink::None)?;
     let load = Load::new(runs.address, runs.pid(), &push, CONNECTIONS);
-    let [run] = alternate("push to run", [load])?;
+    let [run] = alternate("push to run", &[load])?;
     table.push(Row::info("push to PipelineRun, created", "1/s", run.per_second));
     table.push(Row::info("push to PipelineRun, CPU each", "µs", run.cpu));
     Ok(())
@@ -99,7 +99,7 @@ fn events(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let sink = Peer::start("sink")?;
     let service = Service::start(folder, cluster, "sink", &mappings::none(), Sink::At(sink.address))?;
     let loads = [1, 16, 64].map(|connections| Load::new(service.address, service.pid(), &push, connections));
-    let measured = alternate("push to event", loads)?;
+    let measured = alternate("push to event", &loads)?;
     for (measured, connections) in measured.iter().zip([1, 16, 64]) {
         let name = format!("push to CDEvent at a sink, {connections} connections");
         table.push(Row::info(&format!("{name}: accepted"), "1/s", measured.per_second));
@@ -109,7 +109,7 @@ fn events(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
 }
 
 /// Each load in turn, several rounds; the medians.
-fn alternate<const N: usize>(name: &str, loads: [Load; N]) -> anyhow::Result<[Measured; N]> {
+fn alternate<const N: usize>(name: &str, loads: &[Load<'_>; N]) -> anyhow::Result<[Measured; N]> {
     let mut rounds: [Vec<Measured>; N] = std::array::from_fn(|_| Vec::new());
     for round in 1..=ROUNDS {
         progress(&format!("{name}: round {round} of {ROUNDS}"));

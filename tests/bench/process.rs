@@ -48,6 +48,7 @@ pub struct Service {
 }
 
 /// Where CDEvents are announced.
+#[derive(Clone, Copy)]
 pub enum Sink {
     /// Nowhere.
     None,
