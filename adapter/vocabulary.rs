@@ -112,13 +112,22 @@ impl Webhook {
 /// Whether a text can hold more than 128 levels at all; almost none can, and this is quick to see.
 ///
 /// An object's brace is followed by a space, a quote or its end, unlike those of the URL templates that GitHub sends.
+#[expect(clippy::needless_bitwise_bool, reason = "branches would keep it from being vectorized")]
 fn may_be_deep(json: &str) -> bool {
-    let bytes = json.as_bytes();
-    let next = bytes.iter().skip(1);
-    let opening = |(byte, next): &(&u8, &u8)| {
-        **byte == b'[' || (**byte == b'{' && matches!(**next, b'"' | b'}' | b' ' | b'\t' | b'\n' | b'\r'))
+    // Without branches, and counted in bytes, so that the compiler makes vector instructions of it.
+    let opening = |byte: u8, next: u8| {
+        let space = (next == b' ') | (next == b'\t') | (next == b'\n') | (next == b'\r');
+        u8::from((byte == b'[') | ((byte == b'{') & ((next == b'"') | (next == b'}') | space)))
     };
-    bytes.iter().zip(next).filter(opening).count() >= 128
+    let bytes = json.as_bytes();
+    let next = bytes.get(1..).unwrap_or_default();
+    let found: usize = bytes
+        .chunks(255)
+        .zip(next.chunks(255))
+        .map(|(bytes, next)| bytes.iter().zip(next).map(|(byte, next)| opening(*byte, *next)).sum::<u8>())
+        .map(usize::from)
+        .sum();
+    found >= 128
 }
 
 /// Reads everything and keeps nothing; `serde_json` counts levels only where values are visited.

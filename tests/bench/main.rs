@@ -1,3 +1,135 @@
-//! Benchmarks.
-#![allow(missing_docs)]
-fn main() {}
+//! One run, one table: what a delivery costs beside a floor, and what the process takes when nothing happens.
+//!
+//! CPU times are user and system time of the server's process, from `/proc`, so that other load on the machine and
+//! the load generator do not count. The floor is the least that anybody could do: a bare actix handler in a process
+//! of its own that reads the body, verifies it and parses all of it. Floor and service take turns in short rounds,
+//! and each value is the median of its rounds.
+
+mod floor;
+mod load;
+mod mappings;
+mod payload;
+mod process;
+mod startup;
+mod table;
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use self::load::{Load, Measured};
+use self::payload::Payload;
+use self::process::{Cluster, Folder, Peer, Service, Sink};
+use self::table::{Row, Table};
+
+/// Rounds of each measurement.
+const ROUNDS: usize = 3;
+/// Length of a round.
+const ROUND: Duration = Duration::from_secs(2);
+/// Connections of the load generator, where nothing else is said.
+const CONNECTIONS: usize = 16;
+/// The secret of every signed delivery.
+pub const SECRET: &str = "a secret for the benchmark";
+
+fn main() -> anyhow::Result<()> {
+    if let Some(role) = std::env::var_os(floor::ROLE) {
+        return floor::run(&role.to_string_lossy());
+    }
+    let folder = Folder::new()?;
+    let mut table = Table::default();
+    accepting(&folder, &mut table)?;
+    runs(&folder, &mut table)?;
+    events(&folder, &mut table)?;
+    startup::measure(&folder, &mut table)?;
+    print!("{table}");
+    let path = table.write()?;
+    progress(&format!("written to {}", path.display()));
+    Ok(())
+}
+
+/// What it costs to accept a delivery: without mappings, and with many of which one matches.
+fn accepting(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
+    let push = Payload::push()?;
+    let pull_request = Payload::pull_request()?;
+    let floor = Peer::start("floor")?;
+    let bare = Service::start(folder, cluster, "bare", &mappings::none(), Sink::None)?;
+    let some = Service::start(folder, cluster, "1000", &mappings::many(1_000), Sink::None)?;
+    let most = Service::start(folder, cluster, "10000", &mappings::many(10_000), Sink::None)?;
+    let same = Service::start(folder, cluster, "same", &mappings::of_one_type(1_000), Sink::None)?;
+
+    for (payload, what) in [(&push, "push"), (&pull_request, "pull request")] {
+        let name = format!("{what} of {}", payload.size());
+        let on_floor = Load::new(floor.address, floor.pid(), payload, CONNECTIONS);
+        let on_service = Load::new(bare.address, bare.pid(), payload, CONNECTIONS);
+        let [floor, ours] = alternate(&name, &[on_floor, on_service])?;
+        table.push(Row::info(&format!("{name}, CPU each"), "µs", ours.cpu).beside(floor.cpu));
+        table.push(Row::at_most(&format!("{name}, CPU by the floor's"), "ratio", ours.cpu / floor.cpu, 1.5));
+        table.push(Row::info(&format!("{name}, accepted"), "1/s", ours.per_second).beside(floor.per_second));
+    }
+
+    let loads = [&bare, &some, &most, &same].map(|it| Load::new(it.address, it.pid(), &push, CONNECTIONS));
+    let [none, thousand, ten_thousand, one_type] = alternate("mappings", &loads)?;
+    let mut more = |name: &str, with: &Measured, goal: f64| {
+        table.push(Row::at_most(&format!("push, {name}: CPU more"), "µs", with.cpu - none.cpu, goal));
+    };
+    more("1,000 mappings, one matches", &thousand, 10.0);
+    more("10,000 mappings, one matches", &ten_thousand, 20.0);
+    let more = one_type.cpu - none.cpu;
+    table.push(Row::info("push, 1,000 mappings for its type, one matches: CPU more", "µs", more));
+    Ok(())
+}
+
+/// What it costs to make a run in the cluster. The service watches the runs that it makes, as it always does.
+fn runs(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
+    let push = Payload::push()?;
+    let runs = Service::start(folder, cluster, "runs", &mappings::run_for_every_push(), Sink::None)?;
+    let load = Load::new(runs.address, runs.pid(), &push, CONNECTIONS);
+    let [run] = alternate("push to run", &[load])?;
+    table.push(Row::info("push to PipelineRun, created", "1/s", run.per_second));
+    table.push(Row::info("push to PipelineRun, CPU each", "µs", run.cpu));
+    Ok(())
+}
+
+/// What it costs to have one event accepted by a sink. A cluster of its own: runs of before would be told there too.
+fn events(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = &Cluster::start(folder)?;
+    let push = Payload::push()?;
+    let sink = Peer::start("sink")?;
+    let service = Service::start(folder, cluster, "sink", &mappings::none(), Sink::At(sink.address))?;
+    let loads = [1, 16, 64].map(|connections| Load::new(service.address, service.pid(), &push, connections));
+    let measured = alternate("push to event", &loads)?;
+    for (measured, connections) in measured.iter().zip([1, 16, 64]) {
+        let name = format!("push to CDEvent at a sink, {connections} connections");
+        table.push(Row::info(&format!("{name}: accepted"), "1/s", measured.per_second));
+        table.push(Row::at_most(&format!("{name}: CPU each"), "µs", measured.cpu, 60.0));
+    }
+    Ok(())
+}
+
+/// Each load in turn, several rounds; the medians.
+fn alternate<const N: usize>(name: &str, loads: &[Load<'_>; N]) -> anyhow::Result<[Measured; N]> {
+    let mut rounds: [Vec<Measured>; N] = std::array::from_fn(|_| Vec::new());
+    for round in 1..=ROUNDS {
+        progress(&format!("{name}: round {round} of {ROUNDS}"));
+        for (load, rounds) in loads.iter().zip(&mut rounds) {
+            rounds.push(load.run(ROUND).with_context(|| name.to_owned())?);
+        }
+    }
+    Ok(rounds.map(|rounds| Measured {
+        cpu: median(rounds.iter().map(|it| it.cpu).collect()),
+        per_second: median(rounds.iter().map(|it| it.per_second).collect()),
+    }))
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Says on standard error what is going on.
+pub fn progress(text: &str) {
+    eprintln!("bench: {text}");
+}

@@ -1,0 +1,255 @@
+//! The processes of a run: the service and the embedded cluster from the release binary, and this binary's servers.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{SECRET, floor};
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_pipewright");
+
+/// How long a process may take to be there.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Ticks a second of the times in `/proc`, which Linux fixes for all programs.
+const TICKS: f64 = 100.0;
+
+/// A folder for the files of a run; it goes away with it.
+pub struct Folder(PathBuf);
+
+/// A process that ends with its handle.
+pub struct Process(Child);
+
+/// One of this binary's servers.
+pub struct Peer {
+    process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// The embedded cluster.
+pub struct Cluster {
+    _process: Process,
+    kubeconfig: PathBuf,
+}
+
+/// `pipewright serve`.
+pub struct Service {
+    process: Process,
+    /// The public port.
+    pub address: SocketAddr,
+    /// From the start of the process to `/readyz` 200.
+    pub ready: Duration,
+}
+
+/// Where CDEvents are announced.
+#[derive(Clone, Copy)]
+pub enum Sink {
+    /// Nowhere.
+    None,
+    /// At a server.
+    At(SocketAddr),
+}
+
+// === impl Folder ===
+
+impl Folder {
+    /// An empty folder.
+    pub fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("pipewright-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+// === impl Process ===
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Starts this binary in a role.
+    pub fn start(role: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.env(floor::ROLE, role).stdout(Stdio::piped());
+        let mut process = Process(command.spawn()?);
+        let address = first_line(&mut process)?.trim().parse()?;
+        Ok(Self { process, address })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// Starts an embedded cluster that only keeps objects.
+    pub fn start(folder: &Folder) -> anyhow::Result<Self> {
+        let kubeconfig = folder.file("kubeconfig");
+        let mut command = Command::new(PROGRAM);
+        command
+            .args([
+                "cluster",
+                "--no-player",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-level",
+                "warn",
+                "--kubeconfig",
+            ])
+            .arg(&kubeconfig)
+            .stdout(Stdio::piped());
+        let mut process = Process(command.spawn()?);
+        // It is said when the kubeconfig is there.
+        first_line(&mut process)?;
+        Ok(Self { _process: process, kubeconfig })
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Starts the service with mappings and waits until it is ready.
+    pub fn start(
+        folder: &Folder,
+        cluster: &Cluster,
+        name: &str,
+        mappings: &str,
+        sink: Sink,
+    ) -> anyhow::Result<Self> {
+        let path = folder.file(&format!("mappings-{name}"));
+        std::fs::create_dir_all(&path)?;
+        // A file of mappings has a bound, so a hundred at a time.
+        let documents: Vec<&str> = mappings.split("---\n").filter(|it| !it.is_empty()).collect();
+        for (number, documents) in documents.chunks(100).enumerate() {
+            std::fs::write(path.join(format!("{number:04}.yaml")), documents.join("---\n"))?;
+        }
+        Self::start_with(folder, cluster, name, &path, sink)
+    }
+
+    /// Starts the service with the mappings of a folder.
+    pub fn start_with(
+        folder: &Folder,
+        cluster: &Cluster,
+        name: &str,
+        mappings: &Path,
+        sink: Sink,
+    ) -> anyhow::Result<Self> {
+        let secret = folder.file("secret");
+        std::fs::write(&secret, SECRET)?;
+        let mut settings = format!(
+            "apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  listen: 127.0.0.1:0\n  \
+             adminListen: 127.0.0.1:0\n  mappings: [{}]\n---\napiVersion: pipewright.dev/v1alpha1\n\
+             kind: Source\nmetadata: {{name: github}}\nspec:\n  forge: github\n  secrets: [{{file: {}}}]\n",
+            mappings.display(),
+            secret.display()
+        );
+        if let Sink::At(address) = sink {
+            settings += &format!(
+                "---\napiVersion: pipewright.dev/v1alpha1\nkind: Sink\nmetadata: {{name: default}}\nspec:\n  \
+                 url: http://{address}/\n"
+            );
+        }
+        let (file, log) = (folder.file(&format!("{name}.yaml")), folder.file(&format!("{name}.log")));
+        std::fs::write(&file, settings)?;
+        let mut command = Command::new(PROGRAM);
+        // The log goes into a file, as it goes into a pipe in a cluster: whoever logs much shall pay for it.
+        command
+            .args(["serve", "--log-format", "json", "--settings"])
+            .arg(&file)
+            .arg("--kubeconfig")
+            .arg(&cluster.kubeconfig)
+            .stderr(File::create(&log)?);
+        let start = Instant::now();
+        let mut process = Process(command.spawn()?);
+        loop {
+            if let Some((address, admin)) = addresses(&log)?
+                && is_ready(admin)
+            {
+                return Ok(Self { process, address, ready: start.elapsed() });
+            }
+            let ended = process.0.try_wait()?.is_some();
+            if ended || start.elapsed() > PATIENCE {
+                bail!("the service does not become ready:\n{}", std::fs::read_to_string(&log)?);
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+}
+
+/// CPU time of a process since its start, of all its threads, in user mode and in the kernel.
+pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program may have spaces; it ends with the last parenthesis (proc_pid_stat(5)).
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|it| it.parse::<f64>().ok()).context("/proc/PID/stat");
+    Ok((ticks(11)? + ticks(12)?) / TICKS)
+}
+
+/// Memory of a process, in MB.
+pub fn resident_megabytes(pid: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
+fn first_line(process: &mut Process) -> anyhow::Result<String> {
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().context("no output")?).read_line(&mut line)?;
+    ensure!(!line.is_empty(), "a process ended at once");
+    Ok(line)
+}
+
+/// The ports, once the log tells them.
+fn addresses(log: &Path) -> anyhow::Result<Option<(SocketAddr, SocketAddr)>> {
+    let text = std::fs::read_to_string(log)?;
+    let address = |line: &serde_json::Value, name: &str| line[name].as_str().and_then(|it| it.parse().ok());
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .find_map(|line| Some((address(&line, "address")?, address(&line, "admin")?))))
+}
+
+fn is_ready(admin: SocketAddr) -> bool {
+    use std::io::{Read, Write};
+
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(admin)?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    ask().is_ok_and(|answer| &answer == b"HTTP/1.1 200")
+}
