@@ -56,7 +56,7 @@ fn accepting(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let bare = Service::start(folder, cluster, "bare", &mappings::none(), Sink::None)?;
     let some = Service::start(folder, cluster, "1000", &mappings::many(1_000), Sink::None)?;
     let most = Service::start(folder, cluster, "10000", &mappings::many(10_000), Sink::None)?;
-    let same = Service::start(folder, cluster, "same", &mappings::of_one_type(1_000), Sink::None)?;
+    let one_type = Service::start(folder, cluster, "same", &mappings::of_one_type(1_000), Sink::None)?;
 
     for (payload, what) in [(&push, "push"), (&pull_request, "pull request")] {
         let name = format!("{what} of {}", payload.size());
@@ -68,7 +68,8 @@ fn accepting(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
         table.push(Row::info(&format!("{name}, accepted"), "1/s", ours.per_second).beside(floor.per_second));
     }
 
-    let loads = [&bare, &some, &most, &same].map(|it| Load::new(it.address, it.pid(), &push, CONNECTIONS));
+    let loads =
+        [&bare, &some, &most, &one_type].map(|it| Load::new(it.address, it.pid(), &push, CONNECTIONS));
     let [none, thousand, ten_thousand, one_type] = alternate("mappings", &loads)?;
     let mut more = |name: &str, with: &Measured, goal: f64| {
         table.push(Row::at_most(&format!("push, {name}: CPU more"), "µs", with.cpu - none.cpu, goal));

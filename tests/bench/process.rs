@@ -1,5 +1,6 @@
 //! The processes of a run: the service and the embedded cluster from the release binary, and this binary's servers.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -169,7 +170,8 @@ impl Service {
             secret.display()
         );
         if let Sink::At(address) = sink {
-            settings += &format!(
+            let _ = write!(
+                settings,
                 "---\napiVersion: pipewright.dev/v1alpha1\nkind: Sink\nmetadata: {{name: default}}\nspec:\n  \
                  url: http://{address}/\n"
             );

@@ -214,14 +214,14 @@ async fn assert_forwarded_unchanged(events: Vec<Sent>) {
     for sent in &events {
         let headers = sent.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        archive.post(&headers, sent.data.clone()).await.accepted("created");
+        archive.post(&headers, sent.data.clone()).await.accepted("sent");
         assert_eq!(&archive.one(), sent, "binary");
-        archive.post(&[STRUCTURED], sent.json()).await.accepted("created");
+        archive.post(&[STRUCTURED], sent.json()).await.accepted("sent");
         assert_eq!(&archive.one(), sent, "structured");
     }
     for batch in batches(events) {
         let documents: Vec<String> = batch.iter().map(Sent::json).collect();
-        archive.post(&[BATCHED], format!("[{}]", documents.join(","))).await.accepted("created");
+        archive.post(&[BATCHED], format!("[{}]", documents.join(","))).await.accepted("sent");
         let mut expected = batch;
         expected.sort_by(|a, b| a.attributes.cmp(&b.attributes));
         assert_eq!(archive.forwarded(), expected, "batched");
@@ -308,13 +308,13 @@ async fn the_official_conformance_scenarios_pass() {
         let sent = Sent::new(&[attributes.as_slice(), &[("datacontenttype", content_type)]].concat(), data);
         let headers = sent.headers();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        archive.post(&headers, data).await.accepted("created");
+        archive.post(&headers, data).await.accepted("sent");
         assert_eq!(archive.one(), sent);
     }
     for content_type in ["application/cloudevents+json", "application/cloudevents+json; charset=utf-8"] {
         let sent =
             Sent::new(&[attributes.as_slice(), &[("datacontenttype", "application/json")]].concat(), data);
-        archive.post(&[("content-type", content_type)], sent.json()).await.accepted("created");
+        archive.post(&[("content-type", content_type)], sent.json()).await.accepted("sent");
         assert_eq!(archive.one(), sent);
     }
     archive.stop().await;
@@ -380,13 +380,13 @@ async fn names_of_extensions_are_lower_case_letters_and_digits() {
     archive.binary(&[("ce-data", "x")], "").await.refused(400, "`data` cannot be an extension attribute");
     archive.structured(r#"{"data_base65": "x"}"#).await.refused(400, "attribute name `data_base65`");
     // Headers have no case, and more than 20 characters are only advised against.
-    archive.binary(&[("CE-ComExampleExtensionThatIsLong", "x")], "").await.accepted("created");
+    archive.binary(&[("CE-ComExampleExtensionThatIsLong", "x")], "").await.accepted("sent");
     assert_eq!(archive.one().attributes["comexampleextensionthatislong"], "x");
     // What 0.3 knew is an extension now.
     archive
         .binary(&[("ce-schemaurl", "http://a/"), ("ce-datacontentencoding", "x")], "")
         .await
-        .accepted("created");
+        .accepted("sent");
     assert_eq!(archive.one().attributes["schemaurl"], "http://a/");
     archive.stop().await;
 }
@@ -413,7 +413,7 @@ async fn attributes_have_their_types() {
     archive
         .structured(r#"{"subject": null, "time": null, "a": null, "b": true, "c": -2147483648}"#)
         .await
-        .accepted("created");
+        .accepted("sent");
     let event = archive.one();
     assert_eq!(event.attributes.len(), 6, "null is absence: {event:?}");
     assert_eq!((event.attributes["b"].as_str(), event.attributes["c"].as_str()), ("true", "-2147483648"));
@@ -449,7 +449,7 @@ async fn header_values_are_unquoted_and_decoded_once() {
         ("Euro € 😀", "Euro € 😀"),
         ("a \"b\" c", "a \"b\" c"),
     ] {
-        archive.binary(&[("ce-subject", value)], "").await.accepted("created");
+        archive.binary(&[("ce-subject", value)], "").await.accepted("sent");
         assert_eq!(archive.one().attributes["subject"], expected, "{value}");
     }
     archive.stop().await;
@@ -492,18 +492,18 @@ async fn the_mode_is_chosen_by_the_media_type_in_any_case() {
         "application/cloudevents+json; charset=UTF-8",
         "application/cloudevents+json;charset=\"utf-8\"",
     ] {
-        archive.post(&[("content-type", media_type)], document("{}")).await.accepted("created");
+        archive.post(&[("content-type", media_type)], document("{}")).await.accepted("sent");
         assert_eq!(archive.one().attributes["id"], "1", "{media_type}");
     }
     for media_type in
         ["APPLICATION/CLOUDEVENTS-BATCH+JSON", "application/cloudevents-batch+json; charset=Utf-8"]
     {
         let body = format!("[{}]", document("{}"));
-        archive.post(&[("content-type", media_type)], body).await.accepted("created");
+        archive.post(&[("content-type", media_type)], body).await.accepted("sent");
         assert_eq!(archive.one().attributes["id"], "1", "{media_type}");
     }
     // Also at the other path.
-    archive.service.send("POST", "/", &[STRUCTURED], document("{}")).await.accepted("created");
+    archive.service.send("POST", "/", &[STRUCTURED], document("{}")).await.accepted("sent");
     assert_eq!(archive.forwarded().len(), 1);
     archive.stop().await;
 }
@@ -571,7 +571,7 @@ async fn a_batch_with_one_bad_event_is_refused_as_a_whole_with_its_index() {
     let answer = archive.post(&[BATCHED], format!("[{}1]", "1,".repeat(1000))).await;
     answer.refused(400, "a batch may hold at most 1000 events: send several");
 
-    archive.post(&[BATCHED], batch(r#"{"id": "b"}"#)).await.accepted("created");
+    archive.post(&[BATCHED], batch(r#"{"id": "b"}"#)).await.accepted("sent");
     assert_eq!(archive.forwarded().len(), 3);
     archive.stop().await;
 }
@@ -599,20 +599,17 @@ async fn data_of_any_media_type_is_forwarded_byte_for_byte() {
         ("application/json", b"null"),
         ("image/png", b""),
     ] {
-        archive.binary(&[("content-type", media_type)], data.to_vec()).await.accepted("created");
+        archive.binary(&[("content-type", media_type)], data.to_vec()).await.accepted("sent");
         let event = archive.one();
         assert_eq!(event.attributes["datacontenttype"], media_type);
         assert_eq!(event.data, data, "{media_type}");
     }
-    archive
-        .structured(r#"{"datacontenttype": "text/plain", "data": "a \"b\" 👋"}"#)
-        .await
-        .accepted("created");
+    archive.structured(r#"{"datacontenttype": "text/plain", "data": "a \"b\" 👋"}"#).await.accepted("sent");
     assert_eq!(archive.one().data, "a \"b\" 👋");
     archive
         .structured(r#"{"datacontenttype": "application/octet-stream", "data_base64": "AP/+"}"#)
         .await
-        .accepted("created");
+        .accepted("sent");
     assert_eq!(archive.one().data, &b"\x00\xff\xfe"[..]);
     archive.stop().await;
 }
@@ -622,11 +619,11 @@ async fn events_of_64_kib_and_900_kib_are_forwarded_and_more_than_1_mib_is_413()
     let archive = Setting::start(Setup::new()).await;
     for size in [64 * 1024, 900 * 1024] {
         let data = format!("{{\"a\":\"{}\"}}", "x".repeat(size));
-        archive.binary(&[JSON], data.clone()).await.accepted("created");
+        archive.binary(&[JSON], data.clone()).await.accepted("sent");
         assert_eq!(archive.one().data, data);
         let event = document("{}")
             .replace('}', &format!(",\"datacontenttype\":\"application/json\",\"data\":{data}}}"));
-        archive.post(&[STRUCTURED], event).await.accepted("created");
+        archive.post(&[STRUCTURED], event).await.accepted("sent");
         assert_eq!(archive.one().data, data);
     }
     let data = format!("{{\"a\":\"{}\"}}", "x".repeat(1024 * 1024));
@@ -666,7 +663,7 @@ async fn a_sink_that_fails_keeps_the_event_at_its_sender() {
     archive.archive.answer(202);
     archive.archive.take();
     archive.wire.take();
-    archive.binary(&[], "").await.accepted("created");
+    archive.binary(&[], "").await.accepted("sent");
     assert_eq!(archive.forwarded().len(), 1);
     archive.stop().await;
 }
@@ -730,7 +727,7 @@ async fn a_token_comes_in_the_header_or_in_the_query_and_a_wrong_one_is_401() {
         ("/events?a=b&access_token=new%2F%2B%3D", None),
     ] {
         let answer = post(path, authorization).await;
-        answer.accepted("created");
+        answer.accepted("sent");
         let cache = if authorization.is_none() { "private" } else { "" };
         assert_eq!(answer.header("cache-control"), cache, "RFC 6750, section 2.3");
         archive.one();
@@ -749,7 +746,7 @@ async fn a_token_comes_in_the_header_or_in_the_query_and_a_wrong_one_is_401() {
         assert!(!answer.text.contains("wrong"));
     }
     // A forge has its own proof, and senders ask before they have a token.
-    archive.service.github("brand_new", "{}").await.accepted("created");
+    archive.service.github("brand_new", "{}").await.accepted("sent");
     archive.one();
     archive.service.send("OPTIONS", "/", &[], "").await.refused(405, "use POST");
     archive.stop().await;
@@ -781,7 +778,7 @@ spec:
     assert_eq!(event["type"], "com.example.answer");
     assert_eq!(event["data"]["question"], "q1");
     assert_eq!(event["causationid"], "q1");
-    assert_eq!(answer.result(), "created");
+    assert_eq!(answer.result(), "sent");
     // Asked again, the same answer: its id too, so that a broker can tell.
     assert_eq!(service.send("POST", "/", &[STRUCTURED], question).await.text, answer.text);
     service.send("POST", "/", &[STRUCTURED], document("{}")).await.accepted("ignored");

@@ -9,6 +9,7 @@ mod delivery;
 mod dependencies;
 mod docs;
 mod embedded_cluster;
+mod faults;
 mod kubectl;
 mod mapping;
 mod reload;

@@ -137,7 +137,7 @@ async fn a_payload_just_under_the_bound_is_accepted() {
     let mut body = b"{\"padding\":\"".to_vec();
     body.resize(25 * MIB - 2, b'x');
     body.extend_from_slice(b"\"}");
-    service.github("brand_new", body).await.accepted("created");
+    service.github("brand_new", body).await.accepted("sent");
     assert_eq!(service.events.take().len(), 1);
     service.stop().await;
 }
@@ -145,7 +145,7 @@ async fn a_payload_just_under_the_bound_is_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_not_known_yet_is_one_raw_event() {
     let service = announcing().start().await;
-    service.github("brand_new", r#"{"action": "invented"}"#).await.accepted("created");
+    service.github("brand_new", r#"{"action": "invented"}"#).await.accepted("sent");
     let events = service.events.take();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].ty(), "com.github.brand_new.invented");
@@ -190,7 +190,7 @@ async fn while_a_secret_is_rotated_both_work_and_no_other() {
     let service = announcing().source("github", vec![literal("old"), literal("new")]).start().await;
     let body = r#"{"action": "a"}"#;
     for secret in ["old", "new"] {
-        service.delivery("github", secret, "brand_new", "1", body).await.accepted("created");
+        service.delivery("github", secret, "brand_new", "1", body).await.accepted("sent");
     }
     for secret in ["other", "old ", "ol"] {
         service
@@ -211,7 +211,7 @@ async fn while_a_secret_is_rotated_both_work_and_no_other() {
 async fn an_unsigned_source_takes_unsigned_deliveries() {
     let service = announcing().source("open", Vec::new()).start().await;
     let headers = [("content-type", "application/json"), ("x-github-event", "a"), ("x-github-delivery", "1")];
-    service.send("POST", "/webhooks/open", &headers, "{}").await.accepted("created");
+    service.send("POST", "/webhooks/open", &headers, "{}").await.accepted("sent");
     service.stop().await;
 }
 
@@ -241,7 +241,7 @@ async fn a_secret_comes_from_a_kubernetes_secret() {
     let mut setup = announcing().source("github", vec![SecretReference::SecretKeyRef(key)]);
     setup.memory = Some(memory);
     let service = setup.start().await;
-    service.delivery("github", "hush", "a", "1", "{}").await.accepted("created");
+    service.delivery("github", "hush", "a", "1", "{}").await.accepted("sent");
     service.delivery("github", "aHVzaAo=", "a", "1", "{}").await.refused(401, "none of this source's");
     service.stop().await;
 }
@@ -288,11 +288,11 @@ async fn paths_methods_and_codings_that_are_not_served_say_what_is() {
         .await
         .refused(415, "header `content-encoding`: send the body as it is, without compression");
     headers[3].1 = "Identity";
-    post(&headers).await.accepted("created");
+    post(&headers).await.accepted("sent");
     headers[2].1 = "text/plain";
     post(&headers).await.refused(415, "header `content-type` must be `application/json` or");
     headers[2].1 = "Application/JSON; Charset=UTF-8";
-    post(&headers).await.accepted("created");
+    post(&headers).await.accepted("sent");
     headers[0].1 = "../a";
     post(&headers).await.refused(400, "header `X-GitHub-Event` is not one that GitHub sends");
     headers[0].0 = "x-other";
@@ -344,8 +344,8 @@ async fn more_requests_than_the_bound_are_429() {
     assert_eq!(service.get("/livez").await.status, 200);
     assert_eq!(service.get("/readyz").await.status, 200);
     first.write_all(b"}").await.unwrap();
-    read_answer(&mut first).await.accepted("created");
-    service.github("a", "{}").await.accepted("created");
+    read_answer(&mut first).await.accepted("sent");
+    service.github("a", "{}").await.accepted("sent");
     service.stop().await;
 }
 
@@ -362,10 +362,10 @@ async fn more_memory_than_the_bound_is_429() {
     let chunked = head(&service, other.as_bytes(), "transfer-encoding: chunked");
     let chunked = format!("{chunked}{:x}\r\n{other}\r\n0\r\n\r\n", other.len());
     raw(service.address, chunked.as_bytes()).await.later(429, "no memory is left for this body; try again");
-    service.github("a", "{}").await.accepted("created");
+    service.github("a", "{}").await.accepted("sent");
     first.write_all(body.as_bytes()).await.unwrap();
-    read_answer(&mut first).await.accepted("created");
-    service.github("a", other).await.accepted("created");
+    read_answer(&mut first).await.accepted("sent");
+    service.github("a", other).await.accepted("sent");
     service.stop().await;
 }
 
@@ -456,7 +456,7 @@ async fn while_the_sink_is_down_it_is_503_and_afterwards_the_event_is_there() {
     service.github("pull_request", OPENED).await.refused(422, "sink `default`: ");
     receiver.take();
     receiver.answer(202);
-    service.github("pull_request", OPENED).await.accepted("created");
+    service.github("pull_request", OPENED).await.accepted("duplicate");
     // The run's own events go there too.
     let types = receiver.take().into_iter().map(|(_, body)| {
         let event: Value = serde_json::from_slice(&body).unwrap();

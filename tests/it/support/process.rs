@@ -40,7 +40,6 @@ pub struct Recorder {
     pub url: String,
     events: Arc<Mutex<Vec<Event>>>,
     delay: Arc<Mutex<Duration>>,
-    status: Arc<Mutex<u16>>,
 }
 
 /// A process that ends with its owner.
@@ -213,7 +212,6 @@ impl Recorder {
             url: format!("http://{}/", listener.local_addr().unwrap()),
             events: Arc::default(),
             delay: Arc::default(),
-            status: Arc::new(Mutex::new(202)),
         };
         let data = web::Data::new(recorder.clone());
         let server = HttpServer::new(move || {
@@ -240,11 +238,6 @@ impl Recorder {
     pub fn delay(&self, delay: Duration) {
         *self.delay.lock().unwrap() = delay;
     }
-
-    /// Makes it answer with another status.
-    pub fn answer(&self, status: u16) {
-        *self.status.lock().unwrap() = status;
-    }
 }
 
 async fn take(request: HttpRequest, body: web::Bytes, recorder: web::Data<Recorder>) -> HttpResponse {
@@ -252,13 +245,10 @@ async fn take(request: HttpRequest, body: web::Bytes, recorder: web::Data<Record
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let status = *recorder.status.lock().unwrap();
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let events = pipewright::event::http::decode(headers, body).unwrap();
-    if status < 300 {
-        recorder.events.lock().unwrap().extend(events);
-    }
-    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap()).finish()
+    recorder.events.lock().unwrap().extend(events);
+    HttpResponse::Accepted().finish()
 }
 
 /// Posts a signed webhook; the status and the value of `X-Pipewright-Result`, or why there was no answer.

@@ -1,0 +1,309 @@
+//! A cluster that misbehaves: answers lost before and after the commit, throttling, outages, broken watches.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+use pipewright::cluster::memory::{Memory, Options, PlayerOptions, player};
+use pipewright::event::Event;
+use serde_json::{Value, json};
+
+use crate::support::process::fixture;
+use crate::support::service::{SECRET, Service, Setup, pipeline_runs};
+
+const POST: Requests = Requests::Method("POST");
+
+/// The pipeline that the shipped mappings name.
+const PIPELINE: &str = "
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: build, namespace: default}
+spec:
+  tasks:
+    - name: compile
+      taskSpec: {steps: [{name: compile, image: alpine, command: ['true']}]}
+";
+
+fn opened() -> Vec<u8> {
+    serde_json::to_vec(&fixture("pull_request.opened.json")).unwrap()
+}
+
+/// A service over a cluster whose player needs no time.
+async fn played() -> Service {
+    let player = PlayerOptions { task_duration: Duration::from_millis(20), ..PlayerOptions::default() };
+    let memory = Memory::start(Options { player: Some(player), ..Options::default() });
+    memory.apply_yaml(PIPELINE).unwrap();
+    let mut setup = Setup::new().shipped("pull-request-build");
+    setup.memory = Some(memory);
+    setup.start().await
+}
+
+fn runs(service: &Service) -> Api<DynamicObject> {
+    Api::namespaced_with(service.memory.client("default"), "default", &pipeline_runs())
+}
+
+/// The transitions among events, as `pipelinerun.queued`, in the order of their arrival.
+fn transitions(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|event| event.ty().strip_prefix("dev.cdevents."))
+        .filter(|ty| ty.contains("run."))
+        .map(|ty| ty.splitn(3, '.').take(2).collect::<Vec<_>>().join("."))
+        .collect()
+}
+
+/// Waits until so many transitions of this name came, and gives all events since the last look.
+async fn arrived(service: &Service, name: &str, count: usize) -> Vec<Event> {
+    let mut events = Vec::new();
+    service
+        .until(name, async || {
+            events.extend(service.events.take());
+            transitions(&events).iter().filter(|found| *found == name).count() >= count
+        })
+        .await;
+    events
+}
+
+fn uid(event: &Event) -> &str {
+    event.tree().unwrap()["customData"]["tekton"]["uid"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_answer_is_lost_is_one_run_and_accepted() {
+    for fault in [Fault::ResetAfter, Fault::ResetBefore, Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 0)] {
+        let service = Setup::new().shipped("pull-request-build").start().await;
+        service.memory.faults().inject(fault, POST, Rate::Next(1));
+        let answer = service.github("pull_request", opened()).await;
+        assert_eq!(answer.status, 202, "{fault:?}: {answer:?}");
+        assert_eq!(service.runs().await.len(), 1, "{fault:?}");
+        service.github("pull_request", opened()).await.accepted("duplicate");
+        assert_eq!(service.runs().await.len(), 1, "{fault:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_create_waits_as_it_is_told_and_is_made_once() {
+    let service = Setup::new().shipped("pull-request-build").start().await;
+    service.memory.faults().inject(Fault::Status(StatusCode::TOO_MANY_REQUESTS, 1), POST, Rate::Next(2));
+    let started = std::time::Instant::now();
+    service.github("pull_request", opened()).await.accepted("created");
+    assert!(started.elapsed() >= Duration::from_secs(2), "Retry-After was not honoured");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_the_deadline_acknowledges_nothing() {
+    let service = Setup::new()
+        .shipped("pull-request-build")
+        .with(|settings| settings.process.limits.webhook_deadline = Duration::from_millis(800))
+        .start()
+        .await;
+    service.memory.faults().inject(Fault::ResetBefore, Requests::All, Rate::Percent(100));
+    service.github("pull_request", opened()).await.later(503, "pull-request-build");
+    service.memory.faults().clear();
+    assert_eq!(service.runs().await.len(), 0);
+    service.github("pull_request", opened()).await.accepted("created");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_and_the_push_that_it_makes_are_one_run() {
+    // K28, K56: the commit is the same, so is the run.
+    let mapping = "
+apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {name: build-main}
+spec:
+  events: [{type: dev.cdevents.change.merged}, {type: dev.cdeventsx.git-ref.updated}]
+  let:
+    repo: {path: $.data.customData.repository.url, required: true}
+    merged: {path: $.data.customData.change.mergeCommit}
+    pushed: {path: $.data.customData.push.after}
+    commit: {cel: 'vars.merged != null ? vars.merged : vars.pushed', required: true}
+  do: [{name: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}]
+  dedupeBy: [repo, commit]
+";
+    let service = Setup::new().mapping("build-main", mapping).start().await;
+    let payload = |name| serde_json::to_vec(&fixture(name)).unwrap();
+    let merge = service.github("pull_request", payload("pull_request.closed.merged.json")).await;
+    merge.accepted("created");
+    let push =
+        service.delivery("github", SECRET, "push", "another-delivery", payload("push.main.json")).await;
+    push.accepted("duplicate");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
+    const COUNT: usize = 40;
+    let service = played().await;
+    let breaker = tokio::spawn({
+        let faults = service.memory.faults().clone();
+        async move {
+            for round in 0.. {
+                tokio::time::sleep(Duration::from_millis(40)).await;
+                faults.cut_watches();
+                if round % 3 == 0 {
+                    faults.compact();
+                }
+            }
+        }
+    });
+    let mut payload = fixture("pull_request.opened.json");
+    for number in 0..COUNT {
+        payload["pull_request"]["head"]["sha"] = json!(format!("{number:040x}"));
+        service.github("pull_request", serde_json::to_vec(&payload).unwrap()).await.accepted("created");
+    }
+    let events = arrived(&service, "pipelinerun.finished", COUNT).await;
+    breaker.abort();
+    let mut ids = std::collections::BTreeMap::<(String, String), Vec<&str>>::new();
+    for event in events.iter().filter(|event| event.ty().starts_with("dev.cdevents.pipelinerun.")) {
+        let key = (uid(event).to_owned(), event.ty().to_owned());
+        ids.entry(key).or_default().push(event.id());
+    }
+    assert_eq!(ids.len(), 3 * COUNT, "queued, started and finished of each");
+    for (transition, ids) in &ids {
+        assert!(ids.iter().all(|id| *id == ids[0]), "{transition:?} has more than one id: {ids:?}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_their_run() {
+    let service = played().await;
+    service.github("pull_request", opened()).await.accepted("created");
+    let events = arrived(&service, "pipelinerun.finished", 1).await;
+    assert_eq!(
+        transitions(&events).into_iter().collect::<std::collections::BTreeSet<_>>(),
+        [
+            "pipelinerun.finished",
+            "pipelinerun.queued",
+            "pipelinerun.started",
+            "taskrun.finished",
+            "taskrun.started"
+        ]
+        .map(str::to_owned)
+        .into()
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_made_again_under_its_name_is_announced_anew() {
+    let service = played().await;
+    service.github("pull_request", opened()).await.accepted("created");
+    let first = arrived(&service, "pipelinerun.finished", 1).await;
+    let name = service.runs().await[0].metadata.name.clone().unwrap();
+    runs(&service).delete(&name, &DeleteParams::default()).await.unwrap();
+    service.until("deleted", async || service.runs().await.is_empty()).await;
+
+    service.github("pull_request", opened()).await.accepted("created");
+    let second = arrived(&service, "pipelinerun.finished", 1).await;
+    assert_eq!(service.runs().await[0].metadata.name.as_deref(), Some(name.as_str()));
+    let last = |events: &[Event]| {
+        let finished =
+            events.iter().find(|event| event.ty().starts_with("dev.cdevents.pipelinerun.finished"));
+        finished.map(|event| (uid(event).to_owned(), event.id().to_owned())).unwrap()
+    };
+    let (first, second) = (last(&first), last(&second));
+    assert_ne!(first.0, second.0);
+    assert_ne!(first.1, second.1, "another run is another event");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_run_is_queued_and_starts_when_it_is_released() {
+    let service = played().await;
+    let run: Value = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "held"},
+        "spec": {"pipelineRef": {"name": "build"}, "status": "PipelineRunPending"},
+    });
+    let run: DynamicObject = serde_json::from_value(run).unwrap();
+    runs(&service).create(&PostParams::default(), &run).await.unwrap();
+    let events = arrived(&service, "pipelinerun.queued", 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let later = service.events.take();
+    assert_eq!(transitions(&events).len() + transitions(&later).len(), 1, "nothing starts while it is held");
+
+    let release = json!({"spec": {"status": null}});
+    runs(&service).patch("held", &PatchParams::default(), &Patch::Merge(release)).await.unwrap();
+    let events = arrived(&service, "pipelinerun.finished", 1).await;
+    let of_the_run: Vec<String> =
+        transitions(&events).into_iter().filter(|name| name.starts_with("pipelinerun")).collect();
+    assert_eq!(of_the_run, ["pipelinerun.started", "pipelinerun.finished"]);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
+    let player = PlayerOptions { task_duration: Duration::from_millis(10), ..PlayerOptions::default() };
+    let memory = Memory::start(Options { player: Some(player), ..Options::default() });
+    memory.apply_yaml(PIPELINE).unwrap();
+    let api = Api::<DynamicObject>::namespaced_with(memory.client("default"), "default", &pipeline_runs());
+    let run: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "early", "annotations": {player::OUTCOME: "fail"}},
+        "spec": {"pipelineRef": {"name": "build"}},
+    }))
+    .unwrap();
+    api.create(&PostParams::default(), &run).await.unwrap();
+    for _ in 0..200 {
+        let run = api.get("early").await.unwrap();
+        if run.data.pointer("/status/completionTime").is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let start = || {
+        let mut setup = Setup::new();
+        setup.memory = Some(memory.clone());
+        setup.start()
+    };
+    let service = start().await;
+    let events = arrived(&service, "pipelinerun.finished", 1).await;
+    let names: Vec<String> =
+        transitions(&events).into_iter().filter(|name| name.starts_with("pipelinerun")).collect();
+    assert_eq!(names, ["pipelinerun.queued", "pipelinerun.started", "pipelinerun.finished"]);
+    let finished = events.iter().find(|event| event.ty().contains("pipelinerun.finished")).unwrap();
+    assert_eq!(finished.tree().unwrap()["subject"]["content"]["outcome"], "failure");
+    // The tasks' marks too, before the next service looks.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    service.stop().await;
+
+    let service = start().await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(transitions(&service.events.take()), [""; 0], "the marks are on the objects");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact() {
+    let service = played().await;
+    service.github("pull_request", opened()).await.accepted("created");
+    arrived(&service, "pipelinerun.finished", 1).await;
+    let run = service.runs().await.remove(0);
+    let name = run.metadata.name.unwrap();
+    let body = json!({"pipelineRun": {"metadata": {"namespace": "default", "name": name}}}).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "5c0d41f8-9d5e-4f4f-9d56-0123456789ab"),
+        ("ce-source", "/apis///namespaces/default//x"),
+        ("ce-type", "dev.tekton.event.pipelinerun.failed.v1"),
+    ];
+    service.send("POST", "/", &headers, body).await.accepted("ignored");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(
+        transitions(&service.events.take()),
+        [""; 0],
+        "it says `failed`, but the run succeeded and was told"
+    );
+    service.stop().await;
+}
