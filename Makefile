@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
 .PHONY: test bench fmt lint check-fmt docs kubectl run
 
-test: kubectl ## builds what it needs, runs every test, says what it skipped
+test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
 
 kubectl: ## a real kubectl from its Go module, once, into the cache; needs Go

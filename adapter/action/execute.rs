@@ -120,7 +120,15 @@ impl Executor {
                 Destination::Sink(sink) => {
                     sends.push(self.send(sink, &emit.origin.mapping, &emit.event, deadline));
                 }
-                Destination::Reply => outcome.reply = Some(Arc::clone(&emit.event)),
+                Destination::Reply => {
+                    // An answer has room for one event.
+                    if outcome.reply.replace(Arc::clone(&emit.event)).is_some() {
+                        tracing::warn!(
+                            mapping = emit.origin.mapping,
+                            "an earlier reply is replaced by this one's"
+                        );
+                    }
+                }
             }
         }
         let mut sending = stream::iter(sends).buffered(CONCURRENCY);

@@ -317,7 +317,8 @@ fn a_newcomers_first_minutes() {
     let good = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, good.replace("value: \"{{url}}\"", "value: \"{{ulr}}\"")).unwrap();
     let report = dev.wait_for_error("stay in force");
-    assert!(report.contains("push-build.yaml:24:"), "{report}");
+    let line = good.lines().position(|line| line.contains("{{url}}")).unwrap() + 1;
+    assert!(report.contains(&format!("push-build.yaml:{line}:")), "{report}");
     assert_eq!(report.matches("hint: did you mean `url`?").count(), 1, "{report}");
     assert!(report.contains("(1 error); the 4 before them stay in force"), "{report}");
     let ready = get(dev.told("health"));
