@@ -10,21 +10,10 @@ use futures::stream;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::{Value, json};
 
-use crate::support::http;
 use crate::support::process::{
     Adapter, Cluster, Folder, Recorder, fixture, post_webhook, shipped_mappings, status,
 };
-
-/// The pipeline that the shipped mapping names, with one task.
-const PIPELINE: &str = "
-apiVersion: tekton.dev/v1
-kind: Pipeline
-metadata: {name: build, namespace: default}
-spec:
-  tasks:
-    - name: compile
-      taskSpec: {steps: [{name: compile, image: alpine, command: ['true']}]}
-";
+use crate::support::{BUILD_PIPELINE, http};
 
 /// A pull request of its own for every number, as the forge would send it.
 struct Delivery {
@@ -85,7 +74,7 @@ impl Random {
 async fn a_thousand_webhooks_sent_three_times_to_two_replicas_give_a_thousand_runs() {
     const COUNT: usize = 1_000;
     let folder = Folder::new("redelivery");
-    let cluster = Cluster::start(&folder, PIPELINE, None);
+    let cluster = Cluster::start(&folder, BUILD_PIPELINE, None);
     let mut replicas = ["one", "two"].map(|name| {
         let mut replica = Adapter::new(&folder, name, &cluster, &shipped_mappings(), None);
         replica.start();
@@ -162,7 +151,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
     const KILLS: usize = 20;
     let folder = Folder::new("kill");
     let recorder = Recorder::start();
-    let cluster = Cluster::start(&folder, PIPELINE, Some(Duration::from_millis(50)));
+    let cluster = Cluster::start(&folder, BUILD_PIPELINE, Some(Duration::from_millis(50)));
     let mut adapter = Adapter::new(&folder, "adapter", &cluster, &shipped_mappings(), Some(&recorder));
     adapter.start();
     adapter.ready().await;
@@ -264,7 +253,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
 async fn a_terminated_adapter_answers_what_it_took_and_ends_well() {
     let folder = Folder::new("terminate");
     let recorder = Recorder::start();
-    let cluster = Cluster::start(&folder, PIPELINE, None);
+    let cluster = Cluster::start(&folder, BUILD_PIPELINE, None);
     let mut adapter = Adapter::new(&folder, "adapter", &cluster, &shipped_mappings(), Some(&recorder));
     adapter.start();
     adapter.ready().await;

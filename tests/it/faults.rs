@@ -10,21 +10,11 @@ use pipewright::cluster::memory::{Memory, Options, PlayerOptions, player};
 use pipewright::event::Event;
 use serde_json::{Value, json};
 
+use crate::support::BUILD_PIPELINE;
 use crate::support::process::fixture;
 use crate::support::service::{SECRET, Service, Setup, pipeline_runs};
 
 const POST: Requests = Requests::Method("POST");
-
-/// The pipeline that the shipped mappings name.
-const PIPELINE: &str = "
-apiVersion: tekton.dev/v1
-kind: Pipeline
-metadata: {name: build, namespace: default}
-spec:
-  tasks:
-    - name: compile
-      taskSpec: {steps: [{name: compile, image: alpine, command: ['true']}]}
-";
 
 fn opened() -> Vec<u8> {
     serde_json::to_vec(&fixture("pull_request.opened.json")).unwrap()
@@ -34,7 +24,7 @@ fn opened() -> Vec<u8> {
 async fn played() -> Service {
     let player = PlayerOptions { task_duration: Duration::from_millis(20), ..PlayerOptions::default() };
     let memory = Memory::start(Options { player: Some(player), ..Options::default() });
-    memory.apply_yaml(PIPELINE).unwrap();
+    memory.apply_yaml(BUILD_PIPELINE).unwrap();
     let mut setup = Setup::new().shipped("pull-request-build");
     setup.memory = Some(memory);
     setup.start().await
@@ -244,7 +234,7 @@ async fn a_pending_run_is_queued_and_starts_when_it_is_released() {
 async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
     let player = PlayerOptions { task_duration: Duration::from_millis(10), ..PlayerOptions::default() };
     let memory = Memory::start(Options { player: Some(player), ..Options::default() });
-    memory.apply_yaml(PIPELINE).unwrap();
+    memory.apply_yaml(BUILD_PIPELINE).unwrap();
     let api = Api::<DynamicObject>::namespaced_with(memory.client("default"), "default", &pipeline_runs());
     let run: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
