@@ -11,6 +11,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETR
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::event::Event;
+use crate::event::attribute::shown;
 use crate::event::http::encode_structured;
 use crate::pipeline::{Failure, Outcome};
 
@@ -177,7 +178,7 @@ pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
         &mut HttpResponse::Gone(),
         format!(
             "nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`",
-            request.path()
+            shown(request.path())
         ),
     )
 }

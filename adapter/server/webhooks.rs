@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
+use crate::event::attribute::shown;
 use crate::pipeline::Incoming;
 use crate::source::{Headers, Rejection, Source};
 use crate::telemetry::metrics::{ByRoute, Route, Signature};
@@ -120,6 +121,6 @@ fn unknown(state: &State, name: &str) -> Answer {
     known.sort_unstable();
     Answer::refused(
         StatusCode::NOT_FOUND,
-        format!("there is no source `{name}`; the sources are: {}", known.join(", ")),
+        format!("there is no source `{}`; the sources are: {}", shown(name), known.join(", ")),
     )
 }

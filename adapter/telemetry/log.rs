@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -80,5 +81,37 @@ fn parse(directives: &str) -> Result<EnvFilter, LogError> {
     if directives.is_empty() {
         return Err(refused("it is empty".into()));
     }
+    // A lone word that is no level would be a target, and everything else would fall silent: `debgu` is a slip.
+    let lone = |word: &&str| !word.contains('=') && word.parse::<LevelFilter>().is_err();
+    // A span's fields may hold commas; who writes spans knows the syntax.
+    if !directives.contains('[')
+        && let Some(word) = directives.split(',').find(lone)
+    {
+        return Err(refused(format!("`{word}` is no level, and a target needs one, as in `{word}=debug`")));
+    }
     EnvFilter::builder().parse(directives).map_err(|error| refused(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_in_a_level_is_refused_and_not_taken_for_a_target() {
+        for good in ["info", "WARN", "off", "3", "info,pipewright=debug", "info,kube=off", "[request]=debug"]
+        {
+            parse(good).unwrap();
+        }
+        for (slip, word) in [("debgu", "debgu"), ("info,pipewright", "pipewright"), ("a::b", "a::b")] {
+            let error = parse(slip).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "`{slip}` is not a log level: `{word}` is no level, and a target needs one, as in \
+                     `{word}=debug`; try `info` or `info,pipewright=debug`"
+                )
+            );
+        }
+        assert!(parse(" ").is_err() && parse("info,pipewright=loud").is_err());
+    }
 }

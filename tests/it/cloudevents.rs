@@ -1,11 +1,14 @@
 //! CloudEvents over HTTP: everything real is taken and forwarded as it came, and every rule of the HTTP binding and of
 //! the webhook specification is kept, with the text of each refusal.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use pipewright::event::{Data, Event, http as binding};
 use pipewright::sink::Mode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -79,10 +82,12 @@ impl Setting {
         self.post(&[STRUCTURED], document(changes)).await
     }
 
-    /// What was forwarded since the last call, the same at both receivers.
+    /// What was forwarded since the last call, the same at both receivers, and the same to whoever reads it.
     fn forwarded(&self) -> Vec<Sent> {
-        let mut structured: Vec<Sent> = self.archive.take().iter().map(from_structured).collect();
-        let mut binary: Vec<Sent> = self.wire.take().iter().map(from_binary).collect();
+        let (archive, wire) = (self.archive.take(), self.wire.take());
+        archive.iter().chain(&wire).for_each(assert_read_alike);
+        let mut structured: Vec<Sent> = archive.iter().map(from_structured).collect();
+        let mut binary: Vec<Sent> = wire.iter().map(from_binary).collect();
         structured.sort_by(|a, b| a.attributes.cmp(&b.attributes));
         binary.sort_by(|a, b| a.attributes.cmp(&b.attributes));
         assert_eq!(structured, binary);
@@ -134,6 +139,36 @@ fn from_structured((headers, body): &(HeaderMap, Bytes)) -> Sent {
     };
     let attributes = members.into_iter().map(|(name, raw)| (name, text(raw))).collect();
     Sent { attributes, data }
+}
+
+/// Asserts that our own codec and, of the structured mode, the CloudEvents SDK read in a request what this file reads.
+fn assert_read_alike(request: &(HeaderMap, Bytes)) {
+    let (headers, body) = request;
+    let content_type = headers.get("content-type").map(|value| value.to_str().unwrap()).unwrap_or_default();
+    let structured = content_type.starts_with("application/cloudevents");
+    let sent = if structured { from_structured(request) } else { from_binary(request) };
+    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let events = binding::decode(pairs, body.clone()).unwrap();
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    let data = match event.data() {
+        Data::None => Bytes::new(),
+        Data::Json(bytes) | Data::Binary(bytes) => bytes.clone(),
+        Data::Text(text) => text.clone().into(),
+    };
+    assert_eq!(data, sent.data);
+    for (name, value) in &sent.attributes {
+        let read = match name.as_str() {
+            "specversion" => Some("1.0".into()),
+            name => event.attribute(name),
+        };
+        assert_eq!(read.as_deref(), Some(value.as_str()), "{name}");
+    }
+    if structured {
+        let theirs: cloudevents::Event = serde_json::from_slice(body).unwrap();
+        assert_eq!(theirs, cloudevents::Event::try_from(event).unwrap());
+        let back = Event::try_from(&theirs).unwrap();
+        assert_eq!((back.id(), back.source(), back.ty()), (event.id(), event.source(), event.ty()));
+    }
 }
 
 fn from_binary((headers, body): &(HeaderMap, Bytes)) -> Sent {

@@ -435,6 +435,7 @@ spec:
         .await;
     let answer = service.github("pull_request", OPENED).await;
     answer.refused(422, "mapping `strict`, let.milestone: ");
+    insta::assert_snapshot!(answer.text, @"mapping `strict`, let.milestone: `milestone` is required and this event has no value for it; exclude such events with `filter`");
     assert!(service.runs().await.is_empty());
     assert_eq!(service.events.count(), 0);
     service.stop().await;
@@ -528,6 +529,19 @@ async fn an_answer_never_repeats_what_the_sender_sent() {
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(!answer.text.contains("hush"), "{answer:?}");
     }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_in_an_answer_is_printable_and_short() {
+    let service = announcing().start().await;
+    let answer = service.delivery("a%0Ab%1B[31m", SECRET, "a", "1", "{}").await;
+    answer.refused(404, r"there is no source `a\nb\u{1b}[31m`; the sources are: github");
+    let long = "x".repeat(10_000);
+    let answer = service.delivery(&long, SECRET, "a", "1", "{}").await;
+    answer.refused(404, &format!("there is no source `{}…`; the sources are: github", &long[..64]));
+    let answer = service.send("POST", &format!("/{long}"), &[], "").await;
+    answer.refused(410, &format!("nothing is served at `/{}…`; send CloudEvents to", &long[..63]));
     service.stop().await;
 }
 
