@@ -1,8 +1,8 @@
 //! Nothing lost, nothing doubled: the real program as processes, redelivered to, killed and restarted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -145,6 +145,19 @@ fn announced(recorder: &Recorder) -> HashMap<String, Announced> {
     })
 }
 
+/// The changes that the webhooks told of went to the sink before they were acknowledged, each under one id.
+fn one_id_for_each_change(recorder: &Recorder, count: usize) {
+    let mut changes: HashMap<String, BTreeSet<String>> = HashMap::new();
+    recorder.events(|events| {
+        for event in events.iter().filter(|event| event.ty().starts_with("dev.cdevents.change.created.")) {
+            let number = &event.tree().unwrap()["customData"]["change"]["number"];
+            changes.entry(number.to_string()).or_default().insert(event.id().to_owned());
+        }
+    });
+    assert_eq!(changes.len(), count);
+    assert!(changes.values().all(|ids| ids.len() == 1), "a change had more than one id");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_doubles_nothing() {
     const COUNT: usize = 2_000;
@@ -158,7 +171,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
 
     let client = http();
     let cluster_client = cluster.client();
-    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     let repeats = Arc::new(AtomicUsize::new(0));
     let sender = tokio::spawn({
         let (acknowledged, repeats) = (Arc::clone(&acknowledged), Arc::clone(&repeats));
@@ -182,10 +195,10 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
                             repeats.fetch_add(1, Ordering::Relaxed);
                             tokio::time::sleep(Duration::from_millis(25)).await;
                         }
+                        acknowledged.lock().unwrap().insert(delivery.number);
                         // At this instant the event is acknowledged: its run must exist, whatever happens to the adapter.
                         let selector = format!("example.com/pull-request={}", delivery.number);
                         assert_eq!(built(cluster, Some(&selector)).await, [delivery.number]);
-                        acknowledged.fetch_add(1, Ordering::Relaxed);
                     }
                 })
                 .await;
@@ -197,13 +210,18 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
     for kill in 1..=KILLS {
         // Spread over the whole of it, at a moment that nobody chose.
         let due = COUNT * kill / (KILLS + 1);
-        while acknowledged.load(Ordering::Relaxed) < due {
+        while acknowledged.lock().unwrap().len() < due {
             assert!(!sender.is_finished(), "the sender ended early: {}", adapter.log());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         tokio::time::sleep(Duration::from_millis(random.below(40) as u64)).await;
         adapter.kill();
         kills += 1;
+        // Nobody is there now who could make up for a run that was promised and does not exist.
+        let promised = acknowledged.lock().unwrap().clone();
+        let exists: BTreeSet<usize> = built(&cluster_client, None).await.into_iter().collect();
+        let missing: Vec<_> = promised.difference(&exists).collect();
+        assert!(missing.is_empty(), "acknowledged without a run after kill {kill}: {missing:?}");
         tokio::time::sleep(Duration::from_millis(random.below(20) as u64)).await;
         adapter.start();
     }
@@ -242,6 +260,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
         }
         resends += run.arrivals - 3;
     }
+    one_id_for_each_change(&recorder, COUNT);
     println!(
         "{COUNT} webhooks, {kills} kills, {} repeats by the sender, {} runs, {resends} transitions sent again",
         repeats.load(Ordering::Relaxed),

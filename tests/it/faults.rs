@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
 use crate::support::process::fixture;
-use crate::support::service::{SECRET, Service, Setup, pipeline_runs};
+use crate::support::service::{Receiver, SECRET, Service, Setup, pipeline_runs};
 
 const POST: Requests = Requests::Method("POST");
 
@@ -130,6 +130,90 @@ spec:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_the_shipped_mappings_a_merge_and_its_push_are_one_run_in_either_order() {
+    let payload = |name| serde_json::to_vec(&fixture(name)).unwrap();
+    let merge = ("pull_request", "delivery-of-the-merge", payload("pull_request.closed.merged.json"));
+    let push = ("push", "delivery-of-the-push", payload("push.main.json"));
+    for order in [[&merge, &push], [&push, &merge]] {
+        let mut setup = Setup::new();
+        for name in ["announce-run", "pull-request-build", "push-build", "tag-release"] {
+            setup = setup.shipped(name);
+        }
+        let service = setup.start().await;
+        for _ in 0..2 {
+            for (event, delivery, body) in order {
+                let answer = service.delivery("github", SECRET, event, delivery, body.clone()).await;
+                assert_eq!(answer.status, 202, "{answer:?}");
+            }
+        }
+        assert_eq!(service.runs().await.len(), 1, "first the {}", order[0].0);
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_events_of_one_delivery_that_mean_the_same_are_one_run() {
+    // The raw event and the CDEvent of the delivery both match; what they are told apart by does not count.
+    let mapping = "
+apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {name: build-twice}
+spec:
+  events: [{type: com.github.pull_request.opened}, {type: dev.cdevents.change.created}]
+  let:
+    raw: {path: $.data.pull_request.head.sha}
+    extract: {path: $.data.customData.change.source.sha}
+    commit: {cel: 'vars.raw != null ? vars.raw : vars.extract', required: true}
+  do: [{name: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}]
+";
+    for (dedupe, runs) in [("", 2), ("  dedupeBy: [commit]\n", 1)] {
+        let service = Setup::new().mapping("build-twice", &format!("{mapping}{dedupe}")).start().await;
+        service.github("pull_request", opened()).await.accepted("created");
+        assert_eq!(service.runs().await.len(), runs, "{dedupe}");
+        service.github("pull_request", opened()).await;
+        assert_eq!(service.runs().await.len(), runs, "{dedupe}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_completes_what_a_failing_sink_left_undone_and_doubles_nothing() {
+    let mapping = "
+apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {name: build-and-tell}
+spec:
+  events: [{type: dev.cdevents.change.created}]
+  do:
+    - {name: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}
+    - {name: tell, emit: {type: dev.cdeventsx.pipewright-build.requested.0.1.0, to: chat, subject: a}}
+";
+    let chat = Receiver::start().await;
+    let service = Setup::new()
+        .mapping("build-and-tell", mapping)
+        .sink("chat", chat.spec())
+        .with(|settings| settings.process.limits.webhook_deadline = Duration::from_millis(600))
+        .start()
+        .await;
+    chat.answer(503);
+    for _ in 0..2 {
+        service.github("pull_request", opened()).await.later(503, "sink `chat`");
+        assert_eq!(service.runs().await.len(), 1, "the run came first, and once");
+    }
+    chat.answer(202);
+    assert_eq!(service.github("pull_request", opened()).await.status, 202);
+    assert_eq!(service.runs().await.len(), 1);
+    let ids: Vec<Value> = chat
+        .take()
+        .iter()
+        .map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap()["id"].clone())
+        .collect();
+    assert!(ids.len() >= 3, "{ids:?}");
+    assert!(ids.iter().all(|id| *id == ids[0]), "every try bears the same id: {ids:?}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
     const COUNT: usize = 40;
     let service = played().await;
@@ -160,6 +244,14 @@ async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
     assert_eq!(ids.len(), 3 * COUNT, "queued, started and finished of each");
     for (transition, ids) in &ids {
         assert!(ids.iter().all(|id| *id == ids[0]), "{transition:?} has more than one id: {ids:?}");
+    }
+    for run in ids.keys().map(|(run, _)| run) {
+        let of_the_run = events.iter().filter(|event| event.ty().starts_with("dev.cdevents.pipelinerun."));
+        let mut types: Vec<&str> = of_the_run.filter(|event| uid(event) == run).map(Event::ty).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        types.retain(|ty| seen.insert(*ty));
+        let order = ["queued", "started", "finished"];
+        assert!(types.iter().zip(order).all(|(ty, name)| ty.contains(name)), "{run}: {types:?}");
     }
     service.stop().await;
 }
@@ -295,5 +387,38 @@ async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact() {
         [""; 0],
         "it says `failed`, but the run succeeded and was told"
     );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
+    let service = Setup::new().start().await;
+    // The watch ends, its place in the past is gone, and listing fails: kube waits longer every time.
+    let faults = service.memory.faults();
+    faults.inject(Fault::ResetBefore, Requests::Method("GET"), Rate::Percent(100));
+    faults.compact();
+    faults.cut_watches();
+    // Two kinds are watched; right after the third try of each, the next one is seconds away.
+    let lists = async || service.metric("pipewright_watch_relists_total").await;
+    service.until("tried in vain", async || lists().await >= 6.0).await;
+    let before = lists().await;
+    faults.clear();
+    let run: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "unseen"}, "spec": {"pipelineRef": {"name": "build"}},
+    }))
+    .unwrap();
+    runs(&service).create(&PostParams::default(), &run).await.unwrap();
+    let body = json!({"pipelineRun": {"metadata": {"namespace": "default", "name": "unseen"}}}).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "5c0d41f8-9d5e-4f4f-9d56-0123456789ab"),
+        ("ce-source", "/apis///namespaces/default//unseen"),
+        ("ce-type", "dev.tekton.event.pipelinerun.started.v1"),
+    ];
+    service.send("POST", "/", &headers, body).await.accepted("ignored");
+    arrived(&service, "pipelinerun.queued", 1).await;
+    assert!((lists().await - before).abs() < 0.1, "the watch was back; the hint was not needed");
     service.stop().await;
 }
