@@ -178,11 +178,6 @@ impl MappingSet {
         explanations
     }
 
-    /// Whether any mapping may be for events of this type: when not, nobody needs the event's data.
-    pub fn has_candidates(&self, ty: &str) -> bool {
-        !self.index.candidates(ty).is_empty()
-    }
-
     /// The names of the mappings, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.mappings.iter().map(|mapping| mapping.name.as_str())
@@ -199,7 +194,7 @@ impl MappingSet {
     }
 
     fn candidates(&self, event: &Event) -> impl Iterator<Item = &Mapping> {
-        let places = self.index.candidates(event.ty());
+        let places = self.index.candidates(event);
         places.into_iter().filter_map(|place| self.mappings.get(usize::try_from(place).ok()?))
     }
 }

@@ -158,7 +158,7 @@ impl Compiler<'_> {
                 }
                 attributes.push((name.clone(), Glob::new(&**value)));
             }
-            patterns.push(Pattern { attributes });
+            patterns.push(Pattern::new(attributes));
         }
         patterns
     }

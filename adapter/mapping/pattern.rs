@@ -21,6 +21,8 @@ pub(crate) struct Pattern {
 pub(crate) enum IndexKey {
     /// Events of exactly this type, with or without its version.
     Type(String),
+    /// The same, of exactly this source only.
+    TypeAndSource(String, String),
     /// Events whose type starts so; ends with `.` or is empty.
     Prefix(String),
 }
@@ -64,6 +66,12 @@ impl Glob {
 // === impl Pattern ===
 
 impl Pattern {
+    pub(crate) fn new(mut attributes: Vec<(String, Glob)>) -> Self {
+        // The index has looked at the type already, so another attribute is more likely to settle the matter.
+        attributes.sort_by_key(|(name, _)| name == "type");
+        Self { attributes }
+    }
+
     pub(crate) fn matches(&self, event: &Event) -> bool {
         self.attributes.iter().all(|(name, glob)| {
             if name == "type" {
@@ -76,16 +84,26 @@ impl Pattern {
 
     /// Where the index keeps it.
     pub(crate) fn index_key(&self) -> IndexKey {
-        let Some((_, glob)) = self.attributes.iter().find(|(name, _)| name == "type") else {
+        let Some(glob) = self.attribute("type") else {
             return IndexKey::Prefix(String::new());
         };
         match glob.as_str().split_once('*') {
-            None => IndexKey::Type(glob.as_str().to_owned()),
+            None => {
+                let ty = glob.as_str().to_owned();
+                match self.attribute("source").filter(|glob| glob.literal) {
+                    Some(source) => IndexKey::TypeAndSource(ty, source.as_str().to_owned()),
+                    None => IndexKey::Type(ty),
+                }
+            }
             Some((literal, _)) => {
                 let end = literal.rfind('.').map_or(0, |dot| dot + 1);
                 IndexKey::Prefix(literal[..end].to_owned())
             }
         }
+    }
+
+    fn attribute(&self, name: &str) -> Option<&Glob> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, glob)| glob)
     }
 }
 

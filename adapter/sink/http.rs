@@ -1,12 +1,12 @@
 //! One sink over HTTP: its connections, one attempt, and the loop of attempts.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ::http::StatusCode;
 use ::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use backon::Retryable;
-use tokio::io::AsyncReadExt;
 use tracing::debug;
 
 use super::delivery::Delivery;
@@ -186,7 +186,7 @@ impl HttpSink {
         }
         let mut headers = self.headers.clone();
         headers.extend(message.headers.clone());
-        if let Some(token) = self.token.read().await? {
+        if let Some(token) = self.token.read()? {
             headers.insert(AUTHORIZATION, token);
         }
         let mut response = self
@@ -248,13 +248,13 @@ async fn drain(response: &mut reqwest::Response) -> String {
 
 impl Token {
     /// The header value, read anew each time since the platform rewrites the file in place.
-    async fn read(&self) -> Result<Option<HeaderValue>, Failure> {
+    fn read(&self) -> Result<Option<HeaderValue>, Failure> {
         let (file, required) = match self {
             Self::None => return Ok(None),
             Self::IfPresent(file) => (file, false),
             Self::Required(file) => (file, true),
         };
-        match read_token(file).await {
+        match read_token(file) {
             Ok(token) => Ok(Some(token)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(None),
             // A rotation may be under way.
@@ -265,9 +265,10 @@ impl Token {
     }
 }
 
-async fn read_token(file: &Path) -> std::io::Result<HeaderValue> {
+/// On this thread: the platform's volumes are in memory, and to have another thread read costs many times as much.
+fn read_token(file: &Path) -> std::io::Result<HeaderValue> {
     let mut text = String::new();
-    tokio::fs::File::open(file).await?.take(MAX_TOKEN).read_to_string(&mut text).await?;
+    std::fs::File::open(file)?.take(MAX_TOKEN).read_to_string(&mut text)?;
     let mut value = HeaderValue::try_from(format!("Bearer {}", text.trim()))
         .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds no token"))?;
     value.set_sensitive(true);
