@@ -310,6 +310,7 @@ async fn reload(store: Arc<Store>, metrics: Metrics, on_reload: Option<OnReload>
 fn count_mappings(metrics: &Metrics, store: &Store) {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     metrics.mappings.set(count(store.current().len()));
+    metrics.mappings_load.set(store.load_time().as_secs_f64());
     metrics.mapping_problems.set(count(store.problems().errors().count()));
 }
 

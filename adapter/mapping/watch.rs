@@ -5,8 +5,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -24,7 +24,19 @@ pub struct Store {
     catalog: Catalog,
     current: ArcSwap<MappingSet>,
     problems: ArcSwap<Report>,
-    seen: Mutex<Option<Key>>,
+    files: Mutex<Files>,
+}
+
+/// What is known of the files.
+#[derive(Debug, Default)]
+struct Files {
+    /// Their fingerprint at the last load.
+    seen: Option<Key>,
+    /// What the last load took.
+    took: Duration,
+    /// The set that was in use before. It is freed by the next look, since whoever lets go of it last pays for that:
+    /// for ten thousand mappings several milliseconds, which would be a request's.
+    replaced: Option<Arc<MappingSet>>,
 }
 
 /// What a look at the files came to.
@@ -49,7 +61,7 @@ impl Store {
             catalog,
             current: ArcSwap::default(),
             problems: ArcSwap::default(),
-            seen: Mutex::new(None),
+            files: Mutex::default(),
         };
         store.reload();
         store
@@ -72,33 +84,43 @@ impl Store {
 
     /// Reads and compiles the files when they have changed since the last look.
     pub fn refresh(&self) -> Reload {
+        let replaced = self.files().replaced.take();
+        drop(replaced);
         let fingerprint = self.fingerprint();
-        let unchanged = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            *seen == Some(fingerprint)
-        };
+        let unchanged = self.files().seen == Some(fingerprint);
         if unchanged { Reload::Unchanged } else { self.reload() }
+    }
+
+    /// What the last load took, from the first file read to the set being in use or refused.
+    pub fn load_time(&self) -> Duration {
+        self.files().took
     }
 
     /// Reads and compiles the files, changed or not.
     pub fn reload(&self) -> Reload {
         // Taken before reading: a change while reading is seen by the next look.
         let fingerprint = self.fingerprint();
+        let started = Instant::now();
         let mut report = Report::default();
         let files = load::read(&self.paths, &mut report);
         let result = self.compile(&files, report);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint);
+        let (replaced, reload) = self.take(result);
+        *self.files() = Files { seen: Some(fingerprint), took: started.elapsed(), replaced };
+        reload
+    }
+
+    fn take(&self, result: Result<(MappingSet, Report), Report>) -> (Option<Arc<MappingSet>>, Reload) {
         match result {
             Ok((set, report)) => {
                 let report = Arc::new(report);
-                self.current.store(Arc::new(set));
+                let replaced = self.current.swap(Arc::new(set));
                 self.problems.store(Arc::clone(&report));
-                Reload::Replaced(report)
+                (Some(replaced), Reload::Replaced(report))
             }
             Err(report) => {
                 let report = Arc::new(report);
                 self.problems.store(Arc::clone(&report));
-                Reload::Refused(report)
+                (None, Reload::Refused(report))
             }
         }
     }
@@ -115,6 +137,10 @@ impl Store {
                 Ok(reload) => on_change(&reload),
             }
         }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn compile(&self, files: &[File], mut report: Report) -> Result<(MappingSet, Report), Report> {

@@ -4,7 +4,7 @@
 //! of series is bounded.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -143,6 +143,8 @@ pub struct Metrics {
     pub body_bytes: Gauge,
     /// Mappings in force.
     pub mappings: Gauge,
+    /// What the last load of the mapping files took.
+    pub mappings_load: Gauge<f64, AtomicU64>,
     /// Errors of the newest mapping set when it could not be used; 0 when it is in force.
     pub mapping_problems: Gauge,
 }
@@ -186,6 +188,13 @@ impl Metrics {
             Unit::Seconds,
             oldest_unemitted.clone(),
         );
+        let mappings_load = Gauge::default();
+        registry.register_with_unit(
+            "mappings_load",
+            "What the last load of the mapping files took",
+            Unit::Seconds,
+            mappings_load.clone(),
+        );
         let body_bytes = Gauge::default();
         registry.register_with_unit(
             "body_inflight",
@@ -228,6 +237,7 @@ impl Metrics {
                 "Errors of a newer mapping set that could not be used",
                 Gauge::default()
             ),
+            mappings_load,
             oldest_unemitted,
             answer_seconds,
             body_bytes,

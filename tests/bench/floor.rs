@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::bail;
@@ -20,8 +22,9 @@ pub fn run(role: &str) -> anyhow::Result<()> {
     println!("{}", listener.local_addr()?);
     std::io::stdout().flush()?;
     let route = match role {
-        "floor" => || web::post().to(floor),
-        "sink" => || web::post().to(sink),
+        "floor" => || web::route().to(floor),
+        "sink" => || web::route().to(sink),
+        "stall" => || web::route().to(stall),
         other => bail!("there is no role `{other}`"),
     };
     let key = web::Data::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()));
@@ -45,8 +48,19 @@ async fn floor(headers: actix_web::HttpRequest, body: web::Bytes, key: web::Data
     }
 }
 
-async fn sink(_: web::Bytes) -> HttpResponse {
+/// Takes everything; a GET asks how many.
+async fn sink(request: actix_web::HttpRequest, _: web::Bytes) -> HttpResponse {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    if request.method() == Method::GET {
+        return HttpResponse::Ok().body(TAKEN.load(Ordering::Relaxed).to_string());
+    }
+    TAKEN.fetch_add(1, Ordering::Relaxed);
     HttpResponse::Accepted().finish()
+}
+
+/// Never answers.
+async fn stall(_: web::Bytes) -> HttpResponse {
+    std::future::pending().await
 }
 
 fn signature(headers: &HeaderMap) -> Option<Vec<u8>> {

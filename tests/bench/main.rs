@@ -8,10 +8,14 @@
 mod floor;
 mod load;
 mod mappings;
+mod overload;
 mod payload;
+mod peer;
 mod process;
+mod reload;
 mod startup;
 mod table;
+mod transitions;
 
 use std::time::Duration;
 
@@ -40,6 +44,10 @@ fn main() -> anyhow::Result<()> {
     accepting(&folder, &mut table)?;
     runs(&folder, &mut table)?;
     events(&folder, &mut table)?;
+    peer::measure(&folder, &mut table)?;
+    overload::measure(&folder, &mut table)?;
+    transitions::measure(&folder, &mut table)?;
+    reload::measure(&folder, &mut table)?;
     startup::measure(&folder, &mut table)?;
     print!("{table}");
     let path = table.write()?;
@@ -118,9 +126,13 @@ fn alternate<const N: usize>(name: &str, loads: &[Load<'_>; N]) -> anyhow::Resul
             rounds.push(load.run(ROUND).with_context(|| name.to_owned())?);
         }
     }
-    Ok(rounds.map(|rounds| Measured {
-        cpu: median(rounds.iter().map(|it| it.cpu).collect()),
-        per_second: median(rounds.iter().map(|it| it.per_second).collect()),
+    Ok(rounds.map(|rounds| {
+        let middle = |value: fn(&Measured) -> f64| median(rounds.iter().map(value).collect());
+        Measured {
+            cpu: middle(|it| it.cpu),
+            per_second: middle(|it| it.per_second),
+            others: middle(|it| it.others),
+        }
     }))
 }
 

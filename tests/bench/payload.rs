@@ -31,6 +31,12 @@ impl Payload {
         Self::read("pull_request", recorded, "pull_request.opened.json", 23_633)
     }
 
+    /// The same, to another path.
+    pub fn at(&self, path: &str) -> Self {
+        let head = String::from_utf8_lossy(&self.before_id).replacen("/webhooks/github", path, 1);
+        Self { before_id: head.into_bytes(), after_id: self.after_id.clone(), body: self.body }
+    }
+
     /// The size of the body, for people.
     pub fn size(&self) -> String {
         let hundreds = (self.body + 50) / 100;

@@ -36,7 +36,8 @@ pub struct Peer {
 /// The embedded cluster.
 pub struct Cluster {
     _process: Process,
-    kubeconfig: PathBuf,
+    /// How to reach it.
+    pub kubeconfig: PathBuf,
 }
 
 /// `pipewright serve`.
@@ -44,6 +45,8 @@ pub struct Service {
     process: Process,
     /// The public port.
     pub address: SocketAddr,
+    /// The admin port.
+    pub admin: SocketAddr,
     /// From the start of the process to `/readyz` 200.
     pub ready: Duration,
 }
@@ -67,8 +70,21 @@ impl Folder {
         Ok(Self(path))
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// A folder of mapping files, from documents in one text.
+    pub fn mappings(&self, name: &str, documents: &str) -> anyhow::Result<PathBuf> {
+        let path = self.file(name);
+        std::fs::create_dir_all(&path)?;
+        // A file of mappings has a bound, so a hundred at a time.
+        let documents: Vec<&str> = documents.split("---\n").filter(|it| !it.is_empty()).collect();
+        for (number, documents) in documents.chunks(100).enumerate() {
+            std::fs::write(path.join(format!("{number:04}.yaml")), documents.join("---\n"))?;
+        }
+        Ok(path)
     }
 }
 
@@ -79,6 +95,18 @@ impl Drop for Folder {
 }
 
 // === impl Process ===
+
+impl Process {
+    /// Takes charge of a child.
+    pub fn new(child: Child) -> Self {
+        Self(child)
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -110,19 +138,17 @@ impl Peer {
 impl Cluster {
     /// Starts an embedded cluster that only keeps objects.
     pub fn start(folder: &Folder) -> anyhow::Result<Self> {
+        Self::start_with(folder, &["--no-player"])
+    }
+
+    /// Starts an embedded cluster with flags.
+    pub fn start_with(folder: &Folder, flags: &[&str]) -> anyhow::Result<Self> {
         let kubeconfig = folder.file("kubeconfig");
         let mut command = Command::new(PROGRAM);
         command
-            .args([
-                "cluster",
-                "--no-player",
-                "--listen",
-                "127.0.0.1:0",
-                "--log-level",
-                "warn",
-                "--kubeconfig",
-            ])
+            .args(["cluster", "--listen", "127.0.0.1:0", "--log-level", "warn", "--kubeconfig"])
             .arg(&kubeconfig)
+            .args(flags)
             .stdout(Stdio::piped());
         let mut process = Process(command.spawn()?);
         // It is said when the kubeconfig is there.
@@ -142,29 +168,24 @@ impl Service {
         mappings: &str,
         sink: Sink,
     ) -> anyhow::Result<Self> {
-        let path = folder.file(&format!("mappings-{name}"));
-        std::fs::create_dir_all(&path)?;
-        // A file of mappings has a bound, so a hundred at a time.
-        let documents: Vec<&str> = mappings.split("---\n").filter(|it| !it.is_empty()).collect();
-        for (number, documents) in documents.chunks(100).enumerate() {
-            std::fs::write(path.join(format!("{number:04}.yaml")), documents.join("---\n"))?;
-        }
-        Self::start_with(folder, cluster, name, &path, sink)
+        let path = folder.mappings(&format!("mappings-{name}"), mappings)?;
+        Self::start_with(folder, cluster, name, &path, sink, "{}")
     }
 
-    /// Starts the service with the mappings of a folder.
+    /// Starts the service with the mappings of a folder and with `limits`, in YAML.
     pub fn start_with(
         folder: &Folder,
         cluster: &Cluster,
         name: &str,
         mappings: &Path,
         sink: Sink,
+        limits: &str,
     ) -> anyhow::Result<Self> {
         let secret = folder.file("secret");
         std::fs::write(&secret, SECRET)?;
         let mut settings = format!(
             "apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  listen: 127.0.0.1:0\n  \
-             adminListen: 127.0.0.1:0\n  mappings: [{}]\n---\napiVersion: pipewright.dev/v1alpha1\n\
+             adminListen: 127.0.0.1:0\n  mappings: [{}]\n  limits: {limits}\n---\napiVersion: pipewright.dev/v1alpha1\n\
              kind: Source\nmetadata: {{name: github}}\nspec:\n  forge: github\n  secrets: [{{file: {}}}]\n",
             mappings.display(),
             secret.display()
@@ -192,7 +213,7 @@ impl Service {
             if let Some((address, admin)) = addresses(&log)?
                 && is_ready(admin)
             {
-                return Ok(Self { process, address, ready: start.elapsed() });
+                return Ok(Self { process, address, admin, ready: start.elapsed() });
             }
             let ended = process.0.try_wait()?.is_some();
             if ended || start.elapsed() > PATIENCE {
@@ -244,14 +265,17 @@ fn addresses(log: &Path) -> anyhow::Result<Option<(SocketAddr, SocketAddr)>> {
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
+    get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// One request on a connection of its own; the answer as it comes.
+pub fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
 
-    let ask = || {
-        let mut stream = std::net::TcpStream::connect(admin)?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer)?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    ask().is_ok_and(|answer| &answer == b"HTTP/1.1 200")
+    let mut stream = std::net::TcpStream::connect(address)?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }

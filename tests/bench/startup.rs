@@ -26,7 +26,7 @@ pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let mut ready = Vec::new();
     let mut memory = Vec::new();
     for _ in 0..STARTS {
-        let service = Service::start_with(folder, cluster, "idle", &mappings, Sink::None)?;
+        let service = Service::start_with(folder, cluster, "idle", &mappings, Sink::None, "{}")?;
         ready.push(service.ready.as_secs_f64() * 1e3);
         if memory.is_empty() {
             std::thread::sleep(SETTLE);

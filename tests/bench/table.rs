@@ -22,7 +22,7 @@ pub struct Row {
     floor: Option<f64>,
     /// The same at another program.
     peer: Option<f64>,
-    /// The most that it should be.
+    /// What it should be: at most, or at least where more is better.
     goal: Option<f64>,
     met: Option<bool>,
 }
@@ -39,6 +39,17 @@ impl Row {
     /// A value that should be at most `goal`.
     pub fn at_most(name: &str, unit: &'static str, ours: f64, goal: f64) -> Self {
         Self { goal: Some(goal), met: Some(ours <= goal), ..Self::info(name, unit, ours) }
+    }
+
+    /// A value that should be at least `goal`.
+    pub fn at_least(name: &str, unit: &'static str, ours: f64, goal: f64) -> Self {
+        Self { goal: Some(goal), met: Some(ours >= goal), ..Self::info(name, unit, ours) }
+    }
+
+    /// With the other program's value beside it.
+    pub fn against(mut self, peer: f64) -> Self {
+        self.peer = Some((peer * 100.0).round() / 100.0);
+        self
     }
 
     /// With the floor's value beside it.
