@@ -69,6 +69,11 @@ impl Ledger {
         entry.failures
     }
 
+    /// How many failures there were in a row.
+    pub(super) fn failures(&self, key: &Key) -> u32 {
+        self.entries().get(key).map_or(0, |entry| entry.failures)
+    }
+
     /// The object is gone. Says whether something was still due.
     pub(super) fn forget(&self, key: &Key) -> bool {
         self.entries().remove(key).is_some_and(|entry| entry.waiting_since.is_some())

@@ -56,15 +56,24 @@ where
     D: Fn(Event) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Retry>> + Send + 'static,
 {
-    /// Delivers what is due of the run as it is now, oldest first, and marks what was delivered.
-    pub(super) async fn reconcile(&self, key: &ObjectRef<Run>) -> Result<Action, Failure> {
+    /// Delivers what is due of the run, oldest first, and marks what was delivered.
+    ///
+    /// `seen` is what the watch said last. A list, a hint and a retry ask the API server instead: they are only worth
+    /// something with the newest state.
+    pub(super) async fn reconcile(&self, key: &ObjectRef<Run>, seen: &Run) -> Result<Action, Failure> {
         let ledger = &self.status.ledger;
-        // Not what the watch last said: a hint or a retry is only worth something with the newest state.
-        let Some(run) = self.get(key).await.map_err(Failure::Read)? else {
-            self.status.count_lost(u64::from(ledger.forget(key)));
-            return Ok(Action::await_change());
+        let asked;
+        let run = if seen.is_whole() && ledger.failures(key) == 0 {
+            seen
+        } else {
+            asked = self.get(key).await.map_err(Failure::Read)?;
+            let Some(run) = &asked else {
+                self.status.count_lost(u64::from(ledger.forget(key)));
+                return Ok(Action::await_change());
+            };
+            run
         };
-        let marked = emitted::sent(&run);
+        let marked = emitted::sent(run);
         let mut announced = marked.clone();
         for name in ledger.announced(key, run.uid()) {
             if !announced.iter().any(|it| it == name) {

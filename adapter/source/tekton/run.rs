@@ -37,6 +37,11 @@ impl Run {
         )
     }
 
+    /// Whether the object came with it.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.object.is_null()
+    }
+
     pub(super) fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
     }

@@ -156,6 +156,23 @@ async fn each_step_of_a_run_is_announced_when_it_happens() {
 }
 
 #[tokio::test]
+async fn a_step_that_the_watch_tells_is_not_asked_for_again() {
+    let (api, receiver) = (Api::default(), Receiver::default());
+    let watching = start(&api, &receiver);
+    until("the list", || watching.status.synced()).await;
+    api.apply(run_object("a", "1", None));
+    until("queued", || receiver.ids() == ["1/queued"] && mark(&api, "a").is_some()).await;
+    assert_eq!(api.count("GET one"), 0);
+    // A failure means that time passes: the newest state counts then.
+    receiver.fail("1/finished", 1);
+    api.update("a", || run_object("a", "1", Some("True")));
+    until("all", || mark(&api, "a") == Some(all("1"))).await;
+    assert_eq!(receiver.ids(), ["1/queued", "1/started", "1/finished"]);
+    assert_eq!(api.count("GET one"), 1, "a repeat reads the run");
+    watching.stop().await;
+}
+
+#[tokio::test]
 async fn a_mark_copied_from_a_parent_does_not_count() {
     let (api, receiver) = (Api::default(), Receiver::default());
     let mut child = run_object("child", "u2", Some("Unknown"));

@@ -1,6 +1,7 @@
 //! The watch of one kind: which runs deserve a look, and the queue of looks.
 //!
-//! Only names are kept: of ten thousand finished runs nothing is due, and they cost a few hundred bytes each.
+//! Only names are kept, and of runs about which something is due the object as it came: of ten thousand finished runs
+//! nothing is due, and they cost a few hundred bytes each.
 //! `kube::runtime::applier` queues the names, looks at different runs at once and at one run never twice at once, and
 //! repeats after failures.
 
@@ -102,7 +103,7 @@ pub(super) async fn watch<T, D, F>(
     let looks = applier(
         move |run: Arc<Run>, shared: Arc<Shared<T, D>>| {
             let key = ObjectRef::from_obj_with(&*run, kind);
-            async move { shared.reconcile(&key).await }.boxed()
+            async move { shared.reconcile(&key, &run).await }.boxed()
         },
         move |run, failure: &Failure, shared| shared.after(&ObjectRef::from_obj_with(&*run, kind), failure),
         shared,
@@ -170,10 +171,9 @@ where
                 return Vec::new();
             }
             Seen::Hint(key) => {
-                if self.store.get(&key).is_none() {
-                    let run = Run::named(key.namespace.as_deref().unwrap_or_default(), &key.name);
-                    self.writer.apply_watcher_event(&Apply(run));
-                }
+                // Somebody may know more than the watch has said.
+                let run = Run::named(key.namespace.as_deref().unwrap_or_default(), &key.name);
+                self.writer.apply_watcher_event(&Apply(run));
                 return vec![key];
             }
         };
@@ -204,7 +204,7 @@ where
             }
             Apply(run) => {
                 let due = self.due(&run);
-                self.writer.apply_watcher_event(&Apply(run.slim()));
+                self.writer.apply_watcher_event(&Apply(if due.is_some() { run } else { run.slim() }));
                 due.into_iter().collect()
             }
             Delete(run) => {
