@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::action::execute::Executor;
+use crate::cluster::Clients;
 use crate::diagnostic::Report;
 use crate::event::http::AllowedOrigins;
 use crate::mapping::Catalog;
@@ -45,7 +46,7 @@ pub struct Parts {
     /// What was configured.
     pub settings: Settings,
     /// The cluster.
-    pub client: Client,
+    pub clients: Clients,
     /// Where events go.
     pub sinks: Sinks,
     /// The logger's level, if this process owns the logger.
@@ -93,7 +94,8 @@ pub struct Service {
 /// # Errors
 /// See [`StartError`]; nothing is left running then.
 pub async fn start(parts: Parts) -> Result<Service, StartError> {
-    let Parts { settings, client, sinks, log, on_reload } = parts;
+    let Parts { settings, clients, sinks, log, on_reload } = parts;
+    let client = clients.client();
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 
@@ -116,7 +118,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     count_mappings(&metrics, &store);
 
     let sinks = Arc::new(sinks);
-    let executor = Executor::new(client.clone(), Arc::clone(&sinks), metrics.clone());
+    let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
     let pipeline = Pipeline::new(Arc::clone(&store), executor, metrics.clone());
 
     let (stop, stopped) = watch::channel(false);
@@ -136,8 +138,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     tasks.push(tokio::spawn(until(stopped.clone(), reload(Arc::clone(&store), metrics.clone(), on_reload))));
 
     let gate = Gate::new(process.limits.in_flight, process.limits.body_memory, metrics.clone());
-    let state = web::Data::new(State {
-        sources,
+    let state = State {
+        sources: Arc::new(sources),
         pipeline,
         tokens,
         origins: AllowedOrigins::new(&process.allowed_origins),
@@ -146,7 +148,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             Announce::CdEvents => Some(1),
             Announce::All => Some(0),
         },
-        hint: Box::new(hint),
+        hint: Arc::new(hint),
         gate: gate.clone(),
         bounds: Bounds {
             webhook_body: process.limits.webhook_body,
@@ -156,7 +158,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             event_deadline: process.limits.event_deadline,
         },
         metrics: metrics.clone(),
-    });
+    };
     let admin_state = web::Data::new(Admin {
         metrics: metrics.clone(),
         log,
@@ -225,8 +227,10 @@ async fn doors(
     Ok(doors)
 }
 
-fn serve(address: &str, listener: TcpListener, state: web::Data<State>) -> Result<Server, StartError> {
-    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(server::routes))
+fn serve(address: &str, listener: TcpListener, state: State) -> Result<Server, StartError> {
+    // Called on each of the threads that serve.
+    let app = move || App::new().app_data(web::Data::new(state.for_this_thread())).configure(server::routes);
+    Ok(HttpServer::new(app)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN.as_secs())

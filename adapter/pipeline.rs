@@ -50,6 +50,12 @@ impl Pipeline {
         Self { mappings, executor, metrics }
     }
 
+    /// The same with connections of its own, for the thread that it is called on.
+    #[must_use]
+    pub fn for_this_thread(&self) -> Self {
+        Self { executor: self.executor.for_this_thread(), ..self.clone() }
+    }
+
     /// Plans for all events, then executes; returns only when every effect exists.
     ///
     /// # Errors

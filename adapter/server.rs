@@ -26,10 +26,11 @@ use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
 use answer::Answer;
 use gate::Gate;
 
-/// What every handler shares.
+/// What every handler of a thread shares.
+#[derive(Clone)]
 pub struct State {
     /// Forges by the name in `/webhooks/{source}`.
-    pub sources: HashMap<String, Source>,
+    pub sources: Arc<HashMap<String, Source>>,
     /// The flow behind the edge.
     pub pipeline: Pipeline,
     /// Who may send CloudEvents.
@@ -39,13 +40,23 @@ pub struct State {
     /// What of a webhook goes to the default sink: the index of the first announced event, `None` for nothing.
     pub announce_from: Option<usize>,
     /// Told of every CloudEvent that Tekton sent, so that the run is looked at now.
-    pub hint: Box<dyn Fn(&Event) + Send + Sync>,
+    pub hint: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Admission.
     pub gate: Gate,
     /// Bounds.
     pub bounds: Bounds,
     /// Metrics.
     pub metrics: Metrics,
+}
+
+// === impl State ===
+
+impl State {
+    /// The same for the thread that it is called on.
+    #[must_use]
+    pub fn for_this_thread(&self) -> Self {
+        Self { pipeline: self.pipeline.for_this_thread(), ..self.clone() }
+    }
 }
 
 /// Bounds on what a request may cost.

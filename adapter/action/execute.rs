@@ -9,8 +9,8 @@ use futures::stream;
 use kube::Client;
 
 use super::{Action, CreateRun, Destination, Plan};
-use crate::cluster::PIPELINE_RUNS;
 use crate::cluster::create::{self, CreateError, Created, NewObject};
+use crate::cluster::{Clients, PIPELINE_RUNS};
 use crate::event::Event;
 use crate::sink::{DEFAULT, SendError, Sinks};
 use crate::telemetry::Metrics;
@@ -22,6 +22,7 @@ const CONCURRENCY: usize = 8;
 /// Turns plans into objects and deliveries.
 #[derive(Clone)]
 pub struct Executor {
+    clients: Clients,
     client: Client,
     sinks: Arc<Sinks>,
     metrics: Metrics,
@@ -61,8 +62,14 @@ pub enum ExecuteError {
 
 impl Executor {
     /// An executor over a cluster and sinks.
-    pub fn new(client: Client, sinks: Arc<Sinks>, metrics: Metrics) -> Self {
-        Self { client, sinks, metrics }
+    pub fn new(clients: Clients, sinks: Arc<Sinks>, metrics: Metrics) -> Self {
+        Self { client: clients.client(), clients, sinks, metrics }
+    }
+
+    /// The same with connections of its own, for the thread that it is called on.
+    #[must_use]
+    pub fn for_this_thread(&self) -> Self {
+        Self { client: self.clients.client(), ..self.clone() }
     }
 
     /// Carries out `plan` and sends `announcements` to the default sink (when there is one), all before `deadline`.

@@ -96,7 +96,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         let mappings = settings.process.mappings.clone();
         let admin = settings.process.admin_listen.clone();
         let started = app::start(Parts {
-            client: memory.client(&namespace),
+            clients: memory.clients(&namespace),
             settings,
             sinks,
             log: Some(log),

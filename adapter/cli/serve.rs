@@ -76,9 +76,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let sinks =
         Sinks::new(&environment(), settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())))?;
     runtime()?.block_on(async move {
-        let client = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
+        let clients = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
         let admin = settings.process.admin_listen.clone();
-        let parts = Parts { settings, client, sinks, log: Some(log), on_reload: None };
+        let parts = Parts { settings, clients, sinks, log: Some(log), on_reload: None };
         let service = started(app::start(parts).await, &admin, ["--listen", "--admin-listen"])?;
         ended().await?;
         stop(service, Duration::from_secs(arguments.drain_seconds)).await;

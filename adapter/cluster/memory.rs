@@ -151,6 +151,12 @@ impl Memory {
         kube::Client::new(self.service.clone(), namespace)
     }
 
+    /// Clients for as many threads.
+    pub fn clients(&self, namespace: &str) -> super::Clients {
+        let (service, namespace) = (self.service.clone(), namespace.to_owned());
+        super::Clients::new(move || kube::Client::new(service.clone(), namespace.clone()))
+    }
+
     /// Serves the API over HTTP on a listener that is bound to a loopback address.
     pub fn serve(&self, listener: TcpListener) -> io::Result<Served> {
         serve::serve(self.service.clone(), listener)

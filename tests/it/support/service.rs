@@ -221,8 +221,8 @@ impl Setup {
         if capture {
             sinks = sinks.with_receiver(DEFAULT, Arc::new(events.clone()));
         }
-        let client = memory.client("default");
-        let parts = Parts { settings, client, sinks, log: None, on_reload: None };
+        let clients = memory.clients("default");
+        let parts = Parts { settings, clients, sinks, log: None, on_reload: None };
         let running = app::start(parts).await?;
         Ok(Service {
             address: running.address,
