@@ -119,7 +119,7 @@ impl MappingSet {
                 report.push(Diagnostic::error("too-many", "there are more mappings than can be counted"));
                 break;
             };
-            index.add(place, &mapping.patterns);
+            index.add(place, mapping);
         }
         if report.has_errors() {
             return Err(report);

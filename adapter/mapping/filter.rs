@@ -111,6 +111,16 @@ impl Clause {
         }
     }
 
+    /// The one text that the attribute `name` must be, if the clause says so and cannot fail.
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Attributes(Test::Exact, pairs) => {
+                pairs.iter().find(|(it, _)| it == name).map(|(_, wanted)| wanted.as_str())
+            }
+            Self::Attributes(..) | Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Cel(_) => None,
+        }
+    }
+
     /// Whether the clause can hold for an event of which only some attributes are known.
     pub(crate) fn certainty(&self, known: &dyn Fn(&str) -> Option<String>) -> Certainty {
         match self {

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::pattern::{IndexKey, Pattern, without_version};
+use super::compile::Mapping;
+use super::filter::Clause;
+use super::pattern::{IndexKey, without_version};
 use crate::event::Event;
 
 /// Mappings by event type; holds their places in the set.
@@ -24,10 +26,13 @@ struct OfType {
 // === impl Index ===
 
 impl Index {
-    /// Adds the mapping at `place` under each of its patterns.
-    pub(crate) fn add(&mut self, place: u32, patterns: &[Pattern]) {
-        for pattern in patterns {
-            let list = match pattern.index_key() {
+    /// Adds `mapping`, which stands at `place`, under each of its patterns.
+    pub(crate) fn add(&mut self, place: u32, mapping: &Mapping) {
+        // A clause after one that can fail must still be asked for every source, so that it fails for each.
+        let mut clauses = mapping.filter.iter().take_while(|clause| matches!(clause, Clause::Attributes(..)));
+        let source = clauses.find_map(|clause| clause.exact("source"));
+        for pattern in &mapping.patterns {
+            let list = match pattern.index_key(source) {
                 IndexKey::Type(ty) => &mut self.types.entry(ty).or_default().any_source,
                 IndexKey::TypeAndSource(ty, source) => {
                     self.types.entry(ty).or_default().by_source.entry(source).or_default()

@@ -82,16 +82,17 @@ impl Pattern {
         })
     }
 
-    /// Where the index keeps it.
-    pub(crate) fn index_key(&self) -> IndexKey {
+    /// Where the index keeps it, when the filter behind it wants nothing but `source`.
+    pub(crate) fn index_key(&self, source: Option<&str>) -> IndexKey {
         let Some(glob) = self.attribute("type") else {
             return IndexKey::Prefix(String::new());
         };
         match glob.as_str().split_once('*') {
             None => {
                 let ty = glob.as_str().to_owned();
-                match self.attribute("source").filter(|glob| glob.literal) {
-                    Some(source) => IndexKey::TypeAndSource(ty, source.as_str().to_owned()),
+                let literal = self.attribute("source").filter(|glob| glob.literal).map(Glob::as_str);
+                match literal.or(source) {
+                    Some(source) => IndexKey::TypeAndSource(ty, source.to_owned()),
                     None => IndexKey::Type(ty),
                 }
             }
