@@ -24,6 +24,7 @@ pub fn run(role: &str) -> anyhow::Result<()> {
     let route = match role {
         "floor" => || web::route().to(floor),
         "sink" => || web::route().to(sink),
+        "refuser" => || web::route().to(refuser),
         "stall" => || web::route().to(stall),
         other => bail!("there is no role `{other}`"),
     };
@@ -56,6 +57,11 @@ async fn sink(request: actix_web::HttpRequest, _: web::Bytes) -> HttpResponse {
     }
     TAKEN.fetch_add(1, Ordering::Relaxed);
     HttpResponse::Accepted().finish()
+}
+
+/// Refuses without a look at the body.
+async fn refuser() -> HttpResponse {
+    HttpResponse::TooManyRequests().insert_header(("retry-after", "1")).finish()
 }
 
 /// Never answers.

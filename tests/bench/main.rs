@@ -19,12 +19,15 @@ mod transitions;
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use self::load::{Load, Measured};
 use self::payload::Payload;
 use self::process::{Cluster, Folder, Peer, Service, Sink};
 use self::table::{Row, Table};
+
+/// A part of the run, which adds its rows.
+type Section = fn(&Folder, &mut Table) -> anyhow::Result<()>;
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 3;
@@ -39,19 +42,33 @@ fn main() -> anyhow::Result<()> {
     if let Some(role) = std::env::var_os(floor::ROLE) {
         return floor::run(&role.to_string_lossy());
     }
+    let sections: [(&str, Section); 8] = [
+        ("accepting", accepting),
+        ("runs", runs),
+        ("events", events),
+        ("peer", peer::measure),
+        ("overload", overload::measure),
+        ("transitions", transitions::measure),
+        ("reload", reload::measure),
+        ("startup", startup::measure),
+    ];
+    // Cargo adds flags of its own.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    if let Some(unknown) = wanted.iter().find(|it| sections.iter().all(|(name, _)| name != it)) {
+        let known = sections.map(|(name, _)| name).join(", ");
+        bail!("there is no section `{unknown}`; the sections are: {known}");
+    }
     let folder = Folder::new()?;
     let mut table = Table::default();
-    accepting(&folder, &mut table)?;
-    runs(&folder, &mut table)?;
-    events(&folder, &mut table)?;
-    peer::measure(&folder, &mut table)?;
-    overload::measure(&folder, &mut table)?;
-    transitions::measure(&folder, &mut table)?;
-    reload::measure(&folder, &mut table)?;
-    startup::measure(&folder, &mut table)?;
+    for (name, measure) in sections {
+        if wanted.is_empty() || wanted.iter().any(|it| it == name) {
+            measure(&folder, &mut table)?;
+        }
+    }
     print!("{table}");
-    let path = table.write()?;
-    progress(&format!("written to {}", path.display()));
+    if wanted.is_empty() {
+        progress(&format!("written to {}", table.write()?.display()));
+    }
     Ok(())
 }
 

@@ -30,10 +30,14 @@ pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
         held.push(stream);
     }
     std::thread::sleep(Duration::from_millis(300));
-    let load = Load::new(service.address, service.pid(), push, CONNECTIONS).wanting(Wanted::Refusal);
-    let [refused] = alternate("refusals", &[load])?;
-    table.push(Row::at_most("refusal while all places are taken: CPU each", "µs", refused.cpu, 8.0));
-    table.push(Row::info("refusal while all places are taken: refused", "1/s", refused.per_second));
+    let floor = Peer::start("refuser")?;
+    let load = |address, pid| Load::new(address, pid, push, CONNECTIONS).wanting(Wanted::Refusal);
+    let loads = [load(floor.address, floor.pid()), load(service.address, service.pid())];
+    let [floor, refused] = alternate("refusals", &loads)?;
+    let name = "refusal while all places are taken";
+    table.push(Row::at_most(&format!("{name}: CPU each"), "µs", refused.cpu, 8.0).beside(floor.cpu));
+    table.push(Row::at_most(&format!("{name}: CPU by the floor's"), "ratio", refused.cpu / floor.cpu, 1.5));
+    table.push(Row::info(&format!("{name}: refused"), "1/s", refused.per_second).beside(floor.per_second));
     table.push(Row::at_most("accepted while all places are taken", "part", refused.others, 0.0));
     Ok(())
 }
