@@ -95,7 +95,7 @@ pub struct Service {
 /// See [`StartError`]; nothing is left running then.
 pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Parts { settings, clients, sinks, log, on_reload } = parts;
-    let client = clients.client();
+    let client = clients.background().clone();
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 

@@ -4,8 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::{BoxError, ServiceBuilder};
 
 pub mod create;
 pub mod memory;
@@ -38,24 +42,32 @@ pub struct Collection {
 /// Tekton's PipelineRuns.
 pub const PIPELINE_RUNS: Collection = Collection { api_version: "tekton.dev/v1", plural: "pipelineruns" };
 
-/// Makes clients of one cluster.
+/// Clients of one cluster: one for what runs in the background, and one for each thread that serves.
 ///
 /// A client belongs to the thread that it is made on: its queue and its connections are served there. Whoever uses it
 /// from another thread pays for two changes of threads a request, which is more than the request itself.
 #[derive(Clone)]
-pub struct Clients(Arc<dyn Fn() -> Client + Send + Sync>);
+pub struct Clients {
+    background: Client,
+    make: Arc<dyn Fn() -> Client + Send + Sync>,
+}
 
 // === impl Clients ===
 
 impl Clients {
-    /// Clients that `make` makes.
-    pub fn new(make: impl Fn() -> Client + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
+    /// `background`, and for each thread what `make` makes.
+    pub fn new(background: Client, make: impl Fn() -> Client + Send + Sync + 'static) -> Self {
+        Self { background, make: Arc::new(make) }
+    }
+
+    /// The client for watches and for whatever else runs on any thread.
+    pub fn background(&self) -> &Client {
+        &self.background
     }
 
     /// A client for this thread; call it inside its runtime.
-    pub fn client(&self) -> Client {
-        (self.0)()
+    pub fn for_this_thread(&self) -> Client {
+        (self.make)()
     }
 }
 
@@ -75,18 +87,46 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Clients, Cl
         Some(path) => {
             let file = Kubeconfig::read_from(path)
                 .map_err(|error| ClusterError::Configuration(error.to_string()))?;
-            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
                 .await
                 .map_err(|error| ClusterError::Configuration(error.to_string()))?
         }
         None => {
-            kube::Config::infer().await.map_err(|error| ClusterError::Configuration(error.to_string()))?
+            Config::infer().await.map_err(|error| ClusterError::Configuration(error.to_string()))?
         }
     };
     // A retried POST could outlive the sender's patience; the callers retry by name, inside their deadline.
     config.default_retry = false;
     config.connect_timeout = Some(CALL_TIMEOUT);
-    let first = Client::try_from(config.clone()).map_err(|error| ClusterError::Client(error.to_string()))?;
-    // What worked once may fail later only where a file of the configuration is gone by then.
-    Ok(Clients::new(move || Client::try_from(config.clone()).unwrap_or_else(|_| first.clone())))
+    let unusable = |error: kube::Error| ClusterError::Client(error.to_string());
+    let background = Client::try_from(config.clone()).map_err(unusable)?;
+    if config.proxy_url.is_some() {
+        let shared = background.clone();
+        return Ok(Clients::new(background, move || shared.clone()));
+    }
+    // One set of certificates for all threads.
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CALL_TIMEOUT));
+    let connector = config.rustls_https_connector_with_connector(http).map_err(unusable)?;
+    let otherwise = background.clone();
+    Ok(Clients::new(background, move || {
+        // What worked once fails later only where a file that the configuration names is gone by then.
+        plain(&config, connector.clone()).unwrap_or_else(|_| otherwise.clone())
+    }))
+}
+
+/// What [`Client::try_from`] makes, without its spans, whose cost is that of a small answer.
+fn plain<C>(config: &Config, connector: C) -> kube::Result<Client>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
+    Ok(Client::new(service, config.default_namespace.clone()))
 }

@@ -63,13 +63,13 @@ pub enum ExecuteError {
 impl Executor {
     /// An executor over a cluster and sinks.
     pub fn new(clients: Clients, sinks: Arc<Sinks>, metrics: Metrics) -> Self {
-        Self { client: clients.client(), clients, sinks, metrics }
+        Self { client: clients.background().clone(), clients, sinks, metrics }
     }
 
     /// The same with connections of its own, for the thread that it is called on.
     #[must_use]
     pub fn for_this_thread(&self) -> Self {
-        Self { client: self.clients.client(), ..self.clone() }
+        Self { client: self.clients.for_this_thread(), ..self.clone() }
     }
 
     /// Carries out `plan` and sends `announcements` to the default sink (when there is one), all before `deadline`.

@@ -154,7 +154,8 @@ impl Memory {
     /// Clients for as many threads.
     pub fn clients(&self, namespace: &str) -> super::Clients {
         let (service, namespace) = (self.service.clone(), namespace.to_owned());
-        super::Clients::new(move || kube::Client::new(service.clone(), namespace.clone()))
+        let make = move || kube::Client::new(service.clone(), namespace.clone());
+        super::Clients::new(make(), make)
     }
 
     /// Serves the API over HTTP on a listener that is bound to a loopback address.
