@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::ServerHandle;
+use actix_web::web;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,7 +20,9 @@ use crate::mapping::Catalog;
 use crate::mapping::watch::{INTERVAL, Reload, Store};
 use crate::pipeline::Pipeline;
 use crate::server::admin::{self, Admin, Check, CheckState};
+use crate::server::connection::{self, Connections};
 use crate::server::gate::Gate;
+use crate::server::listen::{Port, serve};
 use crate::server::{self, Bounds, State};
 use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
@@ -30,10 +32,10 @@ use crate::source::tekton::Status as RunStatus;
 use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
 
-/// How long a client may take for its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept: longer than the usual proxy's, so that the proxy closes first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the admin port's requests may take after shutdown began.
+const ADMIN_SHUTDOWN: Duration = Duration::from_secs(1);
+/// Connections at the admin port: the kubelet, Prometheus and a few people.
+const ADMIN_CONNECTIONS: usize = 256;
 /// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
@@ -152,6 +154,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             webhook_body: process.limits.webhook_body,
             event_body: process.limits.event_body,
             body_deadline: process.limits.body_deadline,
+            body_rate: process.limits.body_rate,
             webhook_deadline: process.limits.webhook_deadline,
             event_deadline: process.limits.event_deadline,
         },
@@ -173,8 +176,31 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }),
     });
 
-    let main = serve(&process.listen, listener, state)?;
-    let admin = serve_admin(&process.admin_listen, admin_listener, admin_state)?;
+    let limits = connection::Limits {
+        connections: process.limits.connections,
+        head: process.limits.head,
+        head_deadline: process.limits.head_deadline,
+    };
+    let main = Port {
+        listener,
+        workers: None,
+        connections: Connections::new(limits, metrics.clone()),
+        gate: gate.clone(),
+        shutdown: SHUTDOWN,
+    };
+    let main = serve(main, move |config| server::routes(config.app_data(state.clone())))
+        .map_err(|source| StartError::Listen { address: process.listen.clone(), source })?;
+    let limits = connection::Limits { connections: ADMIN_CONNECTIONS, ..limits };
+    let admin = Port {
+        listener: admin_listener,
+        workers: Some(1),
+        // Its connections are counted nowhere.
+        connections: Connections::new(limits, Metrics::new()),
+        gate: gate.clone(),
+        shutdown: ADMIN_SHUTDOWN,
+    };
+    let admin = serve(admin, move |config| admin::routes(config.app_data(admin_state.clone())))
+        .map_err(|source| StartError::Listen { address: process.admin_listen.clone(), source })?;
     let handles = vec![main.handle(), admin.handle()];
     for server in [main, admin] {
         tasks.push(tokio::spawn(async move {
@@ -223,27 +249,6 @@ async fn doors(
         doors.tokens = Some(TokenAuth::new(keys));
     }
     Ok(doors)
-}
-
-fn serve(address: &str, listener: TcpListener, state: web::Data<State>) -> Result<Server, StartError> {
-    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(server::routes))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN.as_secs())
-        .disable_signals()
-        .listen(listener)
-        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
-        .run())
-}
-
-fn serve_admin(address: &str, listener: TcpListener, state: web::Data<Admin>) -> Result<Server, StartError> {
-    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(admin::routes))
-        .workers(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)
-        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
-        .run())
 }
 
 // === impl Service ===
