@@ -5,7 +5,7 @@
 //! end for a peer that takes no bytes. Here every wait between two requests has an end.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -107,8 +107,8 @@ impl Connections {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1));
         if taken.is_err() {
             self.refused(ConnectionBound::connections);
-            // What fits into an empty socket buffer; nobody waits for the rest.
-            let _ = stream.try_write(TOO_MANY);
+            // It fits into the empty buffer of a socket; nobody waits for more.
+            let _ = stream.into_std().and_then(|mut stream| stream.write(TOO_MANY));
             return None;
         }
         self.metrics.connections.inc();
@@ -259,6 +259,11 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let now = Instant::now();
+        // Who takes no answers is not asked for more requests: actix-http would go on and keep all their answers.
+        if this.stalled.is_some() {
+            this.watch(context);
+            return Poll::Pending;
+        }
         let (since, bytes) = (this.progress.since.get(), this.progress.bytes.get());
         let limits = &this.connections.limits;
         match this.progress.phase.get() {
@@ -300,7 +305,10 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
         if result.is_ready() {
-            this.stalled = None;
+            if this.stalled.take().is_some() {
+                // Reading has been waiting for this.
+                context.waker().wake_by_ref();
+            }
             return result;
         }
         let now = Instant::now();

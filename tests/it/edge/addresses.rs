@@ -247,7 +247,6 @@ fn a_mapping_cannot_send_where_its_data_says() {
         "\"//127.0.0.1/\"",
         "https://sink.example.com/",
         "localhost",
-        "\"\"",
         "\" default\"",
         "{cel: event.source}",
         "[default]",
