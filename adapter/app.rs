@@ -1,11 +1,11 @@
 //! The composition root: settings become a running service, and it ends without dropping what it accepted.
 
+mod ports;
 pub mod runs;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -19,11 +19,9 @@ use crate::event::http::AllowedOrigins;
 use crate::mapping::Catalog;
 use crate::mapping::watch::{INTERVAL, Reload, Store};
 use crate::pipeline::Pipeline;
-use crate::server::admin::{self, Admin, Check, CheckState};
-use crate::server::connection::{self, Connections};
+use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
-use crate::server::listen::{Port, serve};
-use crate::server::{self, Bounds, State};
+use crate::server::{Bounds, State};
 use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::Source;
@@ -31,13 +29,6 @@ use crate::source::secret::Secrets;
 use crate::source::tekton::Status as RunStatus;
 use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
-
-/// How long the admin port's requests may take after shutdown began.
-const ADMIN_SHUTDOWN: Duration = Duration::from_secs(1);
-/// Connections at the admin port: the kubelet, Prometheus and a few people.
-const ADMIN_CONNECTIONS: usize = 256;
-/// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
-const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// Is told of a change of the mapping files.
 pub type OnReload = Box<dyn Fn(&Reload, usize) + Send + Sync>;
@@ -99,10 +90,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 
-    let listener = listen(&process.listen)?;
-    let admin_listener = listen(&process.admin_listen)?;
-    let address = local_address(&listener, &process.listen)?;
-    let admin_address = local_address(&admin_listener, &process.admin_listen)?;
+    let listener = ports::listen(&process.listen)?;
+    let admin_listener = ports::listen(&process.admin_listen)?;
+    let address = ports::local_address(&listener, &process.listen)?;
+    let admin_address = ports::local_address(&admin_listener, &process.admin_listen)?;
 
     let catalog = Catalog {
         sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
@@ -176,31 +167,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }),
     });
 
-    let limits = connection::Limits {
-        connections: process.limits.connections,
-        head: process.limits.head,
-        head_deadline: process.limits.head_deadline,
-    };
-    let main = Port {
-        listener,
-        workers: None,
-        connections: Connections::new(limits, metrics.clone()),
-        gate: gate.clone(),
-        shutdown: SHUTDOWN,
-    };
-    let main = serve(main, move |config| server::routes(config.app_data(state.clone())))
-        .map_err(|source| StartError::Listen { address: process.listen.clone(), source })?;
-    let limits = connection::Limits { connections: ADMIN_CONNECTIONS, ..limits };
-    let admin = Port {
-        listener: admin_listener,
-        workers: Some(1),
-        // Its connections are counted nowhere.
-        connections: Connections::new(limits, Metrics::new()),
-        gate: gate.clone(),
-        shutdown: ADMIN_SHUTDOWN,
-    };
-    let admin = serve(admin, move |config| admin::routes(config.app_data(admin_state.clone())))
-        .map_err(|source| StartError::Listen { address: process.admin_listen.clone(), source })?;
+    let main = ports::public(&process, listener, gate.clone(), &metrics, state)?;
+    let admin = ports::admin(&process, admin_listener, gate.clone(), admin_state)?;
     let handles = vec![main.handle(), admin.handle()];
     for server in [main, admin] {
         tasks.push(tokio::spawn(async move {
@@ -274,14 +242,6 @@ impl Service {
             let _ = task.await;
         }
     }
-}
-
-fn listen(address: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen { address: address.to_owned(), source })
-}
-
-fn local_address(listener: &TcpListener, address: &str) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|source| StartError::Listen { address: address.to_owned(), source })
 }
 
 async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {

@@ -1,5 +1,11 @@
 //! Ten times more than it can do: what is accepted exists, the rest is told when to come again, and memory stays as it
 //! is.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and percentiles for people"
+)]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -117,7 +117,7 @@ fn mutated(body: &[u8], mutation: &str, random: &mut Random) -> Vec<u8> {
         "control character" => inserted(body, after(body, b'"', random), b"\r\n\x1b[2J"),
         "empty" => replaced(body, random, |node| *node = Value::String(String::new())),
         "template" => replaced(body, random, |node| {
-            *node = Value::String("$(params.x) {{json event}} ${{x}} `id`".into())
+            *node = Value::String("$(params.x) {{json event}} ${{x}} `id`".into());
         }),
         other => panic!("{other}"),
     }

@@ -18,6 +18,7 @@ use Expected::{One, Refused};
 /// A chunked body that holds `{}`.
 const CHUNKED: &str = "2\r\n{}\r\n0\r\n\r\n";
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 /// Name, bytes up to where the attacker hopes that another request begins, and what must come of it.
 fn attacks() -> Vec<(&'static str, String, Expected)> {
     let hidden = delivery("smuggled", "{}");
@@ -240,7 +241,7 @@ async fn http_2_is_not_spoken_and_its_rapid_resets_meet_nobody() {
     }
     let alone = Conversation::hold(service.address, &attack[..24]).await;
     assert_eq!((alone.statuses(), alone.closed), (vec![400], true), "{alone:?}");
-    assert_eq!(service.metric("pipewright_inflight").await as i64, 0);
+    assert!(service.metric("pipewright_inflight").await.abs() < 0.5);
     assert_eq!(service.events.count(), 0);
     service.github("after", "{}").await.accepted("sent");
     service.stop().await;
