@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
@@ -18,6 +18,7 @@ use futures::future::{Either, ready};
 use tokio::net::TcpStream;
 
 use super::answer;
+use super::body;
 use super::connection::{Connection, Connections, KEEP_ALIVE, Progress};
 use super::gate::Gate;
 
@@ -56,6 +57,7 @@ where
     let builder = builder.listen("http", listener, move || {
         let (routes, connections, gate, stopping) =
             (routes.clone(), connections.clone(), gate.clone(), stopping.clone());
+        let draining = gate.clone();
         let app = App::new().configure(move |config| routes(config)).wrap_fn(move |request, service| {
             let progress = request.conn_data::<Rc<Progress>>().cloned();
             if let Some(progress) = &progress {
@@ -67,7 +69,7 @@ where
             } else {
                 Either::Right(service.call(request))
             };
-            let gate = gate.clone();
+            let gate = draining.clone();
             async move {
                 let mut answered: Result<ServiceResponse<BoxBody>, actix_web::Error> = answered.await;
                 let close = progress.is_some_and(|it| it.end(answered.is_err() || gate.is_draining()));
@@ -79,6 +81,7 @@ where
                 answered
             }
         });
+        let expecting = gate.clone();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -91,6 +94,7 @@ where
             .on_connect_ext(|connection: &Connection, data: &mut actix_web::dev::Extensions| {
                 data.insert(connection.progress());
             })
+            .expect(fn_service(move |request| ready(invite(&expecting, request))))
             .finish(map_config(app.into_factory(), |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
@@ -104,6 +108,14 @@ where
         .and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// Lets a client that asked (`Expect: 100-continue`) send its body, or spares it the trouble.
+fn invite(gate: &Gate, request: Request) -> Result<Request, Response<BoxBody>> {
+    match gate.approach() {
+        Ok(_) => Ok(request),
+        Err(reason) => Err(body::no_room(reason, gate.retry_after()).into_response().into()),
+    }
 }
 
 fn has_body(request: &ServiceRequest) -> bool {

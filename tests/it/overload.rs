@@ -271,9 +271,20 @@ async fn a_large_body_is_refused_without_being_read_and_the_answer_arrives() {
     let after = adapter.resident();
     println!("resident: {before} KiB before, {after} KiB after 4 bodies of 25 MiB");
     assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
+    // Who asks first is not even invited to send.
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    let head = "POST /webhooks/github HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 26214400\r\n\r\n";
+    asking.write_all(head.as_bytes()).await.unwrap();
+    let answer = crate::support::service::read_answer(&mut asking).await;
+    answer.later(429, "too many requests are in flight");
+    assert_eq!(answer.header("connection"), "close");
     for request in busy {
         assert_eq!(request.await.unwrap(), 202);
     }
+    // And is when there is room.
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    asking.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(crate::support::service::read_answer(&mut asking).await.status, 100);
 }
 
 /// One minute at ten times what it can do. Not part of `make test`: `PIPEWRIGHT_SOAK=1 cargo test --release --test it
@@ -337,7 +348,34 @@ async fn soak_a_minute_at_ten_times_capacity() {
         residents.last().unwrap()
     );
     println!("after it: {} alone in {:.1?}, none refused", alone.accepted.len(), recovery.elapsed());
-    let promised: BTreeSet<usize> = [peak, seen, alone].into_iter().flat_map(|seen| seen.accepted).collect();
+    // Nothing but refusals: every place is taken by a request whose sink does not answer.
+    recorder.delay(Duration::from_secs(7));
+    let template = Template::new();
+    let busy: Vec<_> = (0..IN_FLIGHT)
+        .map(|_| {
+            let request = template.request(next.fetch_add(1, Ordering::Relaxed));
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                exchange(&mut stream, &request, &mut Vec::new()).await.0
+            })
+        })
+        .collect();
+    while adapter.metric("pipewright_inflight").await < IN_FLIGHT as f64 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let cpu = adapter.cpu();
+    let full = load(address, &next, 16, Duration::ZERO, Duration::from_secs(4), |_| {}).await;
+    let cpu = adapter.cpu().saturating_sub(cpu);
+    println!(
+        "refusals only: {} in 4 s by 16 senders, {:.1} µs of CPU each",
+        full.refusals.len(),
+        cpu.as_secs_f64() * 1e6 / full.refusals.len() as f64
+    );
+    for request in busy {
+        assert_eq!(request.await.unwrap(), 202);
+    }
+    let promised: BTreeSet<usize> =
+        [peak, seen, alone, full].into_iter().flat_map(|seen| seen.accepted).collect();
     let missing = promised.difference(&arrived(&recorder)).count();
     println!("acknowledged: {}, missing: {missing}", promised.len());
     assert_eq!(missing, 0);

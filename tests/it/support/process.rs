@@ -187,6 +187,16 @@ impl Adapter {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Processor time that it has used.
+    pub fn cpu(&self) -> Duration {
+        let stat = format!("/proc/{}/stat", self.child.as_ref().unwrap().0.id());
+        let text = std::fs::read_to_string(stat).unwrap();
+        let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        // User and system time, in hundredths of a second.
+        let ticks: u64 = [11, 12].iter().map(|place| fields[*place].parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
     /// The sum of a metric over all its labels; 0 when it has no series.
     pub async fn metric(&self, name: &str) -> f64 {
         let text =
