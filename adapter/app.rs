@@ -1,14 +1,14 @@
 //! The composition root: settings become a running service, and it ends without dropping what it accepted.
 
+mod ports;
 pub mod runs;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::ServerHandle;
+use actix_web::web;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,9 +20,9 @@ use crate::event::http::AllowedOrigins;
 use crate::mapping::Catalog;
 use crate::mapping::watch::{INTERVAL, Reload, Store};
 use crate::pipeline::Pipeline;
-use crate::server::admin::{self, Admin, Check, CheckState};
+use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
-use crate::server::{self, Bounds, State};
+use crate::server::{Bounds, State};
 use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::Source;
@@ -30,13 +30,6 @@ use crate::source::secret::Secrets;
 use crate::source::tekton::Status as RunStatus;
 use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
-
-/// How long a client may take for its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept: longer than the usual proxy's, so that the proxy closes first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long requests in flight may take after shutdown began; more than a CloudEvents request's deadline.
-const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// Is told of a change of the mapping files.
 pub type OnReload = Box<dyn Fn(&Reload, usize) + Send + Sync>;
@@ -99,10 +92,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 
-    let listener = listen(&process.listen)?;
-    let admin_listener = listen(&process.admin_listen)?;
-    let address = local_address(&listener, &process.listen)?;
-    let admin_address = local_address(&admin_listener, &process.admin_listen)?;
+    let listener = ports::listen(&process.listen)?;
+    let admin_listener = ports::listen(&process.admin_listen)?;
+    let address = ports::local_address(&listener, &process.listen)?;
+    let admin_address = ports::local_address(&admin_listener, &process.admin_listen)?;
 
     let catalog = Catalog {
         sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
@@ -154,6 +147,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             webhook_body: process.limits.webhook_body,
             event_body: process.limits.event_body,
             body_deadline: process.limits.body_deadline,
+            body_rate: process.limits.body_rate,
             webhook_deadline: process.limits.webhook_deadline,
             event_deadline: process.limits.event_deadline,
         },
@@ -175,8 +169,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }),
     });
 
-    let main = serve(&process.listen, listener, state)?;
-    let admin = serve_admin(&process.admin_listen, admin_listener, admin_state)?;
+    let main = ports::public(&process, listener, gate.clone(), &metrics, state)?;
+    let admin = ports::admin(&process, admin_listener, gate.clone(), admin_state)?;
     let handles = vec![main.handle(), admin.handle()];
     for server in [main, admin] {
         tasks.push(tokio::spawn(async move {
@@ -227,29 +221,6 @@ async fn doors(
     Ok(doors)
 }
 
-fn serve(address: &str, listener: TcpListener, state: State) -> Result<Server, StartError> {
-    // Called on each of the threads that serve.
-    let app = move || App::new().app_data(web::Data::new(state.for_this_thread())).configure(server::routes);
-    Ok(HttpServer::new(app)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN.as_secs())
-        .disable_signals()
-        .listen(listener)
-        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
-        .run())
-}
-
-fn serve_admin(address: &str, listener: TcpListener, state: web::Data<Admin>) -> Result<Server, StartError> {
-    Ok(HttpServer::new(move || App::new().app_data(state.clone()).configure(admin::routes))
-        .workers(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)
-        .map_err(|source| StartError::Listen { address: address.to_owned(), source })?
-        .run())
-}
-
 // === impl Service ===
 
 impl Service {
@@ -273,14 +244,6 @@ impl Service {
             let _ = task.await;
         }
     }
-}
-
-fn listen(address: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen { address: address.to_owned(), source })
-}
-
-fn local_address(listener: &TcpListener, address: &str) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|source| StartError::Listen { address: address.to_owned(), source })
 }
 
 async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {

@@ -91,9 +91,7 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Clients, Cl
                 .await
                 .map_err(|error| ClusterError::Configuration(error.to_string()))?
         }
-        None => {
-            Config::infer().await.map_err(|error| ClusterError::Configuration(error.to_string()))?
-        }
+        None => Config::infer().await.map_err(|error| ClusterError::Configuration(error.to_string()))?,
     };
     // A retried POST could outlive the sender's patience; the callers retry by name, inside their deadline.
     config.default_retry = false;

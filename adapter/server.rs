@@ -3,8 +3,10 @@
 pub mod admin;
 pub mod answer;
 pub mod body;
+pub mod connection;
 pub mod events;
 pub mod gate;
+pub mod listen;
 pub mod webhooks;
 
 use std::collections::HashMap;
@@ -12,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::FutureExt;
 
@@ -68,6 +71,8 @@ pub struct Bounds {
     pub event_body: usize,
     /// Time for a whole body to arrive.
     pub body_deadline: Duration,
+    /// Bytes in a second at which a body must come at least, after its first two seconds.
+    pub body_rate: usize,
     /// Time from receipt to the answer of a webhook.
     pub webhook_deadline: Duration,
     /// Time from receipt to the answer of a CloudEvents request.
@@ -110,7 +115,8 @@ async fn answered(
     let code = answer.status();
     state.metrics.answers.get_or_create(&AnswerLabels { route, code: code.as_u16() }).inc();
     state.metrics.answer_seconds.get_or_create(&ByRoute { route }).observe(started.elapsed().as_secs_f64());
-    if code.is_client_error() || code.is_server_error() {
+    // The gate counts what it turns away and says so now and then: a line for each would cost more than the refusal.
+    if code != StatusCode::TOO_MANY_REQUESTS && (code.is_client_error() || code.is_server_error()) {
         tracing::warn!(
             path = request.path(),
             delivery = answer::header(request, "x-github-delivery").unwrap_or_default(),

@@ -83,6 +83,15 @@ pub struct Limits {
     pub body_memory: usize,
     /// Requests in flight.
     pub in_flight: usize,
+    /// Connections open at the same time.
+    pub connections: usize,
+    /// Bytes of a request's head.
+    pub head: usize,
+    /// Time for a whole head to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub head_deadline: Duration,
+    /// Bytes in a second at which a body must come at least, after its first two seconds.
+    pub body_rate: usize,
     /// Time for a whole body to arrive.
     #[serde(deserialize_with = "duration")]
     pub body_deadline: Duration,
@@ -205,6 +214,10 @@ impl Default for Limits {
             event_body: 1024 * 1024,
             body_memory: 256 * 1024 * 1024,
             in_flight: 512,
+            connections: 10_000,
+            head: 16 * 1024,
+            head_deadline: Duration::from_secs(5),
+            body_rate: 16 * 1024,
             body_deadline: Duration::from_secs(8),
             webhook_deadline: Duration::from_secs(8),
             event_deadline: Duration::from_secs(25),

@@ -79,12 +79,8 @@ impl Answer {
     }
 
     /// 429: we are asked for more than we can do.
-    pub fn overloaded(text: impl Into<String>) -> Self {
-        Self::Later {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            text: text.into(),
-            after: Duration::from_secs(RETRY_SECONDS),
-        }
+    pub fn overloaded(text: impl Into<String>, after: Duration) -> Self {
+        Self::Later { status: StatusCode::TOO_MANY_REQUESTS, text: text.into(), after }
     }
 
     /// The status.
@@ -181,6 +177,12 @@ pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
             shown(request.path())
         ),
     )
+}
+
+/// 400: a protocol that is not spoken here, after which the end of the body cannot be known.
+pub fn no_upgrade() -> HttpResponse {
+    let text = "header `upgrade`: only HTTP/1.1 is spoken here; send the request without it";
+    plain(&mut HttpResponse::BadRequest(), text.into())
 }
 
 /// A request header as text; `None` when absent or not visible ASCII.

@@ -17,9 +17,9 @@ use crate::telemetry::metrics::{ByRoute, Route};
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let mut response = answered(&state, Route::events, &request, async {
-        let mut ticket = match state.gate.enter() {
+        let mut ticket = match state.gate.approach() {
             Ok(ticket) => ticket,
-            Err(reason) => return body::no_room(reason),
+            Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
         if let Some(tokens) = &state.tokens
             && !tokens.allows(answer::header(&request, "authorization"), request.query_string())
@@ -30,11 +30,13 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             );
         }
         let bounds = &state.bounds;
-        let body =
-            match body::read(&request, payload, &mut ticket, bounds.event_body, bounds.body_deadline).await {
-                Ok(body) => body,
-                Err(answer) => return answer,
-            };
+        let body = match body::read(&request, payload, &mut ticket, bounds.event_body, bounds).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        if let Err(reason) = ticket.enter() {
+            return body::no_room(reason, state.gate.retry_after());
+        }
         let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let events = match http::decode(headers, body) {
             Ok(events) => shared(events),

@@ -30,20 +30,21 @@ pub async fn receive(
 ) -> HttpResponse {
     let started = Instant::now();
     answered(&state, Route::webhook, &request, async {
-        let mut ticket = match state.gate.enter() {
+        let mut ticket = match state.gate.approach() {
             Ok(ticket) => ticket,
-            Err(reason) => return body::no_room(reason),
+            Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
         let Some(source) = state.sources.get(name.as_str()) else {
             return unknown(&state, &name);
         };
         let bounds = &state.bounds;
-        let body = match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds.body_deadline)
-            .await
-        {
+        let body = match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        if let Err(reason) = ticket.enter() {
+            return body::no_room(reason, state.gate.retry_after());
+        }
         deliver(&state, source, &request, body, started).await
     })
     .await

@@ -55,6 +55,27 @@ pub enum ShedReason {
     not_ready,
 }
 
+/// Why a connection was ended before its request was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the variant is the label's value")]
+pub enum ConnectionBound {
+    /// As many are open as are allowed.
+    connections,
+    /// A head did not arrive in time.
+    head_time,
+    /// A head is too large.
+    head_size,
+    /// The peer does not take its answer.
+    write_time,
+}
+
+/// Labels of [`Metrics::connections_refused`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Refused {
+    /// The bound that was met.
+    pub bound: ConnectionBound,
+}
+
 /// Labels of [`Metrics::answers`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Answer {
@@ -141,6 +162,10 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Bytes of request bodies held.
     pub body_bytes: Gauge,
+    /// Open connections at the public port.
+    pub connections: Gauge,
+    /// Connections at the public port that met a bound.
+    pub connections_refused: Family<Refused, Counter>,
     /// Mappings in force.
     pub mappings: Gauge,
     /// What the last load of the mapping files took.
@@ -231,6 +256,12 @@ impl Metrics {
                 Counter::default()
             ),
             in_flight: metric!("inflight", "Requests in flight", Gauge::default()),
+            connections: metric!("connections", "Open connections at the public port", Gauge::default()),
+            connections_refused: metric!(
+                "connections_refused",
+                "Connections at the public port that met a bound",
+                Family::default()
+            ),
             mappings: metric!("mappings", "Mappings in force", Gauge::default()),
             mapping_problems: metric!(
                 "mapping_problems",

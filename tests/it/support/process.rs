@@ -171,6 +171,42 @@ impl Adapter {
         self.child = Some(Kill(command.spawn().unwrap()));
     }
 
+    /// Adds settings before the start: the fields of `spec` as a YAML flow.
+    pub fn settings(&self, spec: &str) {
+        let path = &self.command[self.command.iter().position(|word| word == "--settings").unwrap() + 1];
+        let text = std::fs::read_to_string(path).unwrap();
+        let document = format!("---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec: {spec}\n");
+        std::fs::write(path, text + &document).unwrap();
+    }
+
+    /// Resident memory of the process in KiB.
+    pub fn resident(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.as_ref().unwrap().0.id());
+        let text = std::fs::read_to_string(status).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Processor time that it has used.
+    pub fn cpu(&self) -> Duration {
+        let stat = format!("/proc/{}/stat", self.child.as_ref().unwrap().0.id());
+        let text = std::fs::read_to_string(stat).unwrap();
+        let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        // User and system time, in hundredths of a second.
+        let ticks: u64 = [11, 12].iter().map(|place| fields[*place].parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// The sum of a metric over all its labels; 0 when it has no series.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text =
+            super::http().get(format!("{}/metrics", self.admin)).send().await.unwrap().text().await.unwrap();
+        text.lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix([' ', '{']))
+            .map(|rest| rest.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
     /// Waits for readiness.
     pub async fn ready(&self) {
         let url = format!("{}/readyz", self.admin);
