@@ -189,17 +189,18 @@ impl Connection {
         Rc::clone(&self.progress)
     }
 
-    /// When the present wait ends.
+    /// When the present wait ends. Nothing is read while nothing can be written, so then only that counts.
     fn due(&self) -> Option<Instant> {
+        if let Some(since) = self.stalled {
+            return Some(since + WRITE_TIME);
+        }
         let since = self.progress.since.get();
-        let phase = match self.progress.phase.get() {
+        match self.progress.phase.get() {
             Phase::Head => Some(since + self.connections.limits.head_deadline),
             Phase::Request => None,
             Phase::Idle => Some(since + KEEP_ALIVE),
             Phase::Closing | Phase::Refused => Some(since + LINGER),
-        };
-        let write = self.stalled.map(|since| since + WRITE_TIME);
-        phase.into_iter().chain(write).min()
+        }
     }
 
     /// Makes sure that the task is woken when the present wait ends.

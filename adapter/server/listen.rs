@@ -114,7 +114,13 @@ where
 fn invite(gate: &Gate, request: Request) -> Result<Request, Response<BoxBody>> {
     match gate.approach() {
         Ok(_) => Ok(request),
-        Err(reason) => Err(body::no_room(reason, gate.retry_after()).into_response().into()),
+        Err(reason) => {
+            if let Some(progress) = request.conn_data::<Rc<Progress>>() {
+                progress.begin(true);
+                progress.end(true);
+            }
+            Err(body::no_room(reason, gate.retry_after()).into_response().into())
+        }
     }
 }
 
