@@ -8,6 +8,7 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 pub mod create;
+pub mod lease;
 pub mod memory;
 
 /// How long one call to the API server may take; a webhook has 8 s for all of them.
