@@ -31,6 +31,8 @@ use candidate::{Candidate, Plan};
 
 /// Conflicts in a row before the pace of failures is taken: something other than a competitor is at work.
 const MAX_CONFLICTS: u32 = 3;
+/// The longest pause before the Lease is watched again.
+const REWATCH: Duration = Duration::from_secs(2);
 /// How often an outage is reported again.
 const REMIND: Duration = Duration::from_mins(1);
 
@@ -364,6 +366,6 @@ async fn listen(api: Api<Lease>, election: Election, wake: &Notify) {
         if let Err(error) = ended.await {
             tracing::debug!("the Lease is not watched: {error}");
         }
-        tokio::time::sleep(election.timing.retry_period).await;
+        tokio::time::sleep(election.timing.retry_period.min(REWATCH)).await;
     }
 }

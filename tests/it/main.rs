@@ -11,6 +11,7 @@ mod docs;
 mod embedded_cluster;
 mod faults;
 mod kubectl;
+mod lease;
 mod mapping;
 mod reload;
 mod support;
