@@ -27,7 +27,6 @@ use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::Source;
 use crate::source::secret::Secrets;
-use crate::source::tekton::Status as RunStatus;
 use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
 
@@ -78,6 +77,8 @@ pub struct Service {
     pub metrics: Metrics,
     gate: Gate,
     stop: watch::Sender<bool>,
+    /// Ends the watch of runs, so that another replica takes it over.
+    hand_over: watch::Sender<bool>,
     handles: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -125,8 +126,9 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let runs = runs::Runs::new(&process, client.clone(), pipeline.clone())
         .map_err(|error| StartError::Source(error.to_string()))?;
     let hint = runs.hint();
-    let run_status = runs.status();
-    tasks.push(tokio::spawn(runs.run(stopped.clone())));
+    let standing = runs.standing();
+    let (hand_over, handed_over) = watch::channel(false);
+    tasks.push(tokio::spawn(runs.run(handed_over)));
 
     tasks.push(tokio::spawn(until(stopped.clone(), reload(Arc::clone(&store), metrics.clone(), on_reload))));
 
@@ -157,15 +159,18 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         metrics: metrics.clone(),
         log,
         observe: Arc::new({
-            let runs = Arc::clone(&run_status);
+            let standing = standing.clone();
             move |metrics| {
+                let (leads, transitions) = standing.leads();
+                metrics.set_leader(leads, transitions);
+                let runs = &standing.runs;
                 let oldest = runs.oldest_undelivered().unwrap_or_default();
                 metrics.set_watch(runs.delivered(), runs.failures(), runs.relists(), oldest);
             }
         }),
         checks: Arc::new({
             let gate = gate.clone();
-            move || checks(&gate, &store, &run_status)
+            move || checks(&gate, &store, &standing)
         }),
     });
 
@@ -180,7 +185,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }));
     }
     tracing::info!(%address, admin = %admin_address, "serving");
-    Ok(Service { address, admin_address, metrics, gate, stop, handles, tasks })
+    Ok(Service { address, admin_address, metrics, gate, stop, hand_over, handles, tasks })
 }
 
 /// Who may come in, and by what they prove it.
@@ -224,14 +229,16 @@ async fn doors(
 // === impl Service ===
 
 impl Service {
-    /// Makes readiness fall while requests are still served, so that load balancers look elsewhere.
+    /// Makes readiness fall while requests are still served, so that load balancers look elsewhere, and hands the watch
+    /// of runs over to another replica.
     pub fn drain(&self) {
         self.gate.drain();
+        self.hand_over.send_replace(true);
     }
 
     /// Takes no more requests, finishes those in flight, and ends.
     pub async fn stop(self) {
-        self.gate.drain();
+        self.drain();
         let mut handles = self.handles.into_iter();
         if let Some(main) = handles.next() {
             main.stop(true).await;
@@ -281,7 +288,7 @@ fn count_mappings(metrics: &Metrics, store: &Store) {
     metrics.mapping_problems.set(count(store.problems().errors().count()));
 }
 
-fn checks(gate: &Gate, store: &Store, runs: &RunStatus) -> Vec<Check> {
+fn checks(gate: &Gate, store: &Store, standing: &runs::Standing) -> Vec<Check> {
     let draining = if gate.is_draining() {
         CheckState::Failed("the process is shutting down".into())
     } else {
@@ -297,14 +304,9 @@ fn checks(gate: &Gate, store: &Store, runs: &RunStatus) -> Vec<Check> {
     } else {
         CheckState::Passed
     };
-    let watch = if runs.synced() {
-        CheckState::Passed
-    } else {
-        CheckState::Failed("the runs in the cluster have not been listed yet".into())
-    };
     vec![
         Check { name: "serving", state: draining },
         Check { name: "mappings", state: mappings },
-        Check { name: "watch", state: watch },
+        Check { name: "watch", state: standing.check() },
     ]
 }

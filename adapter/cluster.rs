@@ -12,6 +12,7 @@ use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
 
 pub mod create;
+pub mod lease;
 pub mod memory;
 
 /// How long one call to the API server may take; a webhook has 8 s for all of them.

@@ -2,6 +2,8 @@
 //!
 //! Settings describe the process and what it is connected to; what happens with events is in mappings.
 
+mod leader_election;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::sink;
 use crate::source::secret::SecretReference;
 use crate::vocabulary::Forge;
+pub use leader_election::LeaderElection;
 
 /// The API version of our documents.
 const API_VERSION: &str = "pipewright.dev/v1alpha1";
@@ -54,6 +57,8 @@ pub struct Process {
     pub allowed_origins: Vec<String>,
     /// A file with a kubeconfig; absent: the usual places.
     pub kubeconfig: Option<PathBuf>,
+    /// Which replica watches runs.
+    pub leader_election: LeaderElection,
     /// Bounds.
     pub limits: Limits,
 }
@@ -200,6 +205,7 @@ impl Default for Process {
             event_tokens: Vec::new(),
             allowed_origins: Vec::new(),
             kubeconfig: None,
+            leader_election: LeaderElection::default(),
             limits: Limits::default(),
         }
     }

@@ -116,6 +116,8 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
     let process = &mut settings.process;
     process.listen = format!("127.0.0.1:{}", arguments.port);
     process.admin_listen = format!("127.0.0.1:{}", arguments.admin_port);
+    // Of the embedded cluster; this pod's namespace, if any, is not in it.
+    process.leader_election.namespace = Some(process.namespace.clone());
     if !arguments.mappings.is_empty() {
         process.mappings.clone_from(&arguments.mappings);
     }

@@ -25,6 +25,8 @@ pub struct Check {
 pub enum CheckState {
     /// Good.
     Passed,
+    /// Good, with a word about how.
+    Noted(String),
     /// Good enough to serve, but somebody should look: what is wrong.
     Warning(String),
     /// Not ready: why.
@@ -69,6 +71,7 @@ async fn readyz(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
         for check in &checks {
             let _ = match &check.state {
                 CheckState::Passed => writeln!(text, "[+] {} ok", check.name),
+                CheckState::Noted(note) => writeln!(text, "[+] {} ok: {note}", check.name),
                 CheckState::Warning(reason) => writeln!(text, "[!] {}: {reason}", check.name),
                 CheckState::Failed(reason) => writeln!(text, "[-] {} failed: {reason}", check.name),
             };

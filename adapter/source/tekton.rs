@@ -18,7 +18,7 @@ mod watch;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -70,15 +70,18 @@ pub struct Retry {
 /// gives it. `deliver` returns when an event was taken.
 pub struct RunWatch<T, D> {
     shared: Arc<reconcile::Shared<T, D>>,
-    kinds: Vec<(RunKind, mpsc::Receiver<RunRef>)>,
+    kinds: Vec<RunKind>,
     concurrency: u16,
 }
 
-/// Asks for a look at a run; cheap to clone.
-#[derive(Clone, Debug)]
+/// Asks for a look at a run; cheap to clone. While nothing watches, nobody is asked.
+#[derive(Clone, Debug, Default)]
 pub struct Hints {
-    senders: Vec<(RunKind, mpsc::Sender<RunRef>)>,
+    senders: Arc<Mutex<Vec<(RunKind, mpsc::Sender<RunRef>)>>>,
 }
+
+/// Leaves nothing behind that says somebody watches.
+struct Working(Arc<Status>, Hints);
 
 // === impl Config ===
 
@@ -102,16 +105,9 @@ where
         kinds.sort_unstable_by_key(|kind| kind.plural());
         kinds.dedup();
         let status = Arc::new(Status::new(&kinds));
-        let mut receivers = Vec::new();
-        let mut senders = Vec::new();
-        for kind in kinds {
-            let (sender, receiver) = mpsc::channel(MAX_HINTS);
-            senders.push((kind, sender));
-            receivers.push((kind, receiver));
-        }
-        let hints = Hints { senders };
+        let hints = Hints::default();
         let shared = Arc::new(reconcile::Shared { client, scope, transitions, deliver, status, hints });
-        Self { shared, kinds: receivers, concurrency }
+        Self { shared, kinds, concurrency }
     }
 
     /// Counters and readiness, for telemetry.
@@ -125,13 +121,26 @@ where
     }
 
     /// Works until `stop` resolves, and then until the deliveries under way are done. Dropping it earlier loses nothing:
-    /// what was not marked is delivered again by the next watch.
+    /// what was not marked is delivered again by the next watch. A clone can begin anew after the end.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
         let stop = stop.shared();
-        let watches = self.kinds.into_iter().map(|(kind, hints)| {
-            watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone())
-        });
+        let _working = Working(self.shared.status.clone(), self.shared.hints.clone());
+        let mut watches = Vec::new();
+        let mut senders = Vec::new();
+        for kind in self.kinds {
+            let (sender, hints) = mpsc::channel(MAX_HINTS);
+            senders.push((kind, sender));
+            watches.push(watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
+        }
+        *self.shared.hints.senders() = senders;
         futures::future::join_all(watches).await;
+    }
+}
+
+impl<T, D> Clone for RunWatch<T, D> {
+    fn clone(&self) -> Self {
+        let Self { shared, kinds, concurrency } = self;
+        Self { shared: shared.clone(), kinds: kinds.clone(), concurrency: *concurrency }
     }
 }
 
@@ -146,8 +155,21 @@ impl<T, D> fmt::Debug for RunWatch<T, D> {
 impl Hints {
     /// Has the run looked at soon. Never waits, and never fails: a hint that cannot be kept is dropped.
     pub fn look_at(&self, run: RunRef) {
-        if let Some((_, sender)) = self.senders.iter().find(|(kind, _)| *kind == run.kind) {
+        if let Some((_, sender)) = self.senders().iter().find(|(kind, _)| *kind == run.kind) {
             let _ = sender.try_send(run);
         }
+    }
+
+    fn senders(&self) -> MutexGuard<'_, Vec<(RunKind, mpsc::Sender<RunRef>)>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Working ===
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.1.senders().clear();
+        self.0.rest();
     }
 }

@@ -158,6 +158,10 @@ pub struct Metrics {
     pub oldest_unemitted: Gauge,
     /// Seconds from the first byte to the answer.
     pub answer_seconds: Family<ByRoute, Histogram>,
+    /// 1 while this process watches runs.
+    pub leader: Gauge,
+    /// Times that this process began or ceased to lead.
+    pub leader_transitions: Counter,
     /// Requests in flight.
     pub in_flight: Gauge,
     /// Bytes of request bodies held.
@@ -255,6 +259,12 @@ impl Metrics {
                 "Deliveries of run transitions that failed and are tried again",
                 Counter::default()
             ),
+            leader: metric!("leader", "1 on the replica that watches runs", Gauge::default()),
+            leader_transitions: metric!(
+                "leader_transitions",
+                "Times that this replica began or ceased to lead",
+                Counter::default()
+            ),
             in_flight: metric!("inflight", "Requests in flight", Gauge::default()),
             connections: metric!("connections", "Open connections at the public port", Gauge::default()),
             connections_refused: metric!(
@@ -282,6 +292,12 @@ impl Metrics {
         self.transition_failures.inner().store(failures, Ordering::Relaxed);
         self.watch_relists.inner().store(relists, Ordering::Relaxed);
         self.oldest_unemitted.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Takes over what is known of the leadership.
+    pub fn set_leader(&self, leads: bool, transitions: u64) {
+        self.leader.set(i64::from(leads));
+        self.leader_transitions.inner().store(transitions, Ordering::Relaxed);
     }
 
     /// The OpenMetrics text, for the content type `application/openmetrics-text; version=1.0.0; charset=utf-8`.

@@ -12,6 +12,7 @@ mod edge;
 mod embedded_cluster;
 mod faults;
 mod kubectl;
+mod lease;
 mod mapping;
 mod overload;
 mod reload;

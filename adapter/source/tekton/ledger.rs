@@ -90,6 +90,15 @@ impl Ledger {
         lost
     }
 
+    /// Keeps only what was announced, which stays true whoever watches meanwhile.
+    pub(super) fn rest(&self) {
+        self.entries().retain(|_, entry| {
+            entry.waiting_since = None;
+            entry.failures = 0;
+            !entry.announced.is_empty()
+        });
+    }
+
     /// For how long the oldest due event has been waiting.
     pub(super) fn oldest(&self, now: Instant) -> Option<Duration> {
         let entries = self.entries();

@@ -94,6 +94,14 @@ impl Status {
         }
     }
 
+    /// Nobody watches any more: nothing is known to be due, and the next watch has to list.
+    pub(super) fn rest(&self) {
+        for (_, state) in &self.kinds {
+            state.store(0, Ordering::Relaxed);
+        }
+        self.ledger.rest();
+    }
+
     pub(super) fn count_delivered(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
     }

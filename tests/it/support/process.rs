@@ -165,6 +165,7 @@ impl Adapter {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
         command.args(&self.command).stderr(log).env_remove("K_SINK").env_remove("KUBECONFIG");
+        command.env_remove("POD_NAMESPACE").env_remove("NAMESPACE");
         if let Some(sink) = &self.sink {
             command.env("K_SINK", sink);
         }

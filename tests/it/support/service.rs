@@ -213,6 +213,8 @@ impl Setup {
         let Self { mut settings, capture, memory, .. } = self;
         settings.process.listen = "127.0.0.1:0".into();
         settings.process.admin_listen = "127.0.0.1:0".into();
+        // Whatever the environment of the tests says about a pod.
+        settings.process.leader_election.namespace.get_or_insert_with(|| "default".into());
         settings.process.mappings = vec![directory.path().to_owned()];
         let memory = memory.unwrap_or_else(|| Memory::start(Options::default()));
         let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));

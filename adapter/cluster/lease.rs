@@ -1,0 +1,371 @@
+//! One leader among the replicas, by a Lease of `coordination.k8s.io/v1`, so that replicas share work that one can do.
+//!
+//! The rules are in [`candidate`]; here is the API server around them. A candidate reads the Lease every
+//! [`Timing::retry_period`], and a watch of that one object makes it look at once when the holder changes: so a Lease
+//! that was released is taken within milliseconds and a stolen one is noticed, and where the watch is forbidden or
+//! silent, only time is lost. What the watch says is never taken for the state.
+//!
+//! The crates `kube-leader-election` and `kube-lease-manager` compare `renewTime` with the local clock, which this must
+//! not.
+
+pub mod candidate;
+
+#[cfg(test)]
+mod tests;
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{ObjectMeta, PostParams, WatchEvent, WatchParams};
+use kube::{Api, Client};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::CALL_TIMEOUT;
+use crate::event::annotation::MANAGER;
+pub use candidate::Timing;
+use candidate::{Candidate, Plan};
+
+/// Conflicts in a row before the pace of failures is taken: something other than a competitor is at work.
+const MAX_CONFLICTS: u32 = 3;
+/// The longest pause before the Lease is watched again.
+const REWATCH: Duration = Duration::from_secs(2);
+/// How often an outage is reported again.
+const REMIND: Duration = Duration::from_mins(1);
+
+/// A Lease, and how it is held.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// The namespace of the Lease.
+    pub namespace: String,
+    /// Its name: replicas of one installation share it.
+    pub name: String,
+    /// The times.
+    pub timing: Timing,
+}
+
+/// What a candidate knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Whether this process leads.
+    pub leads: bool,
+    /// Who is in the Lease; `None` when nobody is, or nothing is known.
+    pub leader: Option<String>,
+    /// How often this process began or ceased to lead.
+    pub transitions: u64,
+    /// Whether the API server has ever answered, even if only with a refusal.
+    pub answered: bool,
+    /// Why the Lease cannot be read or written, if it cannot.
+    pub trouble: Option<String>,
+}
+
+/// A candidate at work.
+pub struct Elector {
+    api: Api<Lease>,
+    election: Election,
+    candidate: Candidate,
+    state: watch::Sender<State>,
+    conflicts: u32,
+    /// Whether a write may have been done whose answer did not come.
+    unsure: bool,
+    leaving: bool,
+    reported: Option<Instant>,
+}
+
+/// Why a call did not succeed.
+enum Failure {
+    /// Somebody else was faster.
+    Conflict,
+    /// There is no such object, kind or namespace.
+    Missing(String),
+    /// The API server will not do it until somebody grants or installs something.
+    Refused(String),
+    /// It may work later.
+    Transient(String),
+}
+
+// === impl Elector ===
+
+impl Elector {
+    /// A candidate whose name begins with that of the pod.
+    pub fn new(client: Client, election: Election) -> Self {
+        let host = std::env::var("HOSTNAME").ok().filter(|host| !host.is_empty());
+        let suffix = uuid::Uuid::new_v4().simple().to_string();
+        let identity = format!("{}_{}", host.as_deref().unwrap_or("pipewright"), &suffix[..8]);
+        Self {
+            api: Api::namespaced(client, &election.namespace),
+            candidate: Candidate::new(identity, election.timing),
+            election,
+            state: watch::Sender::default(),
+            conflicts: 0,
+            unsure: false,
+            leaving: false,
+            reported: None,
+        }
+    }
+
+    /// What is known, now and later.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Takes part until `leave` resolves, and then gives the Lease back. Whoever leads must have stopped its work before.
+    pub async fn run(mut self, leave: impl Future<Output = ()>) {
+        let wake = Notify::new();
+        let listen = listen(self.api.clone(), self.election.clone(), &wake);
+        tokio::select! {
+            () = leave => {}
+            () = self.take_part(&wake) => {}
+            () = listen => {}
+        }
+        self.give_back().await;
+    }
+
+    async fn take_part(&mut self, wake: &Notify) {
+        let retry = self.election.timing.retry_period;
+        loop {
+            let now = Instant::now();
+            self.publish(now);
+            let result = match self.candidate.plan(now, Timestamp::now()) {
+                Plan::Look => self.look().await,
+                Plan::Write(spec) => match self.write(spec, self.patience(now)).await {
+                    Ok(lease) => {
+                        self.candidate.written(lease, now, Instant::now());
+                        self.succeeded();
+                        self.rest(now + retry, wake).await;
+                        Ok(())
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Plan::Wait(until) => {
+                    self.rest(until.min(now + retry), wake).await;
+                    Ok(())
+                }
+            };
+            match result {
+                Ok(()) => {}
+                Err(Failure::Conflict) if self.conflicts < MAX_CONFLICTS => {
+                    self.conflicts += 1;
+                    self.candidate.refused();
+                }
+                Err(failure) => {
+                    self.candidate.refused();
+                    self.failed(failure);
+                    self.rest(Instant::now() + retry, wake).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until `until`, a change of the holder, or the end of the leadership. Only a leader that nobody woke knows
+    /// the Lease well enough to write without a look.
+    async fn rest(&mut self, until: Instant, wake: &Notify) {
+        let now = Instant::now();
+        self.publish(now);
+        let leads_until = self.candidate.leads_until(now);
+        let until = leads_until.map_or(until, |end| until.min(end));
+        let woken = timeout(until.saturating_duration_since(now), wake.notified()).await.is_ok();
+        let expired = matches!(self.candidate.plan(Instant::now(), Timestamp::now()), Plan::Write(_));
+        if woken || (leads_until.is_none() && !expired) {
+            self.candidate.refused();
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Failure> {
+        let lease = call(self.patience(Instant::now()), self.api.get_opt(&self.election.name)).await?;
+        self.candidate.observe(lease, Instant::now());
+        // What a missing Lease means, a write has to tell.
+        if self.candidate.lease().is_some() && !self.candidate.holds() {
+            self.succeeded();
+        }
+        Ok(())
+    }
+
+    /// How long a call may take: not beyond the end of the leadership, so that the end is noticed in time.
+    fn patience(&self, now: Instant) -> Duration {
+        let most = CALL_TIMEOUT.min(self.election.timing.renew_deadline);
+        match self.candidate.leads_until(now) {
+            Some(until) => most.min(until.saturating_duration_since(now)),
+            None => most,
+        }
+    }
+
+    async fn write(&mut self, spec: LeaseSpec, patience: Duration) -> Result<Lease, Failure> {
+        self.unsure = true;
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = match self.candidate.lease() {
+            // The resourceVersion of what was seen goes along: 409 when somebody wrote since.
+            Some(seen) => {
+                let lease = Lease { spec: Some(spec), ..seen.clone() };
+                call(patience, self.api.replace(&self.election.name, &params, &lease)).await
+            }
+            None => {
+                let name = Some(self.election.name.clone());
+                let metadata = ObjectMeta { name, ..ObjectMeta::default() };
+                let lease = Lease { metadata, spec: Some(spec) };
+                call(patience, self.api.create(&params, &lease)).await
+            }
+        };
+        self.unsure = matches!(written, Err(Failure::Transient(_)));
+        written.map_err(|failure| match failure {
+            // A PUT of what is gone. A POST that is told so lacks its namespace or its kind.
+            Failure::Missing(_) if self.candidate.lease().is_some() => Failure::Conflict,
+            other => other,
+        })
+    }
+
+    async fn give_back(&mut self) {
+        self.leaving = true;
+        let until = Instant::now() + CALL_TIMEOUT;
+        if self.unsure && self.look().await.is_err() {
+            return;
+        }
+        for _ in 0..=MAX_CONFLICTS {
+            let spec = self.candidate.release(Timestamp::now());
+            self.publish(Instant::now());
+            let Some(spec) = spec else { return };
+            let patience = until.saturating_duration_since(Instant::now());
+            match self.write(spec, patience).await {
+                Ok(_) => {
+                    tracing::info!(lease = self.election.name, "the Lease is released");
+                    self.state.send_modify(|state| state.leader = None);
+                    return;
+                }
+                Err(Failure::Conflict) => {
+                    if self.look().await.is_err() {
+                        return;
+                    }
+                }
+                Err(Failure::Missing(reason) | Failure::Refused(reason) | Failure::Transient(reason)) => {
+                    tracing::warn!("the Lease is not released and has to expire: {reason}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.conflicts = 0;
+        if self.reported.take().is_some() {
+            tracing::info!(lease = self.election.name, "the Lease can be used again");
+        }
+        self.state.send_if_modified(|state| {
+            let changed = state.trouble.is_some() || !state.answered;
+            state.trouble = None;
+            state.answered = true;
+            changed
+        });
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        let Election { namespace, name, .. } = &self.election;
+        let (refused, reason) = match failure {
+            Failure::Conflict => {
+                (false, format!("the Lease `{namespace}/{name}` changes at every try to write it"))
+            }
+            Failure::Transient(reason) => {
+                (false, format!("the Lease `{namespace}/{name}` cannot be used: {reason}"))
+            }
+            Failure::Missing(reason) | Failure::Refused(reason) => (
+                true,
+                format!(
+                    "the Lease `{namespace}/{name}` cannot be used, and without it no events of runs are sent: \
+                     {reason}; grant get, create, update and watch on `leases` of `coordination.k8s.io`, or set \
+                     `leaderElection.enabled: false`"
+                ),
+            ),
+        };
+        if self.reported.is_none_or(|at| at.elapsed() >= REMIND) {
+            self.reported = Some(Instant::now());
+            if refused {
+                tracing::error!("{reason}; trying again");
+            } else {
+                tracing::warn!("{reason}; trying again");
+            }
+        }
+        self.state.send_modify(|state| {
+            state.answered |= refused;
+            state.trouble = Some(reason);
+        });
+    }
+
+    fn publish(&self, now: Instant) {
+        let leads = self.candidate.leads_until(now).is_some();
+        let leader = self.candidate.holder();
+        let identity = self.candidate.identity();
+        self.state.send_if_modified(|state| {
+            let mut changed = state.leads != leads;
+            if changed {
+                state.leads = leads;
+                state.transitions += 1;
+                if leads {
+                    tracing::info!(identity, "leading: watching runs");
+                } else if !self.leaving {
+                    tracing::warn!(identity, leader, "no longer leading: runs are not watched");
+                }
+            }
+            if state.leader.as_deref() != leader {
+                state.leader = leader.map(str::to_owned);
+                changed = true;
+            }
+            changed
+        });
+    }
+}
+
+impl std::fmt::Debug for Elector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elector").field("election", &self.election).finish_non_exhaustive()
+    }
+}
+
+async fn call<V>(patience: Duration, request: impl Future<Output = kube::Result<V>>) -> Result<V, Failure> {
+    match timeout(patience, request).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(kube::Error::Api(status))) => {
+            let reason = format!("{} {}", status.code, status.message);
+            Err(match status.code {
+                404 => Failure::Missing(reason),
+                409 => Failure::Conflict,
+                408 | 425 | 429 | 500.. => Failure::Transient(reason),
+                _ => Failure::Refused(reason),
+            })
+        }
+        Ok(Err(error)) => Err(Failure::Transient(error.to_string())),
+        Err(_) => Err(Failure::Transient(format!("no answer within {patience:?}"))),
+    }
+}
+
+/// Wakes the candidate when the holder changes.
+async fn listen(api: Api<Lease>, election: Election, wake: &Notify) {
+    let params = WatchParams::default().fields(&format!("metadata.name={}", election.name));
+    let mut last: Option<Option<String>> = None;
+    loop {
+        // Without a version, the watch begins with the Lease as it is.
+        let ended = async {
+            let mut events = pin!(api.watch(&params, "").await?.fuse());
+            while let Some(event) = events.try_next().await? {
+                let holder = match event {
+                    WatchEvent::Added(lease) | WatchEvent::Modified(lease) => {
+                        lease.spec.and_then(|spec| spec.holder_identity)
+                    }
+                    WatchEvent::Deleted(_) => None,
+                    WatchEvent::Bookmark(_) => continue,
+                    WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+                };
+                if last.as_ref() != Some(&holder) {
+                    last = Some(holder);
+                    wake.notify_one();
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = ended.await {
+            tracing::debug!("the Lease is not watched: {error}");
+        }
+        tokio::time::sleep(election.timing.retry_period.min(REWATCH)).await;
+    }
+}

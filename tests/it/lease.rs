@@ -1,0 +1,504 @@
+//! One replica of several watches runs: it hands over, crashes, is robbed and cut off, and every transition still
+//! arrives, under one id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
+use pipewright::cluster::lease::Timing;
+use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+use pipewright::cluster::memory::{Memory, Options, PlayerOptions};
+use pipewright::event::Event;
+use serde_json::{Value, json};
+
+use crate::support::BUILD_PIPELINE;
+use crate::support::process::{Adapter, Cluster, Folder, Recorder};
+use crate::support::service::{Service, Setup, pipeline_runs};
+
+/// Nothing happens by waiting: whatever happens in a test, the watch of the Lease brought.
+const SLOW: Timing = Timing {
+    lease_duration: Duration::from_secs(3600),
+    renew_deadline: Duration::from_secs(3000),
+    retry_period: Duration::from_secs(2000),
+};
+/// For what has to expire.
+const QUICK: Timing = Timing {
+    lease_duration: Duration::from_secs(3),
+    renew_deadline: Duration::from_secs(2),
+    retry_period: Duration::from_millis(200),
+};
+
+fn played() -> Memory {
+    let player = PlayerOptions { task_duration: Duration::from_millis(50), ..PlayerOptions::default() };
+    let memory = Memory::start(Options { player: Some(player), ..Options::default() });
+    memory.apply_yaml(BUILD_PIPELINE).unwrap();
+    memory
+}
+
+/// One more replica.
+fn replica(memory: &Memory, timing: Timing) -> Setup {
+    let mut setup = Setup::new().with(|settings| settings.process.leader_election.timing = timing);
+    setup.memory = Some(memory.clone());
+    setup
+}
+
+async fn leads(service: &Service) -> bool {
+    service.metric("pipewright_leader").await > 0.5
+}
+
+async fn changes(service: &Service) -> f64 {
+    service.metric("pipewright_leader_transitions_total").await
+}
+
+async fn until_leading(service: &Service) {
+    service.until("leading", async || leads(service).await).await;
+}
+
+async fn verbose(service: &Service) -> String {
+    let answer = service.get("/readyz?verbose").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text
+}
+
+fn leases(client: kube::Client) -> Api<Lease> {
+    Api::namespaced(client, "default")
+}
+
+async fn spec(memory: &Memory) -> LeaseSpec {
+    leases(memory.client("default")).get("pipewright").await.unwrap().spec.unwrap()
+}
+
+/// Puts another holder into the Lease, whoever is in it.
+async fn write(memory: &Memory, holder: &str, seconds: i32, renewed: &str) {
+    let api = leases(memory.client("default"));
+    loop {
+        let old = api.get_opt("pipewright").await.unwrap();
+        let metadata = old.as_ref().map_or_else(
+            || ObjectMeta { name: Some("pipewright".into()), ..ObjectMeta::default() },
+            |old| old.metadata.clone(),
+        );
+        let before = old.as_ref().and_then(|old| old.spec.clone()).unwrap_or_default();
+        let time = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime(renewed.parse().unwrap()));
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.into()),
+            lease_duration_seconds: Some(seconds),
+            acquire_time: time.clone(),
+            renew_time: time,
+            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + 1),
+            ..before
+        };
+        let lease = Lease { metadata, spec: Some(spec) };
+        let written = match old {
+            Some(_) => api.replace("pipewright", &PostParams::default(), &lease).await,
+            None => api.create(&PostParams::default(), &lease).await,
+        };
+        match written {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn create(client: &kube::Client, name: &str) {
+    let run: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": name}, "spec": {"pipelineRef": {"name": "build"}},
+    }))
+    .unwrap();
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), "default", &pipeline_runs());
+    api.create(&PostParams::default(), &run).await.unwrap();
+}
+
+/// Ids by the uid of the run and the type, with how often each came.
+type Told = BTreeMap<(String, String), BTreeMap<String, usize>>;
+
+fn told(events: &[Event], into: &mut Told) {
+    for event in events.iter().filter(|event| event.ty().contains("run.")) {
+        let tree = event.tree().unwrap();
+        let uid = tree["customData"]["tekton"]["uid"].as_str().unwrap().to_owned();
+        let ty = event.ty().split('.').skip(2).take(2).collect::<Vec<_>>().join(".");
+        *into.entry((uid, ty)).or_default().entry(event.id().to_owned()).or_default() += 1;
+    }
+}
+
+/// The transitions that `runs` finished pipeline runs of one task have.
+async fn expected(client: &kube::Client, runs: usize) -> BTreeSet<(String, String)> {
+    let mut expected = BTreeSet::new();
+    for (kind, names) in [
+        ("PipelineRun", &["pipelinerun.queued", "pipelinerun.started", "pipelinerun.finished"][..]),
+        ("TaskRun", &["taskrun.started", "taskrun.finished"][..]),
+    ] {
+        let kind = kube::api::GroupVersionKind::gvk("tekton.dev", "v1", kind);
+        let resource = kube::api::ApiResource::from_gvk(&kind);
+        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        let items = api.list(&ListParams::default()).await.unwrap().items;
+        assert!(items.len() <= runs, "{} of {runs}", items.len());
+        for uid in items.iter().map(|item| item.metadata.uid.clone().unwrap()) {
+            expected.extend(names.iter().map(|name| (uid.clone(), (*name).to_owned())));
+        }
+    }
+    expected
+}
+
+/// Waits until every transition of so many runs was told by any of the replicas.
+async fn all_told(replicas: &[&Service], runs: usize, told_before: &mut Told) {
+    let client = replicas[0].memory.client("default");
+    let started = Instant::now();
+    loop {
+        for replica in replicas {
+            told(&replica.events.take(), told_before);
+        }
+        let expected = expected(&client, runs).await;
+        let have: BTreeSet<_> = told_before.keys().cloned().collect();
+        if expected.len() == 5 * runs && have == expected {
+            break;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(40),
+            "of {} transitions {} are missing: {:?}",
+            5 * runs,
+            expected.difference(&have).count(),
+            expected.difference(&have).next()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    one_id_each(told_before);
+}
+
+#[track_caller]
+fn one_id_each(told: &Told) {
+    for (transition, ids) in told {
+        assert_eq!(ids.len(), 1, "{transition:?}: {ids:?}");
+    }
+}
+
+fn repeated(told: &Told) -> usize {
+    told.values().flat_map(BTreeMap::values).filter(|count| **count > 1).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_replica_watches_and_the_other_says_who() {
+    let memory = played();
+    let first = replica(&memory, SLOW).start().await;
+    assert!(leads(&first).await, "a free Lease is taken before the process is ready");
+    let second = replica(&memory, SLOW).start().await;
+    assert!(!leads(&second).await);
+    let record = spec(&memory).await;
+    let holder = record.holder_identity.unwrap();
+    assert_eq!((record.lease_transitions, record.lease_duration_seconds), (Some(0), Some(3600)));
+    assert!(record.acquire_time.is_some() && record.renew_time.is_some());
+    let text = verbose(&second).await;
+    assert!(text.contains(&format!("[+] watch ok: standby; the leader is {holder}\n")), "{text}");
+    assert!(verbose(&first).await.contains("[+] watch ok\n"));
+
+    create(&memory.client("default"), "one").await;
+    let mut all = Told::new();
+    all_told(&[&first], 1, &mut all).await;
+    // Tekton's own event reaches the standby, which leaves the look to the leader.
+    let body = json!({"pipelineRun": {"metadata": {"namespace": "default", "name": "one"}}}).to_string();
+    let headers = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "5c0d41f8-9d5e-4f4f-9d56-0123456789ab"),
+        ("ce-source", "/apis///namespaces/default//x"),
+        ("ce-type", "dev.tekton.event.pipelinerun.started.v1"),
+    ];
+    second.send("POST", "/", &headers, body).await.accepted("ignored");
+    // What comes after it comes from the leader alone.
+    create(&memory.client("default"), "two").await;
+    all_told(&[&first], 2, &mut all).await;
+    assert_eq!(second.events.count(), 0);
+    assert_eq!((changes(&first).await, changes(&second).await), (1.0, 0.0));
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_ends_hands_over_and_nothing_is_lost_or_repeated() {
+    const RUNS: usize = 60;
+    let memory = played();
+    let mut current = replica(&memory, SLOW).start().await;
+    let mut all = Told::new();
+    let maker = tokio::spawn({
+        let client = memory.client("default");
+        async move {
+            for number in 0..RUNS {
+                create(&client, &format!("run-{number}")).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    });
+    for round in 1..=3 {
+        let next = replica(&memory, SLOW).start().await;
+        assert!(!leads(&next).await);
+        let before = spec(&memory).await;
+        let (events, asked) = (current.events.clone(), Instant::now());
+        // Readiness falls, requests are still served: the watch does not wait for them.
+        current.drain();
+        until_leading(&next).await;
+        println!("hand-over {round}: {:?}", asked.elapsed());
+        let after = spec(&memory).await;
+        assert_ne!(after.holder_identity, before.holder_identity);
+        assert_eq!(after.lease_transitions, Some(round));
+        assert!(after.acquire_time > before.acquire_time);
+        assert!(!leads(&current).await);
+        current.stop().await;
+        told(&events.take(), &mut all);
+        current = next;
+    }
+    maker.await.unwrap();
+    all_told(&[&current], RUNS, &mut all).await;
+    assert_eq!(repeated(&all), 0, "each leader noted what it had sent before it let go");
+    current.stop().await;
+    let released = spec(&memory).await;
+    assert_eq!(released.holder_identity.as_deref(), Some(""));
+    assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_killed_is_followed_when_its_lease_expires() {
+    const RUNS: usize = 30;
+    let folder = Folder::new("lease");
+    let cluster = Cluster::start(&folder, BUILD_PIPELINE, Some(Duration::from_millis(100)));
+    let mappings = folder.path().join("mappings");
+    std::fs::create_dir_all(&mappings).unwrap();
+    let sink = Recorder::start();
+    let mut adapters: Vec<Adapter> = ["a", "b"]
+        .map(|name| {
+            let adapter = Adapter::new(&folder, name, &cluster, &mappings, Some(&sink));
+            let settings = folder.path().join(format!("{name}.yaml"));
+            let mut file = std::fs::OpenOptions::new().append(true).open(settings).unwrap();
+            file.write_all(
+                b"---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  leaderElection: \
+                  {leaseDuration: PT3S, renewDeadline: PT2S, retryPeriod: PT0.2S}\n",
+            )
+            .unwrap();
+            adapter
+        })
+        .into();
+    for adapter in &mut adapters {
+        adapter.start();
+        adapter.ready().await;
+    }
+    let client = cluster.client();
+    let api = leases(client.clone());
+    let holder = async || api.get("pipewright").await.unwrap().spec.unwrap().holder_identity;
+    let mut made = 0;
+    for leader in [0, 1] {
+        let before = holder().await;
+        for _ in 0..RUNS / 3 {
+            create(&client, &format!("run-{made}")).await;
+            made += 1;
+        }
+        let started = Instant::now();
+        let count = || sink.events(<[Event]>::len);
+        let seen = count();
+        while count() < seen + 10 {
+            assert!(started.elapsed() < Duration::from_secs(20), "{}", adapters[leader].log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        adapters[leader].kill();
+        let started = Instant::now();
+        while holder().await == before {
+            assert!(started.elapsed() < Duration::from_secs(40), "{}", adapters[1 - leader].log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("followed after {:?}", started.elapsed());
+        adapters[leader].start();
+        adapters[leader].ready().await;
+    }
+    for _ in 0..RUNS / 3 {
+        create(&client, &format!("run-{made}")).await;
+        made += 1;
+    }
+    let started = Instant::now();
+    loop {
+        let mut all = Told::new();
+        sink.events(|events| told(events, &mut all));
+        let expected = expected(&client, RUNS).await;
+        if expected.len() == 5 * RUNS && all.keys().cloned().collect::<BTreeSet<_>>() == expected {
+            one_id_each(&all);
+            println!("{} transitions, {} sent more than once", all.len(), repeated(&all));
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(40), "{} of {}", all.len(), expected.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_lease_ends_the_watch_and_comes_back_when_the_thief_expires() {
+    const ROUNDS: usize = 3;
+    let memory = played();
+    let service = replica(&memory, SLOW).start().await;
+    let client = memory.client("default");
+    let mut all = Told::new();
+    for round in 1..=ROUNDS {
+        // Long enough for the slowest machine to see that nobody watches.
+        write(&memory, "thief", 3600, "2026-01-01T00:00:00Z").await;
+        service.until("robbed", async || !leads(&service).await).await;
+        let text = verbose(&service).await;
+        assert!(text.contains("[+] watch ok: standby; the leader is thief"), "{text}");
+        create(&client, &format!("run-{round}")).await;
+        service.until("played", async || expected(&client, round).await.len() == 5 * round).await;
+        assert_eq!(service.events.count(), 0, "a standby tells nothing");
+        // The record changes once more, and then never again.
+        write(&memory, "accomplice", 1, "2026-01-01T00:00:00Z").await;
+        until_leading(&service).await;
+        all_told(&[&service], round, &mut all).await;
+    }
+    assert_eq!(repeated(&all), 0);
+    assert_eq!(spec(&memory).await.lease_transitions, Some(3 * i32::try_from(ROUNDS).unwrap()));
+    assert!((changes(&service).await - 7.0).abs() < 0.1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_lease_is_made_again_by_its_leader() {
+    let memory = played();
+    let service = replica(&memory, SLOW).start().await;
+    let standby = replica(&memory, SLOW).start().await;
+    let api = leases(memory.client("default"));
+    let before = api.get("pipewright").await.unwrap();
+    api.delete("pipewright", &DeleteParams::default()).await.unwrap();
+    service.until("made again", async || api.get_opt("pipewright").await.unwrap().is_some()).await;
+    let after = api.get("pipewright").await.unwrap();
+    assert_ne!(before.metadata.uid, after.metadata.uid);
+    let holder = |lease: &Lease| lease.spec.clone().unwrap().holder_identity;
+    assert_eq!(holder(&before), holder(&after));
+    assert_eq!((changes(&service).await, changes(&standby).await), (1.0, 0.0), "it led all the time");
+    standby.stop().await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_cannot_renew_stops_and_begins_again_and_stays_ready() {
+    let memory = played();
+    let service = replica(&memory, QUICK).start().await;
+    let client = memory.client("default");
+    let mut all = Told::new();
+    let refusal = Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 1);
+    for (round, (fault, requests)) in
+        [(refusal, Requests::Method("PUT")), (Fault::ResetBefore, Requests::All)].into_iter().enumerate()
+    {
+        memory.faults().inject(fault, requests, Rate::Percent(100));
+        service.until("stopped", async || !leads(&service).await).await;
+        let text = verbose(&service).await;
+        assert!(text.contains("[!] watch: the Lease `default/pipewright` cannot be used: "), "{text}");
+        memory.faults().clear();
+        create(&client, &format!("run-{round}")).await;
+        until_leading(&service).await;
+        all_told(&[&service], round + 1, &mut all).await;
+        service.until("good again", async || verbose(&service).await.contains("[+] watch ok\n")).await;
+    }
+    assert_eq!(spec(&memory).await.lease_transitions, Some(0), "nobody else was in the Lease");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_peers_clock_says_changes_nothing() {
+    let memory = played();
+    write(&memory, "peer", 3600, "1970-01-01T00:00:00Z").await;
+    let service = replica(&memory, QUICK).start().await;
+    for (renewed, looks) in [("1999-12-31T00:00:00Z", 5), ("2199-12-31T00:00:00Z", 5)] {
+        write(&memory, "peer", 3600, renewed).await;
+        // It looks, again and again, and keeps still.
+        tokio::time::sleep(QUICK.retry_period * looks).await;
+        assert!(!leads(&service).await, "{renewed}");
+        let text = verbose(&service).await;
+        assert!(text.contains("standby; the leader is peer"), "{text}");
+    }
+    for renewed in ["1970-01-01T00:00:00Z", "2199-12-31T00:00:00Z"] {
+        write(&memory, "peer", 1, renewed).await;
+        until_leading(&service).await;
+        assert_ne!(spec(&memory).await.holder_identity.as_deref(), Some("peer"));
+        write(&memory, "peer", 3600, renewed).await;
+        service.until("robbed", async || !leads(&service).await).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_a_lease_it_serves_says_what_is_missing_and_keeps_trying() {
+    let memory = played();
+    memory.faults().inject(Fault::Status(StatusCode::FORBIDDEN, 0), Requests::Writes, Rate::Percent(100));
+    let service = replica(&memory, QUICK).start().await;
+    let text = verbose(&service).await;
+    for needle in ["[!] watch: the Lease `default/pipewright`", "403", "grant get, create, update and watch"]
+    {
+        assert!(text.contains(needle), "`{needle}` is not in {text}");
+    }
+    assert!(!leads(&service).await);
+    memory.faults().clear();
+    until_leading(&service).await;
+    let mut all = Told::new();
+    create(&memory.client("default"), "one").await;
+    all_told(&[&service], 1, &mut all).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_does_not_exist_is_said_too() {
+    let memory = played();
+    let mut setup = replica(&memory, QUICK);
+    setup.settings.process.leader_election.namespace = Some("elsewhere".into());
+    let service = setup.start().await;
+    let text = verbose(&service).await;
+    assert!(text.contains("the Lease `elsewhere/pipewright`") && text.contains("404"), "{text}");
+    memory.apply_yaml("apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere}\n").unwrap();
+    until_leading(&service).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_leaders_by_force_tell_every_transition_under_one_id() {
+    const RUNS: usize = 20;
+    let memory = played();
+    let mut services = Vec::new();
+    for name in ["left", "right"] {
+        let mut setup = replica(&memory, QUICK);
+        setup.settings.process.leader_election.lease_name = name.into();
+        services.push(setup.start().await);
+    }
+    // Without an election it is the same.
+    let mut setup = replica(&memory, QUICK);
+    setup.settings.process.leader_election.enabled = false;
+    services.push(setup.start().await);
+    for service in &services {
+        assert!(leads(service).await);
+    }
+    let client = memory.client("default");
+    for number in 0..RUNS {
+        create(&client, &format!("run-{number}")).await;
+    }
+    let mut all = Told::new();
+    all_told(&services.iter().collect::<Vec<_>>(), RUNS, &mut all).await;
+    println!("{} transitions, {} sent more than once", all.len(), repeated(&all));
+    for service in services {
+        let events = service.events.clone();
+        service.stop().await;
+        told(&events.take(), &mut all);
+    }
+    one_id_each(&all);
+    assert!(repeated(&all) > 0, "they did not work at the same time");
+    let marks: Vec<Value> = {
+        let api = Api::<DynamicObject>::all_with(client, &pipeline_runs());
+        let items = api.list(&ListParams::default()).await.unwrap().items;
+        items
+            .iter()
+            .map(|run| {
+                serde_json::from_str(&run.metadata.annotations.as_ref().unwrap()["pipewright.dev/emitted"])
+            })
+            .collect::<Result<_, _>>()
+            .unwrap()
+    };
+    assert!(
+        marks.iter().all(|mark| mark["sent"].as_array().is_some_and(|sent| sent.len() == 3)),
+        "{marks:?}"
+    );
+}
