@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The largest body that is read and forgotten so that its connection can go on.
 const DISCARDED: usize = 64 * 1024;
 /// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_millis(250);
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Reads the whole body, or says with which answer the request ends.
 ///

@@ -23,7 +23,7 @@ use crate::telemetry::metrics::{ConnectionBound, Refused};
 /// How long an idle connection is kept: longer than the usual proxy's, so that the proxy closes first.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a peer that was told to go may go on sending, so that it reads its answer before a reset.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(3);
 /// How much it may send in that time before it is no longer listened to.
 const LINGER_BYTES: usize = 1024 * 1024;
 /// How long a peer may take none of the bytes of its answer.

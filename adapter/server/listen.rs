@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use super::answer;
 use super::body;
-use super::connection::{Connection, Connections, KEEP_ALIVE, Progress};
+use super::connection::{Connection, Connections, KEEP_ALIVE, LINGER, Progress};
 use super::gate::Gate;
 
 /// How a port is served.
@@ -90,7 +90,7 @@ where
             .keep_alive(KEEP_ALIVE)
             // The connection has its own.
             .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(Duration::from_secs(1))
+            .client_disconnect_timeout(LINGER)
             .on_connect_ext(|connection: &Connection, data: &mut actix_web::dev::Extensions| {
                 data.insert(connection.progress());
             })

@@ -45,7 +45,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Sends bytes and reads until the server closes or is silent for two seconds.
+    /// Sends bytes and reads until the server closes or is silent for longer than it lingers.
     async fn hold(address: SocketAddr, bytes: &[u8]) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // The server may answer and close before it has read everything.
@@ -53,7 +53,7 @@ impl Conversation {
         let mut heard = Vec::new();
         let mut part = [0; 4096];
         let closed = loop {
-            match tokio::time::timeout(Duration::from_secs(2), stream.read(&mut part)).await {
+            match tokio::time::timeout(Duration::from_secs(6), stream.read(&mut part)).await {
                 Ok(Ok(count @ 1..)) => heard.extend_from_slice(&part[..count]),
                 Ok(_) => break true,
                 Err(_) => break false,

@@ -203,8 +203,12 @@ async fn a_body_that_nobody_reads_ends_its_connection() {
         (415, head("outer", b"", &(length.clone() + "content-encoding: gzip\r\n"))),
         (413, head("outer", b"", "content-length: 99999999999\r\n")),
     ];
-    for (status, head) in refused {
-        let conversation = Conversation::hold(service.address, (head.clone() + &hidden).as_bytes()).await;
+    let held = refused.iter().map(|(_, head)| {
+        let bytes = head.clone() + &hidden;
+        async move { Conversation::hold(service.address, bytes.as_bytes()).await }
+    });
+    let conversations = join_all(held).await;
+    for ((status, head), conversation) in refused.into_iter().zip(conversations) {
         assert_eq!(conversation.statuses(), [status], "{head}{conversation:?}");
         assert!(conversation.closed, "{head}{conversation:?}");
         assert!(conversation.text.contains("connection: close"), "{conversation:?}");

@@ -278,9 +278,14 @@ impl Recorder {
 }
 
 async fn take(request: HttpRequest, body: web::Bytes, recorder: web::Data<Recorder>) -> HttpResponse {
-    let delay = *recorder.delay.lock().unwrap();
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    // Looks again now and then: a shorter delay also counts for those that wait.
+    let begun = Instant::now();
+    loop {
+        let left = recorder.delay.lock().unwrap().saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        tokio::time::sleep(left.min(Duration::from_millis(50))).await;
     }
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let events = pipewright::event::http::decode(headers, body).unwrap();
