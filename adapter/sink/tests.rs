@@ -387,6 +387,7 @@ async fn the_environment_gives_the_default_sink() {
         ce_overrides: Some(r#"{"extensions":{"team":"a","chain":"over"}}"#.to_owned()),
         ca_certs: Some(String::new()),
         token_file: Some("/nonexistent/oidc/token".into()),
+        ..Environment::default()
     };
     let sinks = Sinks::new(&environment, []).unwrap();
     assert!(sinks.has_default());
@@ -415,6 +416,7 @@ async fn an_unresolved_binding_means_no_default_sink() {
             ce_overrides: Some(String::new()),
             ca_certs: Some(String::new()),
             token_file: Some("/oidc/token".into()),
+            ..Environment::default()
         };
         let sinks = Sinks::new(&environment, []).unwrap();
         assert!(!sinks.has_default());
