@@ -337,8 +337,12 @@ impl Sinks {
             Err(second) => {
                 // It may work later if either may.
                 let verdict = if second.verdict == Verdict::Never { refusal.verdict } else { Verdict::Later };
-                let reason =
-                    format!("{}; its dead letter sink `{}`: {}", refusal.reason, target.name(), second.reason);
+                let reason = format!(
+                    "{}; its dead letter sink `{}`: {}",
+                    refusal.reason,
+                    target.name(),
+                    second.reason
+                );
                 let retry_after = second.retry_after.or(refusal.retry_after);
                 Err(Refusal { verdict, reason, retry_after, ..refusal }.into_error(sink.name()))
             }

@@ -150,11 +150,8 @@ async fn post(request: &Request) -> anyhow::Result<(u16, Option<String>, String)
         }
         Err(error) => return Err(error).with_context(|| format!("sending to {}", request.url)),
     };
-    let result = answer
-        .headers
-        .get("x-pipewright-result")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let result =
+        answer.headers.get("x-pipewright-result").and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok((answer.status.as_u16(), result, String::from_utf8_lossy(&answer.body).into_owned()))
 }
 

@@ -107,7 +107,9 @@ impl Batcher {
         }
         match timeout_at(deadline.into(), result).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Refusal::new(Verdict::Later, "the batch with this event was given up".to_owned())),
+            Ok(Err(_)) => {
+                Err(Refusal::new(Verdict::Later, "the batch with this event was given up".to_owned()))
+            }
             Err(_) => Err(Refusal::new(
                 Verdict::Later,
                 "the deadline passed before the batch with this event was taken".to_owned(),
@@ -183,8 +185,7 @@ async fn carry(sink: Arc<HttpSink>, open: Arc<Open>, linger: Duration) {
         reason = refused.reason,
         "a batch was refused; its events are sent one by one"
     );
-    let singles: Vec<_> =
-        members.into_iter().map(|member| alone(&sink, member, refused.attempts)).collect();
+    let singles: Vec<_> = members.into_iter().map(|member| alone(&sink, member, refused.attempts)).collect();
     stream::iter(singles).buffer_unordered(SINGLES).collect::<()>().await;
 }
 

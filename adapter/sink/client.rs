@@ -39,6 +39,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// An answer's head with more bytes than this is none.
 const MAX_HEAD: usize = 64 * 1024;
+/// Below the usual 60 s of servers and proxies, so that they do not close a connection that we are about to use.
+const IDLE_TIME: Duration = Duration::from_secs(30);
 const AGENT: &str = concat!("pipewright/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one address; its connections are its own.
@@ -100,7 +102,8 @@ impl Client {
     /// # Errors
     /// A text for people, when the address cannot be written in a request or there are no system certificates.
     pub(crate) fn new(url: &Url, tls: &Tls) -> Result<Self, String> {
-        let uri = |text: &str| Uri::try_from(text).map_err(|error| format!("its URL cannot be sent: {error}"));
+        let uri =
+            |text: &str| Uri::try_from(text).map_err(|error| format!("its URL cannot be sent: {error}"));
         let origin = uri(&url[..url::Position::BeforePath])?;
         let target = match &url[url::Position::BeforePath..url::Position::AfterQuery] {
             "" => PathAndQuery::from_static("/").into(),
@@ -117,7 +120,7 @@ impl Client {
         } else {
             Connector::Plain(http)
         };
-        Ok(Self { connector, origin, target, host, pool: Pool::new() })
+        Ok(Self { connector, origin, target, host, pool: Pool::new(IDLE_TIME) })
     }
 
     /// The headers that every request of this client has; what a request adds goes on top.
@@ -283,3 +286,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,9 +122,11 @@ fn service(name: &str, namespace: &str, path: Option<&str>) -> Result<SinkUrl, S
         Some(path) => base.join(path).map_err(|error| format!("`deadLetterSink.uri` is no path: {error}"))?,
     };
     if (url.scheme(), url.host(), url.port()) != (base.scheme(), base.host(), base.port()) {
-        return Err("`deadLetterSink.uri` beside `ref` must be a path such as `/letters`; an absolute URL stands \
+        return Err(
+            "`deadLetterSink.uri` beside `ref` must be a path such as `/letters`; an absolute URL stands \
                     alone"
-            .to_owned());
+                .to_owned(),
+        );
     }
     url.as_str().parse().map_err(|error| format!("`deadLetterSink.uri` {error}"))
 }
@@ -195,7 +197,10 @@ mod tests {
             (format!("{{ref: {{{service}, namespace: 'a.b'}}}}"), "needs `namespace`"),
             (format!("{{ref: {{{service}, namespace: ci}}, uri: 'http://a/'}}"), "must be a path"),
             (format!("{{ref: {{{service}, namespace: ci}}, uri: //a/b}}"), "must be a path"),
-            ("{ref: {apiVersion: v1, kind: Service, name: a/b, namespace: ci}}".to_owned(), "is not the name"),
+            (
+                "{ref: {apiVersion: v1, kind: Service, name: a/b, namespace: ci}}".to_owned(),
+                "is not the name",
+            ),
             (
                 "{ref: {apiVersion: pipewright.dev/v1alpha1, kind: Sink, name: a}, uri: /in}".to_owned(),
                 "takes neither `namespace` nor `uri`",

@@ -138,7 +138,11 @@ impl HttpSink {
         self.backlog.measure(&self.name, metrics);
     }
 
-    pub(super) async fn send(self: &Arc<Self>, event: &Event, deadline: Instant) -> Result<Accepted, Refusal> {
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        event: &Event,
+        deadline: Instant,
+    ) -> Result<Accepted, Refusal> {
         let _place = self.backlog.enter().map_err(Refusal::full)?;
         match &self.batcher {
             Some(batcher) => batcher.send(self, encode::json(event), deadline).await,
@@ -185,7 +189,13 @@ impl HttpSink {
                 refusal.verdict = Verdict::Later;
                 return Err(refusal);
             }
-            debug!(sink = self.name, events = message.events, ?wait, reason = refusal.reason, "sending again");
+            debug!(
+                sink = self.name,
+                events = message.events,
+                ?wait,
+                reason = refusal.reason,
+                "sending again"
+            );
             tokio::time::sleep(wait).await;
         }
     }

@@ -71,7 +71,8 @@ mod tests {
     fn the_state_goes_with_the_parent_or_not_at_all() {
         let headers = |parent: &str, state: &str| {
             let event = Event::builder("1", "/s", "t");
-            let event = event.extension("traceparent", parent).extension("tracestate", state).build().unwrap();
+            let event =
+                event.extension("traceparent", parent).extension("tracestate", state).build().unwrap();
             let mut headers = HeaderMap::new();
             add(&event, &mut headers);
             let text = |name| headers.get(name).map(|it: &HeaderValue| it.to_str().unwrap().to_owned());

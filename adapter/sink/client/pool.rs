@@ -8,12 +8,13 @@ use tokio::runtime::{Handle, Id};
 
 use super::Connection;
 
-/// Below the usual 60 s of servers and proxies, so that they do not close a connection that we are about to use.
-const IDLE_TIME: Duration = Duration::from_secs(30);
 const MAX_IDLE: usize = 64;
 
 /// The idle connections of one client.
-pub(super) struct Pool(Mutex<Held>);
+pub(super) struct Pool {
+    held: Mutex<Held>,
+    idle_time: Duration,
+}
 
 #[derive(Default)]
 struct Held {
@@ -36,8 +37,9 @@ struct Watch(Weak<Pool>);
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::default()))
+    /// A pool that closes what was not used for `idle_time`.
+    pub(super) fn new(idle_time: Duration) -> Arc<Self> {
+        Arc::new(Self { held: Mutex::default(), idle_time })
     }
 
     /// A connection that is not known to be closed; the last one used is the first to be used again.
@@ -56,7 +58,7 @@ impl Pool {
         let found = held.idle.iter().rposition(|idle| idle.runtime == runtime)?;
         let idle = held.idle.remove(found)?;
         drop(held);
-        (idle.since.elapsed() < IDLE_TIME).then_some(idle.connection)
+        (idle.since.elapsed() < self.idle_time).then_some(idle.connection)
     }
 
     pub(super) fn put(self: &Arc<Self>, connection: Connection) {
@@ -69,24 +71,24 @@ impl Pool {
         drop(held);
         drop(surplus);
         if !watched {
-            handle.spawn(Watch(Arc::downgrade(self)).run());
+            handle.spawn(Watch(Arc::downgrade(self)).run(self.idle_time));
         }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 // === impl Watch ===
 
 impl Watch {
-    async fn run(self) {
+    async fn run(self, idle_time: Duration) {
         loop {
-            tokio::time::sleep(IDLE_TIME / 2).await;
+            tokio::time::sleep(idle_time / 2).await;
             let Some(pool) = self.0.upgrade() else { return };
             let mut held = pool.held();
-            let fresh = held.idle.iter().position(|idle| idle.since.elapsed() < IDLE_TIME);
+            let fresh = held.idle.iter().position(|idle| idle.since.elapsed() < idle_time);
             let old: Vec<Idle> = {
                 let count = fresh.unwrap_or(held.idle.len());
                 held.idle.drain(..count).collect()
