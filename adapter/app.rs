@@ -111,7 +111,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     }
     count_mappings(&metrics, &store);
 
-    let sinks = Arc::new(sinks);
+    let sinks = Arc::new(sinks.measured(&metrics));
     let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
     let pipeline = Pipeline::new(Arc::clone(&store), executor, metrics.clone());
 

@@ -12,9 +12,9 @@ use super::{Action, CreateRun, Destination, Plan};
 use crate::cluster::create::{self, CreateError, Created, NewObject};
 use crate::cluster::{Clients, PIPELINE_RUNS};
 use crate::event::Event;
-use crate::sink::{DEFAULT, SendError, Sinks};
+use crate::sink::{DEFAULT, Receipt, SendError, Sinks};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{Effect, EffectResult, Send};
+use crate::telemetry::metrics::{BySink, Effect, EffectResult, Send};
 
 /// How many effects of one delivery are under way at once.
 const CONCURRENCY: usize = 8;
@@ -208,6 +208,23 @@ impl Executor {
     ) -> Result<(), ExecuteError> {
         let result = self.sinks.send(sink, event, deadline).await;
         match result {
+            Ok(Receipt { attempts, dead_letter: Some(letter), .. }) => {
+                self.count("emit", mapping, EffectResult::dead_lettered);
+                self.attempts(sink, "refused", letter.attempts);
+                self.attempts(&letter.sink, "refused", attempts - 1);
+                self.attempts(&letter.sink, "accepted", 1);
+                self.metrics.dead_letters.get_or_create(&BySink { sink: sink.to_owned() }).inc();
+                tracing::warn!(
+                    sink,
+                    event_id = event.id(),
+                    event_type = event.ty(),
+                    attempts = letter.attempts,
+                    dead_letter_sink = letter.sink,
+                    reason = letter.reason,
+                    "event not accepted; the dead letter sink took it"
+                );
+                Ok(())
+            }
             Ok(receipt) => {
                 self.count("emit", mapping, EffectResult::created);
                 self.attempts(sink, "refused", receipt.attempts - 1);

@@ -3,12 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::http::{HeaderName, HeaderValue};
 use anyhow::{Context, bail};
 use serde_json::json;
+use url::Url;
 
 use super::{BadInput, Ended, Output, print, runtime};
 use crate::event::{http, json as event_json};
+use crate::sink::client::{Client, ClientError, Tls};
 use crate::source::signature;
+
+/// How long an answer may take: longer than any deadline of ours.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Flags of `send`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +48,7 @@ pub(super) struct Arguments {
 }
 
 struct Request {
-    url: reqwest::Url,
+    url: Url,
     id: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -115,12 +121,12 @@ fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
 }
 
 /// The place to send to, below `--url`.
-fn address(arguments: &Arguments, path: &[&str]) -> anyhow::Result<reqwest::Url> {
+fn address(arguments: &Arguments, path: &[&str]) -> anyhow::Result<Url> {
     let mistake = || {
         let hint = "write one such as `http://127.0.0.1:8080`";
         BadInput(format!("`--url {}` is not an http or https URL; {hint}", arguments.url))
     };
-    let mut url = reqwest::Url::parse(&arguments.url).map_err(|_| mistake())?;
+    let mut url = Url::parse(&arguments.url).map_err(|_| mistake())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(mistake().into());
     }
@@ -129,25 +135,24 @@ fn address(arguments: &Arguments, path: &[&str]) -> anyhow::Result<reqwest::Url>
 }
 
 async fn post(request: &Request) -> anyhow::Result<(u16, Option<String>, String)> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-    let mut post = client.post(request.url.clone()).body(request.body.clone());
+    let client = Client::new(&request.url, &Tls::default()).map_err(|reason| anyhow::anyhow!(reason))?;
+    let mut headers = client.headers();
     for (name, value) in &request.headers {
-        post = post.header(name, value);
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| BadInput(format!("`{value}` cannot be the value of header `{name}`")))?;
+        headers.insert(HeaderName::try_from(name)?, value);
     }
-    let response = match post.send().await {
-        Ok(response) => response,
-        Err(error) if error.is_connect() => {
+    let body = request.body.clone().into();
+    let answer = match client.post(&headers, &body, TIMEOUT, &mut 0).await {
+        Ok(answer) => answer,
+        Err(ClientError::Connect(_)) => {
             bail!("nothing listens at {}: start `pipewright dev`, or name another --url", request.url)
         }
         Err(error) => return Err(error).with_context(|| format!("sending to {}", request.url)),
     };
-    let status = response.status().as_u16();
-    let result = response
-        .headers()
-        .get("x-pipewright-result")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    Ok((status, result, response.text().await.unwrap_or_default()))
+    let result =
+        answer.headers.get("x-pipewright-result").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok((answer.status.as_u16(), result, String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
 fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {

@@ -112,6 +112,8 @@ fn environment() -> Environment {
         ce_overrides: variable("K_CE_OVERRIDES"),
         ca_certs: variable("K_CA_CERTS"),
         token_file: Some(PathBuf::from(TOKEN_FILE)),
+        namespace: variable("NAMESPACE"),
+        timeout: variable("K_SINK_TIMEOUT"),
     }
 }
 

@@ -13,6 +13,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::dead_letter::Destination;
+
 /// The longest wait between two attempts, whatever the formula gives.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
@@ -35,6 +37,9 @@ pub struct Delivery {
     pub timeout: IsoDuration,
     /// The longest `Retry-After` that is obeyed; a longer one counts as this, and `PT0S` means to ignore them.
     pub retry_after_max: IsoDuration,
+    /// Where an event goes that was refused for good, or that was not taken with all retries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter_sink: Option<Destination>,
 }
 
 /// How waits grow from one retry to the next, counted from 0.
@@ -80,6 +85,7 @@ impl Default for Delivery {
             backoff_delay: IsoDuration(Duration::from_millis(200)),
             timeout: IsoDuration(Duration::from_secs(10)),
             retry_after_max: IsoDuration(Duration::from_mins(1)),
+            dead_letter_sink: None,
         }
     }
 }

@@ -1,41 +1,51 @@
-//! One sink over HTTP: its connections, one attempt, and the loop of attempts.
+//! One sink over HTTP: one attempt, and the loop of attempts.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::StatusCode;
-use ::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use backon::Retryable;
+use ::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tracing::debug;
 
+use super::backlog::{self, Backlog, Full, Room};
+use super::batch::Batcher;
+use super::client::{Client, ClientError, Tls};
 use super::delivery::Delivery;
 use super::encode::{self, Message};
+use super::retry_after;
 use super::spec::{Mode, SinkSpec, SinkUrl};
-use super::{Receipt, SendError, retry_after};
 use crate::event::Event;
+use crate::telemetry::Metrics;
 
-/// How much of an answer is read, so that the connection can be used again.
-const MAX_ANSWER: usize = 64 * 1024;
-/// How long is spent on reading it.
-const ANSWER_TIME: Duration = Duration::from_secs(1);
 /// How many characters of a refusal go into the reason.
 const MAX_EXCERPT: usize = 160;
+/// How many bytes of a refusal are kept: what fits into a dead letter.
+const MAX_ANSWER: usize = 768;
 /// A projected token is below 2 KiB.
 const MAX_TOKEN: u64 = 16 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below the usual 60 s of servers and proxies, so that they do not close a connection that we are about to use.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_IDLE: usize = 64;
+/// What Knative's adapters say about where they run.
+pub(super) const NAMESPACE: HeaderName = HeaderName::from_static("kn-namespace");
 
 /// A sink with its own pool of connections.
 pub(super) struct HttpSink {
-    client: reqwest::Client,
+    name: String,
+    client: Client,
     url: SinkUrl,
+    /// Those of every request.
     headers: HeaderMap,
     mode: Mode,
     token: Token,
     delivery: Delivery,
+    backlog: Backlog,
+    batcher: Option<Batcher>,
+}
+
+/// What all sinks have in common.
+pub(super) struct Common {
+    pub(super) tls: Tls,
+    pub(super) namespace: Option<HeaderValue>,
 }
 
 /// Where the bearer token comes from.
@@ -48,173 +58,211 @@ pub(super) enum Token {
     Required(PathBuf),
 }
 
-/// Why one attempt failed.
-#[derive(Debug)]
-struct Failure {
-    kind: Kind,
-    status: Option<StatusCode>,
-    retry_after: Option<Duration>,
-    reason: String,
+/// The sink took it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    pub(super) attempts: u32,
+    pub(super) status: StatusCode,
 }
 
+/// The sink did not take it.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) verdict: Verdict,
+    pub(super) attempts: u32,
+    pub(super) status: Option<StatusCode>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) reason: String,
+    /// The beginning of the last answer's body.
+    pub(super) answer: Vec<u8>,
+}
+
+/// What a failure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Transient,
-    Permanent,
-    /// The caller's time is over.
-    Deadline,
-}
-
-/// The certificates of `K_CA_CERTS`.
-pub(super) fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, String> {
-    if pem.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-        .map_err(|error| format!("must be PEM certificates: {}", chain(&error)))?;
-    if certificates.is_empty() {
-        return Err("must be PEM certificates: there is none in it".to_owned());
-    }
-    Ok(certificates)
+pub(super) enum Verdict {
+    /// Another attempt may work.
+    Again,
+    /// Another attempt may work, and there are no more.
+    Exhausted,
+    /// It may work later, but this caller's time or place is used up.
+    Later,
+    /// It will never work.
+    Never,
 }
 
 // === impl HttpSink ===
 
 impl HttpSink {
-    pub(super) fn new(
-        spec: &SinkSpec,
-        token: Token,
-        certificates: &[reqwest::Certificate],
-    ) -> Result<Self, String> {
-        // The client takes the process-wide provider; a second call is refused, and that is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("pipewright/", env!("CARGO_PKG_VERSION")))
-            // An operator's sink is reached directly and nowhere else: no proxy of the environment, no redirects,
-            // and no retries but the ones that are counted here.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE);
-        let builder = if spec.url.is_https() {
-            builder.tls_certs_merge(certificates.iter().cloned())
-        } else {
-            // An image without system certificates can still speak plain HTTP.
-            builder.tls_certs_only([])
-        };
-        let client = builder.build().map_err(|error| chain(&error))?;
-        let mut headers = HeaderMap::new();
+    pub(super) fn new(name: &str, spec: &SinkSpec, token: Token, common: &Common) -> Result<Self, String> {
+        spec.check()?;
+        let client = Client::new(spec.url.as_url(), &common.tls)?;
+        let mut headers = client.headers();
+        if let Some(namespace) = &common.namespace {
+            headers.insert(NAMESPACE, namespace.clone());
+        }
         for (name, value) in &spec.headers {
             if let (Some(name), Some(value)) = (name.header(), value.header()) {
                 headers.insert(name, value);
             }
         }
         Ok(Self {
+            name: name.to_owned(),
             client,
             url: spec.url.clone(),
             headers,
             mode: spec.mode,
             token,
             delivery: spec.delivery.clone(),
+            backlog: Backlog::new(spec.max_in_flight, spec.max_waiting),
+            batcher: spec.batch.clone().map(Batcher::new),
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn url(&self) -> &SinkUrl {
+        &self.url
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn batcher(&self) -> Option<&Batcher> {
+        self.batcher.as_ref()
+    }
+
+    pub(super) fn measure(&self, metrics: &Metrics) {
+        self.backlog.measure(&self.name, metrics);
+    }
+
     pub(super) async fn send(
-        &self,
-        name: &str,
+        self: &Arc<Self>,
         event: &Event,
         deadline: Instant,
-    ) -> Result<Receipt, SendError> {
-        let start = Instant::now();
-        let mut attempts = 0;
-        // Encoded once: every attempt is the same bytes under the same id.
-        let result = match encode::encode(event, self.mode) {
-            Err(reason) => Err(Failure { kind: Kind::Permanent, status: None, retry_after: None, reason }),
-            Ok(message) => {
-                (|| {
-                    // An attempt without time is none.
-                    attempts += u32::from(Instant::now() < deadline);
-                    self.attempt(&message, deadline)
-                })
-                .retry(self.delivery.schedule())
-                .when(|failure| failure.kind == Kind::Transient)
-                .adjust(|failure, wait| {
-                    let wait = wait?.max(failure.retry_after.unwrap_or_default());
-                    // Waiting beyond the deadline would only delay the answer.
-                    Instant::now().checked_add(wait).filter(|then| *then < deadline).map(|_| wait)
-                })
-                .notify(|failure, wait| {
-                    debug!(
-                        sink = name,
-                        event.id = event.id(),
-                        ?wait,
-                        reason = failure.reason,
-                        "sending again"
-                    );
-                })
-                .await
+    ) -> Result<Accepted, Refusal> {
+        let _place = self.backlog.enter().map_err(Refusal::full)?;
+        match &self.batcher {
+            Some(batcher) => batcher.send(self, encode::json(event), deadline).await,
+            None => {
+                let message = encode::encode(event, self.mode, &self.headers)
+                    .map_err(|reason| Refusal::new(Verdict::Never, reason))?;
+                self.deliver(&message, deadline, None).await
             }
-        };
-        match result {
-            Ok(status) => Ok(Receipt { attempts, status: status.as_u16(), elapsed: start.elapsed() }),
-            Err(Failure { kind: Kind::Permanent, status, reason, .. }) => Err(SendError::Permanent {
-                sink: name.to_owned(),
-                attempts,
-                status: status.map(|status| status.as_u16()),
-                reason,
-            }),
-            Err(Failure { status, retry_after, reason, .. }) => Err(SendError::Transient {
-                sink: name.to_owned(),
-                attempts,
-                status: status.map(|status| status.as_u16()),
-                retry_after,
-                reason,
-            }),
         }
     }
 
-    async fn attempt(&self, message: &Message, deadline: Instant) -> Result<StatusCode, Failure> {
+    /// Sends a message, again and again if need be, the same bytes each time. `room` is for the first attempt.
+    pub(super) async fn deliver(
+        &self,
+        message: &Message,
+        deadline: Instant,
+        mut room: Option<Room<'_>>,
+    ) -> Result<Accepted, Refusal> {
+        let mut attempts = 0;
+        let mut waits = self.delivery.schedule();
+        loop {
+            let result = self.attempt(message, deadline, room.take(), &mut attempts).await;
+            let mut refusal = match result {
+                Ok(status) => {
+                    self.backlog.works();
+                    return Ok(Accepted { attempts, status });
+                }
+                Err(refusal) => Refusal { attempts, ..refusal },
+            };
+            if refusal.verdict == Verdict::Never {
+                self.backlog.works();
+            }
+            if refusal.verdict != Verdict::Again {
+                return Err(refusal);
+            }
+            let Some(wait) = waits.next() else {
+                // Without a single request the sink has refused nothing.
+                refusal.verdict = if attempts > 0 { Verdict::Exhausted } else { Verdict::Later };
+                return Err(refusal);
+            };
+            let wait = wait.max(refusal.retry_after.unwrap_or_default());
+            // Waiting beyond the deadline would only delay the answer.
+            if Instant::now().checked_add(wait).is_none_or(|then| then >= deadline) {
+                refusal.verdict = Verdict::Later;
+                return Err(refusal);
+            }
+            debug!(
+                sink = self.name,
+                events = message.events,
+                ?wait,
+                reason = refusal.reason,
+                "sending again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits for room for one request.
+    pub(super) async fn room(&self, events: usize, deadline: Instant) -> Result<Room<'_>, Refusal> {
+        let room = self.backlog.room(events, deadline).await.map_err(Refusal::full)?;
+        room.ok_or_else(|| {
+            Refusal::new(Verdict::Later, "the deadline passed before it could be sent".to_owned())
+        })
+    }
+
+    async fn attempt(
+        &self,
+        message: &Message,
+        deadline: Instant,
+        room: Option<Room<'_>>,
+        attempts: &mut u32,
+    ) -> Result<StatusCode, Refusal> {
+        let token = self.token.read()?;
+        let _room = match room {
+            Some(room) => room,
+            None => self.room(message.events, deadline).await?,
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::new(
-                Kind::Deadline,
-                "the deadline passed before it could be sent".to_owned(),
-            ));
+            let reason = "the deadline passed before it could be sent".to_owned();
+            return Err(Refusal::new(Verdict::Later, reason));
         }
-        let mut headers = self.headers.clone();
-        headers.extend(message.headers.clone());
-        if let Some(token) = self.token.read()? {
-            headers.insert(AUTHORIZATION, token);
+        *attempts += 1;
+        let limit = left.min(self.delivery.timeout.0);
+        let answer = match token {
+            None => self.client.post(&message.headers, &message.body, limit, attempts).await,
+            Some(token) => {
+                let mut headers = message.headers.clone();
+                headers.insert(AUTHORIZATION, token);
+                self.client.post(&headers, &message.body, limit, attempts).await
+            }
+        };
+        let answer = answer.map_err(|error| {
+            // A caller that is in a hurry has not used up the sink's patience.
+            let cut = matches!(error, ClientError::Timeout) && left < self.delivery.timeout.0;
+            Refusal::new(if cut { Verdict::Later } else { Verdict::Again }, error.to_string())
+        })?;
+        if answer.status.is_success() {
+            return Ok(answer.status);
         }
-        let mut response = self
-            .client
-            .post(self.url.url().clone())
-            .headers(headers)
-            .timeout(left.min(self.delivery.timeout.0))
-            .body(message.body.clone())
-            .send()
-            .await
-            .map_err(Failure::transport)?;
-        let status = response.status();
-        let retry_after = response
-            .headers()
+        let retry_after = answer
+            .headers
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| retry_after::parse(value, jiff::Timestamp::now()))
             .map(|wait| self.delivery.obeyed(wait));
-        let excerpt = drain(&mut response).await;
-        if status.is_success() {
-            return Ok(status);
-        }
-        let kind = if is_transient(status) { Kind::Transient } else { Kind::Permanent };
-        let reason = match excerpt.as_str() {
-            "" => format!("it answered {status}"),
-            excerpt => format!("it answered {status}: {excerpt}"),
+        let reason = match excerpt(&answer.body).as_str() {
+            "" => format!("it answered {}", answer.status),
+            excerpt => format!("it answered {}: {excerpt}", answer.status),
         };
-        Err(Failure { kind, status: Some(status), retry_after, reason })
+        let mut body = answer.body;
+        body.truncate(MAX_ANSWER);
+        Err(Refusal {
+            verdict: if is_transient(answer.status) { Verdict::Again } else { Verdict::Never },
+            attempts: 0,
+            status: Some(answer.status),
+            retry_after,
+            reason,
+            answer: body,
+        })
     }
 }
 
@@ -223,32 +271,30 @@ fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 404 | 408 | 409 | 425 | 429)
 }
 
-/// Reads the answer's body, within limits, and gives its beginning as one printable line.
-async fn drain(response: &mut reqwest::Response) -> String {
-    let mut head = Vec::new();
-    let _ = tokio::time::timeout(ANSWER_TIME, async {
-        let mut total = 0;
-        // Whatever goes wrong here: the status has come, and the status is the answer.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            let room = (MAX_EXCERPT * 4).saturating_sub(head.len()).min(chunk.len());
-            head.extend_from_slice(&chunk[..room]);
-            total += chunk.len();
-            if total >= MAX_ANSWER {
-                break;
-            }
-        }
-    })
-    .await;
-    let text = String::from_utf8_lossy(&head);
+/// The beginning of an answer's body as one printable line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT * 4)]);
     let line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     line.collect::<Vec<_>>().join(" ").chars().take(MAX_EXCERPT).collect()
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn new(verdict: Verdict, reason: String) -> Self {
+        Self { verdict, attempts: 0, status: None, retry_after: None, reason, answer: Vec::new() }
+    }
+
+    fn full(Full(reason): Full) -> Self {
+        Self { retry_after: Some(backlog::RETRY_AFTER), ..Self::new(Verdict::Later, reason) }
+    }
 }
 
 // === impl Token ===
 
 impl Token {
     /// The header value, read anew each time since the platform rewrites the file in place.
-    fn read(&self) -> Result<Option<HeaderValue>, Failure> {
+    fn read(&self) -> Result<Option<HeaderValue>, Refusal> {
         let (file, required) = match self {
             Self::None => return Ok(None),
             Self::IfPresent(file) => (file, false),
@@ -259,7 +305,7 @@ impl Token {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(None),
             // A rotation may be under way.
             Err(error) => {
-                Err(Failure::new(Kind::Transient, format!("token file `{}`: {error}", file.display())))
+                Err(Refusal::new(Verdict::Again, format!("token file `{}`: {error}", file.display())))
             }
         }
     }
@@ -273,35 +319,4 @@ fn read_token(file: &Path) -> std::io::Result<HeaderValue> {
         .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds no token"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-// === impl Failure ===
-
-impl Failure {
-    fn new(kind: Kind, reason: String) -> Self {
-        Self { kind, status: None, retry_after: None, reason }
-    }
-
-    fn transport(error: reqwest::Error) -> Self {
-        let kind = if error.is_builder() { Kind::Permanent } else { Kind::Transient };
-        let reason = if error.is_timeout() {
-            "it did not answer in time".to_owned()
-        } else {
-            // The URL may hold a key, and the sink is named anyway.
-            chain(&error.without_url())
-        };
-        Self::new(kind, reason)
-    }
-}
-
-/// An error with its causes, which reqwest's own text leaves out.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use ::http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
+use super::batch::Batch;
 use super::delivery::Delivery;
 
 /// A destination of events: the `spec` of a document of kind `Sink`.
@@ -29,6 +31,17 @@ pub struct SinkSpec {
     /// Retries, waits and time limits.
     #[serde(default)]
     pub delivery: Delivery,
+    /// Sends events that wait at the same moment in one request, as a batch. Only for a receiver that takes batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+    /// The most requests in flight at the same time.
+    #[serde(default = "max_in_flight", deserialize_with = "bound")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_in_flight: usize,
+    /// The most deliveries that wait, for a request to end or for their next try; one more is refused at once.
+    #[serde(default = "max_waiting", deserialize_with = "bound")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_waiting: usize,
 }
 
 /// The content mode of the CloudEvents HTTP binding.
@@ -46,7 +59,7 @@ pub enum Mode {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct SinkUrl(reqwest::Url);
+pub struct SinkUrl(Url);
 
 /// The name of a header that a document may set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -85,8 +98,35 @@ impl SinkSpec {
             mode: Mode::default(),
             token_file: None,
             delivery: Delivery::default(),
+            batch: None,
+            max_in_flight: max_in_flight(),
+            max_waiting: max_waiting(),
         }
     }
+
+    /// What one field alone cannot show to be wrong.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.batch.is_some() && self.mode == Mode::Binary {
+            return Err("`batch` needs `mode: structured`: a batch is one JSON body".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn max_in_flight() -> usize {
+    256
+}
+
+fn max_waiting() -> usize {
+    1024
+}
+
+fn bound<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = usize::deserialize(deserializer)?;
+    if !(1..=100_000).contains(&number) {
+        return Err(serde::de::Error::custom(format!("the bound must be from 1 to 100000, not {number}")));
+    }
+    Ok(number)
 }
 
 // === impl SinkUrl ===
@@ -97,7 +137,7 @@ impl SinkUrl {
         self.0.scheme() == "https"
     }
 
-    pub(super) fn url(&self) -> &reqwest::Url {
+    pub(super) fn as_url(&self) -> &Url {
         &self.0
     }
 }
@@ -106,7 +146,7 @@ impl FromStr for SinkUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        let url = reqwest::Url::parse(text).map_err(|error| UrlError::Malformed(error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| UrlError::Malformed(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(UrlError::Scheme(url.scheme().to_owned()));
         }
@@ -236,9 +276,17 @@ mod tests {
 headers: {x-api-key: abc}
 mode: binary
 tokenFile: /oidc/token
-delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, retryAfterMax: PT0S}";
+delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, retryAfterMax: PT0S,
+  deadLetterSink: {uri: 'http://letters/'}}
+batch: {maxEvents: 8, linger: PT0.1S}
+maxInFlight: 3
+maxWaiting: 4";
+        // A batch is one JSON body; the two fields are read together here all the same.
         let spec = read(text).unwrap();
+        assert!(spec.check().unwrap_err().contains("`batch` needs `mode: structured`"));
         assert_eq!(spec.delivery.timeout.0.as_secs(), 240);
+        assert_eq!((spec.max_in_flight, spec.max_waiting), (3, 4));
+        assert_eq!(spec.batch.as_ref().unwrap().max_events, 8);
         let again: SinkSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
         assert_eq!(again, spec);
     }
@@ -256,6 +304,13 @@ delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, r
             ("{url: http://a/, headers: {Ce-Id: a}}", "header `ce-id` cannot be configured"),
             ("{url: http://a/, headers: {'a b': a}}", "`a b` is not a header name"),
             ("{url: http://a/, headers: {a: \"b\\nc: d\"}}", "one line of visible text"),
+            ("{url: http://a/, batch: {}, maxInFlight: 0}", "the bound must be from 1 to 100000, not 0"),
+            ("{url: http://a/, maxWaiting: 100001}", "the bound must be from 1 to 100000"),
+            ("{url: http://a/, batch: {maxEvents: 1}}", "`maxEvents` must be from 2 to 1000, not 1"),
+            ("{url: http://a/, batch: {maxEvents: 1001}}", "`maxEvents` must be from 2 to 1000"),
+            ("{url: http://a/, batch: {linger: PT2S}}", "`linger` must be at most PT1S"),
+            ("{url: http://a/, batch: {max: 8}}", "unknown field `max`"),
+            ("{url: http://a/, delivery: {deadLetterSink: {}}}", "`deadLetterSink` needs `ref` or `uri`"),
         ] {
             let error = read(yaml).unwrap_err();
             assert!(error.contains(reason), "{yaml}: {error}");
@@ -266,7 +321,10 @@ delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT1S, timeout: PT4M, r
     fn the_schema_for_editors_knows_every_field() {
         let schema = schemars::schema_for!(SinkSpec).to_value();
         let fields: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["delivery", "headers", "mode", "tokenFile", "url"]);
+        assert_eq!(
+            fields,
+            ["batch", "delivery", "headers", "maxInFlight", "maxWaiting", "mode", "tokenFile", "url"]
+        );
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["url"]));
     }

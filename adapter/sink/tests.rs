@@ -1,5 +1,10 @@
 //! Sinks against a real HTTP server on loopback that fails in every way a receiver can.
 
+mod backlog;
+mod batches;
+mod connections;
+mod letters;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,6 +31,10 @@ enum Answer {
     Never,
     /// Closes the connection without an answer.
     Close,
+    /// Refuses what contains this text, and takes the rest. It stays in force.
+    Refuse(u16, &'static str),
+    /// Takes it after this time. It stays in force.
+    Late(Duration),
 }
 
 #[derive(Clone, Debug)]
@@ -87,12 +96,27 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    log.lock().unwrap().push(Received { headers: head.headers, body });
-    let next = script.lock().unwrap().pop_front().unwrap_or(Answer::Status(202));
+    log.lock().unwrap().push(Received { headers: head.headers, body: body.clone() });
+    let next = {
+        let mut script = script.lock().unwrap();
+        match script.front() {
+            Some(Answer::Refuse(..) | Answer::Late(_)) => script.front().cloned(),
+            _ => script.pop_front(),
+        }
+    };
+    let next = next.unwrap_or(Answer::Status(202));
     let (status, headers, body) = match next {
         Answer::Status(status) => (status, Vec::new(), String::new()),
         Answer::Headers(status, headers) => (status, headers, String::new()),
         Answer::Body(status, body) => (status, Vec::new(), body),
+        Answer::Refuse(status, text) => {
+            let refused = String::from_utf8_lossy(&body).contains(text);
+            (if refused { status } else { 202 }, Vec::new(), String::new())
+        }
+        Answer::Late(time) => {
+            tokio::time::sleep(time).await;
+            (202, Vec::new(), String::new())
+        }
         Answer::Never => {
             tokio::time::sleep(Duration::from_mins(1)).await;
             (200, Vec::new(), String::new())
@@ -387,6 +411,7 @@ async fn the_environment_gives_the_default_sink() {
         ce_overrides: Some(r#"{"extensions":{"team":"a","chain":"over"}}"#.to_owned()),
         ca_certs: Some(String::new()),
         token_file: Some("/nonexistent/oidc/token".into()),
+        ..Environment::default()
     };
     let sinks = Sinks::new(&environment, []).unwrap();
     assert!(sinks.has_default());
@@ -394,6 +419,60 @@ async fn the_environment_gives_the_default_sink() {
     let tree: serde_json::Value = serde_json::from_slice(&server.received()[0].body).unwrap();
     assert_eq!((&tree["team"], &tree["chain"], &tree["id"]), (&"a".into(), &"over".into(), &"4711".into()));
     assert!(!server.received()[0].headers.contains_key("authorization"), "the token file need not be there");
+    assert!(!server.received()[0].headers.contains_key("kn-namespace"));
+}
+
+#[tokio::test]
+async fn the_namespace_goes_with_every_request() {
+    let server = Server::start([]).await;
+    let environment = Environment { namespace: Some("ci".to_owned()), ..Environment::default() };
+    let sinks = Sinks::new(&environment, [("out".to_owned(), quick(&server.url()))]).unwrap();
+    sinks.send("out", &event(), soon()).await.unwrap();
+    assert_eq!(server.received()[0].headers["kn-namespace"], "ci");
+}
+
+#[tokio::test]
+async fn the_platform_may_set_the_time_limit_of_its_sink() {
+    let server = Server::start(vec![Answer::Never; 9]).await;
+    let environment =
+        Environment { sink: Some(server.url()), timeout: Some("1".to_owned()), ..Environment::default() };
+    let mut spec = quick(&server.url());
+    spec.delivery = Delivery { retry: 0, ..Delivery::default() };
+    let sinks = Sinks::new(&environment, [(DEFAULT.to_owned(), spec.clone())]).unwrap();
+    let start = Instant::now();
+    let error = sinks.send(DEFAULT, &event(), soon()).await.unwrap_err();
+    assert!(error.to_string().contains("did not answer in time"), "{error}");
+    assert!((1..5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+
+    // What the document says counts more, and a number below 1 is no limit of ours.
+    spec.delivery.timeout = IsoDuration(Duration::from_millis(50));
+    for timeout in ["60", "0", "-1", " "] {
+        let environment = Environment { timeout: Some(timeout.to_owned()), ..environment.clone() };
+        let sinks = Sinks::new(&environment, [(DEFAULT.to_owned(), spec.clone())]).unwrap();
+        let start = Instant::now();
+        sinks.send(DEFAULT, &event(), soon()).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(5), "{timeout}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn the_trace_of_an_event_is_a_header_too() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for mode in [Mode::Structured, Mode::Binary] {
+        let server = Server::start([]).await;
+        let traced =
+            event().to_builder().extension("traceparent", PARENT).extension("tracestate", "a=1").build();
+        let sinks = sinks(SinkSpec { mode, ..quick(&server.url()) });
+        sinks.send("out", &traced.unwrap(), soon()).await.unwrap();
+        let odd = event().to_builder().extension("traceparent", "prose").build().unwrap();
+        sinks.send("out", &odd, soon()).await.unwrap();
+        let received = server.received();
+        assert_eq!(
+            (&received[0].headers["traceparent"], &received[0].headers["tracestate"]),
+            (&::http::HeaderValue::from_static(PARENT), &::http::HeaderValue::from_static("a=1"))
+        );
+        assert!(!received[1].headers.contains_key("traceparent"));
+    }
 }
 
 #[tokio::test]
@@ -415,6 +494,7 @@ async fn an_unresolved_binding_means_no_default_sink() {
             ce_overrides: Some(String::new()),
             ca_certs: Some(String::new()),
             token_file: Some("/oidc/token".into()),
+            ..Environment::default()
         };
         let sinks = Sinks::new(&environment, []).unwrap();
         assert!(!sinks.has_default());
@@ -435,6 +515,11 @@ fn a_bad_environment_is_refused_by_the_variable_that_is_bad() {
             Environment { ca_certs: Some("not pem".into()), ..base.clone() },
             "`K_CA_CERTS` must be PEM certificates",
         ),
+        (
+            Environment { sink: Some("http://a/".into()), timeout: Some("10s".into()), ..base.clone() },
+            "`K_SINK_TIMEOUT` must be a whole number of seconds, not `10s`",
+        ),
+        (Environment { namespace: Some("a\nb".into()), ..base.clone() }, "`NAMESPACE` must be"),
     ] {
         let error = Sinks::new(&environment, []).unwrap_err().to_string();
         assert!(error.starts_with(start), "{error}");

@@ -41,6 +41,8 @@ pub enum EffectResult {
     rejected,
     /// It does not exist yet; the sender will try again.
     failed,
+    /// A dead letter sink took it instead.
+    dead_lettered,
 }
 
 /// Why a request was turned away before its body was read.
@@ -105,6 +107,13 @@ pub struct Send {
     pub result: &'static str,
 }
 
+/// Labels of metrics by sink only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySink {
+    /// The sink's name.
+    pub sink: String,
+}
+
 /// Labels of [`Metrics::signatures`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Signature {
@@ -140,6 +149,14 @@ pub struct Metrics {
     pub effects: Family<Effect, Counter>,
     /// Attempts to deliver an event to a sink.
     pub sends: Family<Send, Counter>,
+    /// Events that a dead letter sink took in place of this sink.
+    pub dead_letters: Family<BySink, Counter>,
+    /// Requests to a sink in flight.
+    pub sink_in_flight: Family<BySink, Gauge>,
+    /// Deliveries to a sink that wait for room or for their next try.
+    pub sink_waiting: Family<BySink, Gauge>,
+    /// Deliveries refused because too many to the same sink are under way.
+    pub sink_refusals: Family<BySink, Counter>,
     /// Webhook signatures by the secret that matched.
     pub signatures: Family<Signature, Counter>,
     /// Requests turned away before their body was read.
@@ -236,6 +253,22 @@ impl Metrics {
             answers: metric!("acks", "Answers by route and status code", Family::default()),
             effects: metric!("effects", "Effects by kind, mapping and result", Family::default()),
             sends: metric!("emit_attempts", "Attempts to deliver an event to a sink", Family::default()),
+            dead_letters: metric!(
+                "emit_dead_lettered",
+                "Events that a dead letter sink took in place of this sink",
+                Family::default()
+            ),
+            sink_in_flight: metric!("sink_inflight", "Requests to a sink in flight", Family::default()),
+            sink_waiting: metric!(
+                "sink_waiting",
+                "Deliveries to a sink that wait for room or for their next try",
+                Family::default()
+            ),
+            sink_refusals: metric!(
+                "sink_refusals",
+                "Deliveries refused because too many to the same sink are under way",
+                Family::default()
+            ),
             signatures: metric!(
                 "signatures",
                 "Webhook signatures by the secret that matched",

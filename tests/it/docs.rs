@@ -9,7 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, ByRoute, ConnectionBound, Effect, EffectResult, Refused, Route, Send, Shed, ShedReason, Signature,
+    Answer, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send, Shed, ShedReason,
+    Signature,
 };
 use pipewright::vocabulary::github;
 
@@ -68,6 +69,11 @@ fn every_metric_is_in_the_documentation() {
     let result = EffectResult::created;
     drop(metrics.effects.get_or_create(&Effect { kind: "emit", mapping: "m".to_owned(), result }));
     drop(metrics.sends.get_or_create(&Send { sink: "s".to_owned(), result: "accepted" }));
+    let by_sink = BySink { sink: "s".to_owned() };
+    drop(metrics.dead_letters.get_or_create(&by_sink));
+    drop(metrics.sink_in_flight.get_or_create(&by_sink));
+    drop(metrics.sink_waiting.get_or_create(&by_sink));
+    drop(metrics.sink_refusals.get_or_create(&by_sink));
     drop(metrics.signatures.get_or_create(&Signature { source: "s".to_owned(), secret: "0".to_owned() }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
     drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));

@@ -275,7 +275,7 @@ proptest! {
     fn a_source_that_the_url_standard_prints_is_accepted(
         host in "[a-z]{1,8}(\\.[a-z]{2,3})?", path in "(/[a-z0-9 ü%~.-]{0,6}){0,4}", query in "[a-z=& ü]{0,8}",
     ) {
-        let uri = reqwest::Url::parse(&format!("https://{host}{path}?{query}"));
+        let uri = url::Url::parse(&format!("https://{host}{path}?{query}"));
         if let Ok(uri) = uri && !uri.path().contains('%') {
             prop_assert!(check_source(uri.as_str()).is_ok(), "{uri}");
         }

@@ -279,7 +279,7 @@ fn bounded<'t>(text: &'t str, function: &str) -> Result<&'t str> {
 
 fn parse_url<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let source = bounded(text(&args, 0)?, "parseURL")?;
-    let url = reqwest::Url::parse(source).map_err(|error| {
+    let url = url::Url::parse(source).map_err(|error| {
         ExecutionError::function_error("parseURL", format!("the text is not a URL: {error}"))
     })?;
     let mut query: Map<String, Value> = Map::new();
