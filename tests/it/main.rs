@@ -17,6 +17,7 @@ mod mapping;
 mod overload;
 mod reload;
 mod restarts;
+mod sinks;
 mod support;
 mod vocabulary;
 mod webhook;
