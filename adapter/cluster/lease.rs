@@ -196,18 +196,15 @@ impl Elector {
     async fn write(&mut self, spec: LeaseSpec, patience: Duration) -> Result<Lease, Failure> {
         self.unsure = true;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let written = match self.candidate.lease() {
+        let written = if let Some(seen) = self.candidate.lease() {
             // The resourceVersion of what was seen goes along: 409 when somebody wrote since.
-            Some(seen) => {
-                let lease = Lease { spec: Some(spec), ..seen.clone() };
-                call(patience, self.api.replace(&self.election.name, &params, &lease)).await
-            }
-            None => {
-                let name = Some(self.election.name.clone());
-                let metadata = ObjectMeta { name, ..ObjectMeta::default() };
-                let lease = Lease { metadata, spec: Some(spec) };
-                call(patience, self.api.create(&params, &lease)).await
-            }
+            let lease = Lease { spec: Some(spec), ..seen.clone() };
+            call(patience, self.api.replace(&self.election.name, &params, &lease)).await
+        } else {
+            let name = Some(self.election.name.clone());
+            let metadata = ObjectMeta { name, ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(spec) };
+            call(patience, self.api.create(&params, &lease)).await
         };
         self.unsure = matches!(written, Err(Failure::Transient(_)));
         written.map_err(|failure| match failure {
