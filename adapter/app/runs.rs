@@ -133,7 +133,7 @@ impl Runs {
                 };
                 let taken = async {
                     lost(state).await;
-                    // Nobody else leads before the Lease has expired.
+                    // Nobody else leads before the Lease has expired, unless it was taken by force.
                     tokio::time::sleep(margin).await;
                 };
                 tokio::select! {

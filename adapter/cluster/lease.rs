@@ -133,7 +133,9 @@ impl Elector {
                 Plan::Look => self.look().await,
                 Plan::Write(spec) => match self.write(spec, self.patience(now)).await {
                     Ok(lease) => {
-                        self.candidate.written(lease, now, Instant::now());
+                        let answered = Instant::now();
+                        self.candidate.written(lease, now, answered);
+                        self.publish(answered);
                         self.succeeded();
                         self.rest(now + retry, wake).await;
                         Ok(())
@@ -176,7 +178,9 @@ impl Elector {
 
     async fn look(&mut self) -> Result<(), Failure> {
         let lease = call(self.patience(Instant::now()), self.api.get_opt(&self.election.name)).await?;
-        self.candidate.observe(lease, Instant::now());
+        let now = Instant::now();
+        self.candidate.observe(lease, now);
+        self.publish(now);
         // What a missing Lease means, a write has to tell.
         if self.candidate.lease().is_some() && !self.candidate.holds() {
             self.succeeded();
