@@ -133,7 +133,7 @@ impl Runs {
                 };
                 let taken = async {
                     lost(state).await;
-                    // Nobody else leads before the Lease has expired.
+                    // Nobody else leads before the Lease has expired, unless it was taken by force.
                     tokio::time::sleep(margin).await;
                 };
                 tokio::select! {
@@ -169,8 +169,7 @@ impl Standing {
                 None => CheckState::Passed,
                 Some(trouble) => CheckState::Warning(trouble),
             },
-            None => CheckState::Failed(listing.into()),
-            Some(State { leads: true, .. }) => CheckState::Failed(listing.into()),
+            None | Some(State { leads: true, .. }) => CheckState::Failed(listing.into()),
             Some(State { answered: true, trouble: Some(trouble), .. }) => CheckState::Warning(trouble),
             Some(State { trouble: Some(trouble), .. }) => CheckState::Failed(trouble),
             Some(State { leader: Some(leader), .. }) => {

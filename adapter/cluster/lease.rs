@@ -133,7 +133,9 @@ impl Elector {
                 Plan::Look => self.look().await,
                 Plan::Write(spec) => match self.write(spec, self.patience(now)).await {
                     Ok(lease) => {
-                        self.candidate.written(lease, now, Instant::now());
+                        let answered = Instant::now();
+                        self.candidate.written(lease, now, answered);
+                        self.publish(answered);
                         self.succeeded();
                         self.rest(now + retry, wake).await;
                         Ok(())
@@ -176,7 +178,9 @@ impl Elector {
 
     async fn look(&mut self) -> Result<(), Failure> {
         let lease = call(self.patience(Instant::now()), self.api.get_opt(&self.election.name)).await?;
-        self.candidate.observe(lease, Instant::now());
+        let now = Instant::now();
+        self.candidate.observe(lease, now);
+        self.publish(now);
         // What a missing Lease means, a write has to tell.
         if self.candidate.lease().is_some() && !self.candidate.holds() {
             self.succeeded();
@@ -196,18 +200,15 @@ impl Elector {
     async fn write(&mut self, spec: LeaseSpec, patience: Duration) -> Result<Lease, Failure> {
         self.unsure = true;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let written = match self.candidate.lease() {
+        let written = if let Some(seen) = self.candidate.lease() {
             // The resourceVersion of what was seen goes along: 409 when somebody wrote since.
-            Some(seen) => {
-                let lease = Lease { spec: Some(spec), ..seen.clone() };
-                call(patience, self.api.replace(&self.election.name, &params, &lease)).await
-            }
-            None => {
-                let name = Some(self.election.name.clone());
-                let metadata = ObjectMeta { name, ..ObjectMeta::default() };
-                let lease = Lease { metadata, spec: Some(spec) };
-                call(patience, self.api.create(&params, &lease)).await
-            }
+            let lease = Lease { spec: Some(spec), ..seen.clone() };
+            call(patience, self.api.replace(&self.election.name, &params, &lease)).await
+        } else {
+            let name = Some(self.election.name.clone());
+            let metadata = ObjectMeta { name, ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(spec) };
+            call(patience, self.api.create(&params, &lease)).await
         };
         self.unsure = matches!(written, Err(Failure::Transient(_)));
         written.map_err(|failure| match failure {

@@ -77,8 +77,10 @@ pub struct RunWatch<T, D> {
 /// Asks for a look at a run; cheap to clone. While nothing watches, nobody is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
-    senders: Arc<Mutex<Vec<(RunKind, mpsc::Sender<RunRef>)>>>,
+    senders: Arc<Mutex<Senders>>,
 }
+
+type Senders = Vec<(RunKind, mpsc::Sender<RunRef>)>;
 
 /// Leaves nothing behind that says somebody watches.
 struct Working(Arc<Status>, Hints);
@@ -160,7 +162,7 @@ impl Hints {
         }
     }
 
-    fn senders(&self) -> MutexGuard<'_, Vec<(RunKind, mpsc::Sender<RunRef>)>> {
+    fn senders(&self) -> MutexGuard<'_, Senders> {
         self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,9 +21,9 @@ use crate::support::service::{Service, Setup, pipeline_runs};
 
 /// Nothing happens by waiting: whatever happens in a test, the watch of the Lease brought.
 const SLOW: Timing = Timing {
-    lease_duration: Duration::from_secs(3600),
-    renew_deadline: Duration::from_secs(3000),
-    retry_period: Duration::from_secs(2000),
+    lease_duration: Duration::from_hours(1),
+    renew_deadline: Duration::from_mins(50),
+    retry_period: Duration::from_mins(40),
 };
 /// For what has to expire.
 const QUICK: Timing = Timing {

@@ -37,7 +37,6 @@ pub struct Candidate {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time")]
 pub enum Plan {
     /// Read the Lease, then [`Candidate::observe`] it.
     Look,

@@ -166,6 +166,17 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             }
         }
     }
+    if id.get().plural == "leases" {
+        for (field, least, why) in [
+            ("leaseDurationSeconds", 1, "must be greater than 0"),
+            ("leaseTransitions", 0, "must be greater than or equal to 0"),
+        ] {
+            let value = &new["spec"][field];
+            if value.as_i64().is_some_and(|number| number < least) {
+                causes.push(Cause::invalid(format!("spec.{field}"), value, why));
+            }
+        }
+    }
     if id.get().plural == "secrets"
         && let Some(old) = old
         && new.get("type") != old.get("type")

@@ -158,6 +158,31 @@ async fn secrets_take_plain_strings() {
 }
 
 #[tokio::test]
+async fn a_lease_lasts_a_second_at_least() {
+    use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+    let api: Api<Lease> = Api::namespaced(cluster().client("default"), "default");
+    let mut lease = Lease::default();
+    lease.metadata.name = Some("a".to_owned());
+    let spec = |seconds, transitions| {
+        let (seconds, transitions) = (Some(seconds), Some(transitions));
+        Some(LeaseSpec {
+            lease_duration_seconds: seconds,
+            lease_transitions: transitions,
+            ..LeaseSpec::default()
+        })
+    };
+    lease.spec = spec(0, -1);
+    let status = refusal(api.create(&post(), &lease).await);
+    assert_eq!(
+        status.message,
+        "Lease.coordination.k8s.io \"a\" is invalid: [spec.leaseDurationSeconds: Invalid value: 0: must be greater than \
+         0, spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0]"
+    );
+    lease.spec = spec(1, 0);
+    api.create(&post(), &lease).await.unwrap();
+}
+
+#[tokio::test]
 async fn tekton_refuses_what_its_webhook_refuses() {
     let client = cluster().client("default");
     let denied = |message: &str| {
