@@ -13,6 +13,7 @@ mod faults;
 mod kubectl;
 mod mapping;
 mod reload;
+mod soak;
 mod support;
 mod vocabulary;
 mod webhook;
