@@ -9,6 +9,7 @@
 mod emitted;
 mod hint;
 mod ledger;
+mod pages;
 mod reconcile;
 mod run;
 mod status;

@@ -197,7 +197,10 @@ impl Store {
             return None;
         }
         let labels = &self.shelves[page.id.index()].labels;
-        page.selector.demanded().map(|(key, value)| labels.places(key, value)).min_by_key(|places| places.len())
+        page.selector
+            .demanded()
+            .map(|(key, value)| labels.places(key, value))
+            .min_by_key(|places| places.len())
     }
 
     /// Up to `limit` objects that match, in the order of their keys, as they were at a version: the present with

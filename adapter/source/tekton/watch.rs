@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::pages::patient;
 use super::reconcile::{Failure, Shared};
 use super::run::Run;
 use super::status::WatchState;
@@ -71,9 +72,10 @@ pub(super) async fn watch<T, D, F>(
 {
     let writer = Writer::new(kind);
     let store = writer.as_reader();
+    let client = patient(shared.client.clone());
     let api: Api<Run> = match &shared.scope {
-        Scope::Cluster => Api::all_with(shared.client.clone(), &kind),
-        Scope::Namespace(namespace) => Api::namespaced_with(shared.client.clone(), namespace, &kind),
+        Scope::Cluster => Api::all_with(client, &kind),
+        Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &kind),
     };
     let mut gate = Gate {
         shared: shared.clone(),

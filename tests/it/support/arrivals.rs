@@ -69,7 +69,6 @@ impl Arrivals {
         all.map(|run| run.arrivals - run.order.len()).sum()
     }
 
-
     /// Asserts that every transition of `count` pipeline runs with one task each arrived in its order and under one
     /// id, and so did every change.
     pub fn assert_complete(&self, count: usize) {

@@ -294,7 +294,6 @@ impl Recorder {
         recorder
     }
 
-
     /// What was accepted since the last call.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())

@@ -21,14 +21,8 @@ fn a_past_version_is_the_present_with_later_changes_taken_back() {
     store.remove(&key("b"));
     store.put(&key("c"), object("c", "1"));
     let selector = Selector::default();
-    let page = Page {
-        id: key("").id,
-        namespace: "n",
-        after: None,
-        version: then,
-        limit: 9,
-        selector: &selector,
-    };
+    let page =
+        Page { id: key("").id, namespace: "n", after: None, version: then, limit: 9, selector: &selector };
     let (list, more) = store.list(&page).unwrap();
     assert!(!more);
     let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();
