@@ -17,6 +17,8 @@ use crate::event::annotation;
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The first pause between two tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
+/// The longest wait that the server may ask for, and that is passed on to the sender.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
@@ -158,8 +160,7 @@ pub async fn create(client: &Client, new: NewObject<'_>, deadline: Instant) -> R
             },
         };
         let wait = retry_after.unwrap_or(Duration::ZERO).max(pause);
-        // What the server asks for may be longer than any clock can count.
-        if wait.saturating_add(FIRST_PAUSE) >= deadline.saturating_duration_since(Instant::now()) {
+        if wait + FIRST_PAUSE >= deadline.saturating_duration_since(Instant::now()) {
             return Err(CreateError::Transient { reason, retry_after });
         }
         tokio::time::sleep(wait).await;
@@ -277,7 +278,7 @@ impl Reply {
             _ => format!("HTTP {}: {}", self.status, told.message),
         };
         let told = told.details.retry_after_seconds.map(Duration::from_secs);
-        Trouble { reason, retry_after: told.max(self.retry_after) }
+        Trouble { reason, retry_after: told.max(self.retry_after).map(|wait| wait.min(MAX_RETRY_AFTER)) }
     }
 }
 

@@ -473,9 +473,11 @@ async fn a_wait_that_is_longer_than_the_deadline_is_passed_on() {
         assert!(started.elapsed() < Duration::from_secs(6), "it waited in vain");
         assert_eq!(service.runs().await.len(), 0);
     }
-    // Longer than any clock counts.
+    // Nobody is sent away for ever.
     faults.inject(Fault::Status(StatusCode::SERVICE_UNAVAILABLE, u32::MAX), POST, Rate::Next(1));
-    service.github("pull_request", opened()).await.later(503, "pull-request-build");
+    let answer = service.github("pull_request", opened()).await;
+    answer.refused(503, "pull-request-build");
+    assert_eq!(answer.header("retry-after"), "60");
     service.github("pull_request", opened()).await.accepted("created");
     service.stop().await;
 }
