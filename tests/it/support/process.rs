@@ -255,8 +255,9 @@ impl Adapter {
     }
 
     /// The value of a metric without labels; `None` when the process does not answer.
-    pub async fn metric(&self, name: &str) -> Option<f64> {
-        let response = super::http().get(format!("{}/metrics", self.admin)).send().await.ok()?;
+    pub async fn metric(&self, client: &reqwest::Client, name: &str) -> Option<f64> {
+        let request = client.get(format!("{}/metrics", self.admin)).timeout(Duration::from_secs(1));
+        let response = request.send().await.ok()?;
         let text = response.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
