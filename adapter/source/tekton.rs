@@ -6,6 +6,7 @@
 //! Tekton's own CloudEvents have random ids and are dropped when their receiver is away for 20 seconds, so they only
 //! hint that an object is worth a look ([`Hints`]).
 
+mod backoff;
 mod emitted;
 mod hint;
 mod ledger;

@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::backoff::Waits;
 use super::pages::patient;
 use super::reconcile::{Failure, Shared};
 use super::run::Run;
@@ -85,7 +86,7 @@ pub(super) async fn watch<T, D, F>(
         listed: Vec::new(),
         trouble: None,
     };
-    let watched = watcher(api, watcher::Config::default()).default_backoff().map(Seen::Watch);
+    let watched = watcher(api, watcher::Config::default()).backoff(Waits::new()).map(Seen::Watch);
     let hinted = hinted(shared.clone(), kind, store.clone(), hints).map(Seen::Hint);
     let queue = stream::select(watched, hinted)
         .flat_map(move |seen| stream::iter(gate.see(seen)))
