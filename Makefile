@@ -1,12 +1,15 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
 # CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test bench fmt lint check-fmt docs kubectl run
+.PHONY: test soak bench fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
 
 kubectl: ## a real kubectl from its Go module, once, into the cache; needs Go
 	@./tests/cluster/build.sh kubectl
+
+soak: ## 50 kills over 10,000 webhooks, two replicas and a failing cluster; minutes, not part of the tests
+	cargo test --release --locked --test it soak_of -- --ignored --nocapture
 
 bench: ## one table; not part of the tests
 	cargo bench --bench bench

@@ -17,6 +17,8 @@ use crate::event::annotation;
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The first pause between two tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
+/// The longest wait that the server may ask for, and that is passed on to the sender.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
@@ -108,12 +110,23 @@ enum Answer {
     /// The name is taken: look at the live object.
     Exists,
     /// Nobody knows whether the call was done: look.
-    Unknown(String),
-    Busy {
-        reason: String,
-        retry_after: Option<Duration>,
-    },
+    Unknown(Trouble),
+    Busy(Trouble),
     Failed(CreateError),
+}
+
+/// Why a call did not do its work, and how long the server asks to wait.
+struct Trouble {
+    reason: String,
+    retry_after: Option<Duration>,
+}
+
+/// An answer of the API server.
+struct Reply {
+    status: StatusCode,
+    /// `Retry-After` in seconds; the API server knows no other form.
+    retry_after: Option<Duration>,
+    text: bytes::Bytes,
 }
 
 /// Creates `new`, trying until `deadline`.
@@ -128,26 +141,26 @@ pub async fn create(client: &Client, new: NewObject<'_>, deadline: Instant) -> R
         .map_err(|error| CreateError::Rejected { status: 400, reason: error.to_string() })?;
     let mut pause = FIRST_PAUSE;
     loop {
-        let (reason, retry_after) = match attempt(client, new, &body, deadline).await {
+        let Trouble { reason, retry_after } = match attempt(client, new, &body, deadline).await {
             Answer::Done(created) => return Ok(created),
             Answer::Failed(error) => return Err(error),
+            Answer::Busy(trouble) => trouble,
             Answer::Exists => match look(client, new, deadline).await {
                 Look::Ours => return Ok(Created::Before),
                 Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
                 // It was deleted between the two calls: create it again.
-                Look::Absent => ("the object was deleted just now".to_owned(), None),
-                Look::Unknown(reason) => (reason, None),
+                Look::Absent => Trouble::of("the object was deleted just now"),
+                Look::Unknown(trouble) => trouble,
             },
-            Answer::Unknown(reason) => match look(client, new, deadline).await {
+            Answer::Unknown(first) => match look(client, new, deadline).await {
                 Look::Ours => return Ok(Created::Before),
                 Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
-                Look::Absent => (reason, None),
-                Look::Unknown(later) => (format!("{reason}; then {later}"), None),
+                Look::Absent => first,
+                Look::Unknown(later) => first.then(&later),
             },
-            Answer::Busy { reason, retry_after } => (reason, retry_after),
         };
         let wait = retry_after.unwrap_or(Duration::ZERO).max(pause);
-        if Instant::now() + wait + FIRST_PAUSE >= deadline {
+        if wait + FIRST_PAUSE >= deadline.saturating_duration_since(Instant::now()) {
             return Err(CreateError::Transient { reason, retry_after });
         }
         tokio::time::sleep(wait).await;
@@ -157,25 +170,25 @@ pub async fn create(client: &Client, new: NewObject<'_>, deadline: Instant) -> R
 
 async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Instant) -> Answer {
     let path = format!("{}?fieldManager={}", collection(new), annotation::MANAGER);
-    let (status, text) = match call(client, Method::POST, &path, Some(body), deadline).await {
-        Ok(answer) => answer,
-        Err(reason) => return Answer::Unknown(reason),
+    let reply = match call(client, Method::POST, &path, Some(body), deadline).await {
+        Ok(reply) => reply,
+        Err(reason) => return Answer::Unknown(Trouble::of(reason)),
     };
-    if status.is_success() {
+    if reply.status.is_success() {
         return Answer::Done(Created::Now);
     }
-    let told = Status::read(&text);
-    let retry_after = told.details.retry_after_seconds.map(Duration::from_secs);
-    match status.as_u16() {
+    let told = Status::read(&reply.text);
+    match reply.status.as_u16() {
         409 => Answer::Exists,
         // Overload passes; credentials are rotated.
-        429 | 401 => Answer::Busy { reason: told.message, retry_after },
+        429 | 401 => Answer::Busy(reply.trouble(told)),
         // A quota is freed when older objects go; other refusals by policy stay.
-        403 if told.message.contains("exceeded quota") => Answer::Busy { reason: told.message, retry_after },
+        403 if told.message.contains("exceeded quota") => Answer::Busy(reply.trouble(told)),
         // A missing namespace is the mapping's mistake; a missing kind is Tekton not (yet) installed.
-        404 if told.details.kind != "namespaces" => Answer::Busy { reason: told.message, retry_after },
+        404 if told.details.kind != "namespaces" => Answer::Busy(reply.trouble(told)),
         code @ 400..=499 => Answer::Failed(CreateError::Rejected { status: code, reason: told.message }),
-        _ => Answer::Unknown(format!("HTTP {status}: {}", told.message)),
+        // A 503 may come from in front of the API server, after the call went through.
+        _ => Answer::Unknown(reply.trouble(told)),
     }
 }
 
@@ -183,22 +196,22 @@ enum Look {
     Ours,
     Other,
     Absent,
-    Unknown(String),
+    Unknown(Trouble),
 }
 
 async fn look(client: &Client, new: NewObject<'_>, deadline: Instant) -> Look {
     let path = format!("{}/{}", collection(new), new.name);
     match call(client, Method::GET, &path, None, deadline).await {
-        Ok((StatusCode::OK, text)) => match serde_json::from_slice::<Live>(&text) {
+        Ok(reply) if reply.status == StatusCode::OK => match serde_json::from_slice::<Live>(&reply.text) {
             Ok(live) => match live.metadata.annotations.get(annotation::EFFECT_KEY) {
                 Some(key) if key == new.key => Look::Ours,
                 _ => Look::Other,
             },
-            Err(error) => Look::Unknown(format!("the live object cannot be read: {error}")),
+            Err(error) => Look::Unknown(Trouble::of(format!("the live object cannot be read: {error}"))),
         },
-        Ok((StatusCode::NOT_FOUND, _)) => Look::Absent,
-        Ok((status, text)) => Look::Unknown(format!("HTTP {status}: {}", Status::read(&text).message)),
-        Err(reason) => Look::Unknown(reason),
+        Ok(reply) if reply.status == StatusCode::NOT_FOUND => Look::Absent,
+        Ok(reply) => Look::Unknown(reply.trouble(Status::read(&reply.text))),
+        Err(reason) => Look::Unknown(Trouble::of(reason)),
     }
 }
 
@@ -208,7 +221,7 @@ async fn call(
     path: &str,
     body: Option<&[u8]>,
     deadline: Instant,
-) -> Result<(StatusCode, bytes::Bytes), String> {
+) -> Result<Reply, String> {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -220,6 +233,9 @@ async fn call(
     let exchange = async {
         let response = client.send(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
         // The created object comes back whole and is of no use here; its bytes are read so that the connection
         // can be used again.
         let text = Limited::new(response.into_body(), MAX_ANSWER)
@@ -227,7 +243,7 @@ async fn call(
             .await
             .map_err(|error| format!("its answer broke off: {error}"))?
             .to_bytes();
-        Ok((status, text))
+        Ok(Reply { status, retry_after, text })
     };
     timeout_at(until.into(), exchange).await.map_err(|_| "no answer in time".to_owned())?
 }
@@ -235,6 +251,35 @@ async fn call(
 fn collection(new: NewObject<'_>) -> String {
     let Collection { api_version, plural } = new.collection;
     format!("/apis/{api_version}/namespaces/{}/{plural}", new.namespace)
+}
+
+// === impl Trouble ===
+
+impl Trouble {
+    fn of(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry_after: None }
+    }
+
+    /// This, and what came of the look after it.
+    fn then(self, later: &Self) -> Self {
+        Self {
+            reason: format!("{}; then {}", self.reason, later.reason),
+            retry_after: self.retry_after.max(later.retry_after),
+        }
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    fn trouble(&self, told: Status) -> Trouble {
+        let reason = match self.status.as_u16() {
+            400..=499 => told.message,
+            _ => format!("HTTP {}: {}", self.status, told.message),
+        };
+        let told = told.details.retry_after_seconds.map(Duration::from_secs);
+        Trouble { reason, retry_after: told.max(self.retry_after).map(|wait| wait.min(MAX_RETRY_AFTER)) }
+    }
 }
 
 // === impl Status ===

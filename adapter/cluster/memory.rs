@@ -129,6 +129,7 @@ impl Memory {
             api,
             clock: options.clock,
             bookmarks: options.bookmarks,
+            way: faults::Way::InProcess,
         };
         let namespaces: std::collections::BTreeSet<&str> = ["default", "kube-system"]
             .into_iter()

@@ -6,9 +6,11 @@
 //! Tekton's own CloudEvents have random ids and are dropped when their receiver is away for 20 seconds, so they only
 //! hint that an object is worth a look ([`Hints`]).
 
+mod backoff;
 mod emitted;
 mod hint;
 mod ledger;
+mod pages;
 mod reconcile;
 mod run;
 mod status;

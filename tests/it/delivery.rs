@@ -1,74 +1,19 @@
 //! Nothing lost, nothing doubled: the real program as processes, redelivered to, killed and restarted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use serde_json::{Value, json};
 
+use crate::support::arrivals::{Arrivals, PIPELINE_RUN, TASK_RUN};
+use crate::support::delivery::{Progress, built, deliveries, unfinished};
 use crate::support::process::{
-    Adapter, Cluster, Folder, Recorder, fixture, post_webhook, shipped_mappings, status,
+    Adapter, Cluster, Folder, Random, Recorder, post_webhook, shipped_mappings, status,
 };
 use crate::support::{BUILD_PIPELINE, http};
-
-/// A pull request of its own for every number, as the forge would send it.
-struct Delivery {
-    number: usize,
-    id: String,
-    body: Vec<u8>,
-}
-
-impl Delivery {
-    fn new(template: &Value, number: usize) -> Self {
-        let mut payload = template.clone();
-        payload["number"] = json!(number);
-        payload["pull_request"]["number"] = json!(number);
-        payload["pull_request"]["head"]["sha"] = json!(format!("{number:040x}"));
-        payload["pull_request"]["title"] = json!(format!("Change {number}"));
-        let id = format!("{number:08x}-0000-4000-8000-000000000000");
-        Self { number, id, body: serde_json::to_vec(&payload).unwrap() }
-    }
-}
-
-fn deliveries(count: usize) -> Vec<Arc<Delivery>> {
-    let template = fixture("pull_request.opened.json");
-    (1..=count).map(|number| Arc::new(Delivery::new(&template, number))).collect()
-}
-
-fn runs(client: &kube::Client) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun"));
-    Api::namespaced_with(client.clone(), "default", &resource)
-}
-
-/// The numbers of the pull requests that have a run, one entry for each run.
-async fn built(client: &kube::Client, selector: Option<&str>) -> Vec<usize> {
-    let parameters = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
-    let list = runs(client).list(&parameters).await.unwrap();
-    list.items
-        .iter()
-        .map(|run| run.metadata.labels.as_ref().unwrap()["example.com/pull-request"].parse().unwrap())
-        .collect()
-}
-
-/// How many runs the player has not brought to their end.
-async fn unfinished(client: &kube::Client) -> usize {
-    let list = runs(client).list(&ListParams::default()).await.unwrap();
-    list.items.iter().filter(|run| run.data.pointer("/status/completionTime").is_none()).count()
-}
-
-/// Pseudo-random numbers that are the same in every run of the tests.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_webhooks_sent_three_times_to_two_replicas_give_a_thousand_runs() {
@@ -84,7 +29,7 @@ async fn a_thousand_webhooks_sent_three_times_to_two_replicas_give_a_thousand_ru
         replica.ready().await;
     }
     let client = http();
-    let posts = deliveries(COUNT).into_iter().flat_map(|delivery| {
+    let posts = deliveries(COUNT).flat_map(|delivery| {
         let urls = [0, 1, 0, 1, 0, 1].map(|replica: usize| replicas[replica].url.clone());
         urls.map(|url| (Arc::clone(&delivery), url))
     });
@@ -111,53 +56,6 @@ async fn a_thousand_webhooks_sent_three_times_to_two_replicas_give_a_thousand_ru
     replicas.iter_mut().for_each(Adapter::kill);
 }
 
-/// What a run's events at the sink say about it.
-#[derive(Default)]
-struct Announced {
-    /// Every id under which each transition arrived.
-    ids: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Transitions in the order of their first arrival.
-    order: Vec<&'static str>,
-    arrivals: usize,
-}
-
-/// By the run's uid.
-fn announced(recorder: &Recorder) -> HashMap<String, Announced> {
-    recorder.events(|events| {
-        let mut runs: HashMap<String, Announced> = HashMap::new();
-        for event in events {
-            let transition = match event.ty().strip_prefix("dev.cdevents.pipelinerun.") {
-                Some(rest) if rest.starts_with("queued.") => "queued",
-                Some(rest) if rest.starts_with("started.") => "started",
-                Some(rest) if rest.starts_with("finished.") => "finished",
-                _ => continue,
-            };
-            let uid = event.tree().unwrap()["customData"]["tekton"]["uid"].as_str().unwrap().to_owned();
-            let run = runs.entry(uid).or_default();
-            run.arrivals += 1;
-            let ids = run.ids.entry(transition).or_default();
-            if ids.is_empty() {
-                run.order.push(transition);
-            }
-            ids.insert(event.id().to_owned());
-        }
-        runs
-    })
-}
-
-/// The changes that the webhooks told of went to the sink before they were acknowledged, each under one id.
-fn one_id_for_each_change(recorder: &Recorder, count: usize) {
-    let mut changes: HashMap<String, BTreeSet<String>> = HashMap::new();
-    recorder.events(|events| {
-        for event in events.iter().filter(|event| event.ty().starts_with("dev.cdevents.change.created.")) {
-            let number = &event.tree().unwrap()["customData"]["change"]["number"];
-            changes.entry(number.to_string()).or_default().insert(event.id().to_owned());
-        }
-    });
-    assert_eq!(changes.len(), count);
-    assert!(changes.values().all(|ids| ids.len() == 1), "a change had more than one id");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_doubles_nothing() {
     const COUNT: usize = 2_000;
@@ -182,7 +80,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
                     let (client, cluster, url) = (&client, &cluster_client, &url);
                     let (acknowledged, repeats) = (&acknowledged, &repeats);
                     async move {
-                        let deadline = Instant::now() + Duration::from_mins(1);
+                        let mut tries = Progress::new();
                         loop {
                             match post_webhook(client, url, "pull_request", &delivery.id, &delivery.body)
                                 .await
@@ -191,14 +89,13 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
                                 Ok((code, _)) => assert!(code >= 500 || code == 429, "answered {code}"),
                                 Err(_) => {}
                             }
-                            assert!(Instant::now() < deadline, "no acknowledgement of {}", delivery.number);
+                            assert!(tries.goes_on(0), "no acknowledgement of {}", delivery.number);
                             repeats.fetch_add(1, Ordering::Relaxed);
                             tokio::time::sleep(Duration::from_millis(25)).await;
                         }
                         acknowledged.lock().unwrap().insert(delivery.number);
                         // At this instant the event is acknowledged: its run must exist, whatever happens to the adapter.
-                        let selector = format!("example.com/pull-request={}", delivery.number);
-                        assert_eq!(built(cluster, Some(&selector)).await, [delivery.number]);
+                        assert_eq!(built(cluster, Some(delivery.number)).await, [delivery.number]);
                     }
                 })
                 .await;
@@ -234,37 +131,21 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=COUNT).collect::<Vec<_>>(), "one run each");
 
-    let finished = |runs: &HashMap<String, Announced>| {
-        runs.values().filter(|run| run.ids.contains_key("finished")).count()
-    };
-    let mut arrived = announced(&recorder);
-    let mut progress = (finished(&arrived), Instant::now());
-    while progress.0 < COUNT {
-        // However slow the machine is: what stands still is lost.
-        if progress.1.elapsed() > Duration::from_secs(100) {
+    let (mut arrivals, mut progress) = (Arrivals::default(), Progress::new());
+    while arrivals.transitions() < COUNT * (PIPELINE_RUN.len() + TASK_RUN.len()) {
+        if !progress.goes_on(arrivals.transitions()) {
             let open = unfinished(&cluster_client).await;
-            panic!("{} of {COUNT} announced as finished, {open} not finished: {}", progress.0, adapter.log());
+            panic!("{} transitions arrived, {open} not finished: {}", arrivals.transitions(), adapter.log());
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        arrived = announced(&recorder);
-        if finished(&arrived) > progress.0 {
-            progress = (finished(&arrived), Instant::now());
-        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        arrivals.read(&recorder);
     }
-    assert_eq!(arrived.len(), COUNT);
-    let mut resends = 0;
-    for (uid, run) in &arrived {
-        assert_eq!(run.order, ["queued", "started", "finished"], "{uid}");
-        for (transition, ids) in &run.ids {
-            assert_eq!(ids.len(), 1, "{transition} of {uid} had {ids:?}");
-        }
-        resends += run.arrivals - 3;
-    }
-    one_id_for_each_change(&recorder, COUNT);
+    arrivals.assert_complete(COUNT);
     println!(
-        "{COUNT} webhooks, {kills} kills, {} repeats by the sender, {} runs, {resends} transitions sent again",
+        "{COUNT} webhooks, {kills} kills, {} repeats by the sender, {} runs, {} transitions sent again",
         repeats.load(Ordering::Relaxed),
-        numbers.len()
+        numbers.len(),
+        arrivals.again()
     );
 }
 
@@ -280,7 +161,6 @@ async fn a_terminated_adapter_answers_what_it_took_and_ends_well() {
     recorder.delay(Duration::from_millis(1_500));
     let client = http();
     let in_flight: Vec<_> = deliveries(20)
-        .into_iter()
         .map(|delivery| {
             let (client, url) = (client.clone(), adapter.url.clone());
             tokio::spawn(async move {

@@ -22,7 +22,7 @@ use kube::core::PartialObjectMeta;
 use kube::core::response::Status;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt as _};
-use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+use pipewright::cluster::memory::faults::{Fault, Mix, Rate, Requests};
 use pipewright::cluster::memory::{Limits, Memory, Options, PlayerOptions};
 use serde_json::{Value, json};
 

@@ -422,3 +422,84 @@ async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
     assert!((lists().await - before).abs() < 0.1, "the watch was back; the hint was not needed");
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_comes_to_its_end_though_pages_of_it_fail() {
+    // Six pages, and three of each ten reads fail: never are four pages in a row read at the first try.
+    const COUNT: usize = 2_600;
+    let memory = Memory::start(Options::default());
+    let api: Api<DynamicObject> = Api::namespaced_with(memory.client("default"), "default", &pipeline_runs());
+    for number in 0..COUNT {
+        let run: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+            "metadata": {"name": format!("run-{number}")}, "spec": {"pipelineRef": {"name": "build"}},
+        }))
+        .unwrap();
+        api.create(&PostParams::default(), &run).await.unwrap();
+    }
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    memory.faults().inject(Fault::Status(code, 0), Requests::Method("GET"), Rate::Percent(30));
+    let mut setup = Setup::new();
+    setup.memory = Some(memory);
+    let service = setup.start().await;
+    // Nothing that is listed is looked at before the list is complete.
+    arrived(&service, "pipelinerun.queued", 1).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_refused_waits_as_long_as_it_is_told() {
+    let service = Setup::new().shipped("pull-request-build").start().await;
+    let faults = service.memory.faults();
+    // A 503 may come after the commit: it is looked at first, and then waited for.
+    faults.inject(Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 2), POST, Rate::Next(1));
+    let started = std::time::Instant::now();
+    service.github("pull_request", opened()).await.accepted("created");
+    assert!(started.elapsed() >= Duration::from_secs(2), "Retry-After was not honoured");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_is_longer_than_the_deadline_is_passed_on() {
+    let service = Setup::new().shipped("pull-request-build").start().await;
+    let faults = service.memory.faults();
+    for (code, told) in [(StatusCode::SERVICE_UNAVAILABLE, 20), (StatusCode::TOO_MANY_REQUESTS, 30)] {
+        faults.inject(Fault::Status(code, told), POST, Rate::Next(1));
+        let started = std::time::Instant::now();
+        let answer = service.github("pull_request", opened()).await;
+        answer.later(503, "pull-request-build");
+        assert_eq!(answer.header("retry-after"), told.to_string());
+        assert!(started.elapsed() < Duration::from_secs(6), "it waited in vain");
+        assert_eq!(service.runs().await.len(), 0);
+    }
+    // Nobody is sent away for ever.
+    faults.inject(Fault::Status(StatusCode::SERVICE_UNAVAILABLE, u32::MAX), POST, Rate::Next(1));
+    let answer = service.github("pull_request", opened()).await;
+    answer.refused(503, "pull-request-build");
+    assert_eq!(answer.header("retry-after"), "60");
+    service.github("pull_request", opened()).await.accepted("created");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_nobody_could_see() {
+    // The run exists, but no read ever tells: that is no proof.
+    let service = Setup::new()
+        .shipped("pull-request-build")
+        .with(|settings| settings.process.limits.webhook_deadline = Duration::from_secs(1))
+        .start()
+        .await;
+    let faults = service.memory.faults();
+    faults.inject(Fault::ResetAfter, POST, Rate::Percent(100));
+    faults.inject(
+        Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 0),
+        Requests::Method("GET"),
+        Rate::Percent(100),
+    );
+    service.github("pull_request", opened()).await.later(503, "pull-request-build");
+    faults.clear();
+    assert_eq!(service.runs().await.len(), 1);
+    service.github("pull_request", opened()).await.accepted("duplicate");
+    service.stop().await;
+}

@@ -18,6 +18,7 @@ mod overload;
 mod reload;
 mod restarts;
 mod sinks;
+mod soak;
 mod support;
 mod vocabulary;
 mod webhook;

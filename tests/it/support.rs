@@ -1,6 +1,8 @@
 //! What several integration tests share.
 
+pub mod arrivals;
 pub mod corpus;
+pub mod delivery;
 pub mod process;
 pub mod program;
 pub mod service;

@@ -12,6 +12,7 @@ use super::api::Api;
 #[derive(Clone)]
 pub struct Faults {
     rules: Arc<Mutex<Vec<Rule>>>,
+    mix: Arc<Mutex<Option<Mix>>>,
     cut: Arc<watch::Sender<u64>>,
     api: Arc<Api>,
 }
@@ -25,8 +26,32 @@ pub enum Fault {
     ResetBefore,
     /// The connection ends after the request was carried out.
     ResetAfter,
-    /// The answer takes longer.
+    /// The answer takes longer, and a client that gives up before has asked for nothing.
     Delay(Duration),
+    /// The request is carried out so much later, even when its client has given up by then.
+    Late(Duration),
+    /// The request is carried out at once; the answer takes longer.
+    Stall(Duration),
+}
+
+/// Which way a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From this process: the player, and the client of a test that looks.
+    InProcess,
+    /// Over HTTP.
+    Served,
+}
+
+/// Faults at random for whoever comes over HTTP, the start of watches included; the same in every run with one seed
+/// as long as the requests come in the same order.
+#[derive(Clone, Debug)]
+pub struct Mix {
+    percent: u8,
+    faults: Vec<Fault>,
+    seed: u64,
+    met: Vec<u64>,
+    requests: u64,
 }
 
 /// Which requests a fault meets.
@@ -62,7 +87,7 @@ struct Rule {
 impl Faults {
     /// No faults yet.
     pub(super) fn new(api: Arc<Api>) -> Self {
-        Self { rules: Arc::default(), cut: Arc::new(watch::Sender::new(0)), api }
+        Self { rules: Arc::default(), mix: Arc::default(), cut: Arc::new(watch::Sender::new(0)), api }
     }
 
     /// Adds a fault; the first one that meets a request is taken.
@@ -73,6 +98,12 @@ impl Faults {
     /// Takes all faults away.
     pub fn clear(&self) {
         self.rules().clear();
+        self.mix(None);
+    }
+
+    /// Faults at random, in the place of those before; gives the mix before with its counts.
+    pub fn mix(&self, mix: Option<Mix>) -> Option<Mix> {
+        std::mem::replace(&mut *self.mix.lock().unwrap_or_else(PoisonError::into_inner), mix)
     }
 
     /// Ends every open watch in the middle, as a broken connection would.
@@ -89,7 +120,14 @@ impl Faults {
         self.cut.subscribe()
     }
 
-    pub(super) fn meet(&self, method: &Method) -> Option<Fault> {
+    /// What meets a request; rules leave watches alone.
+    pub(super) fn meet(&self, method: &Method, way: Way, is_watch: bool) -> Option<Fault> {
+        let mut mix = self.mix.lock().unwrap_or_else(PoisonError::into_inner);
+        let mixed = mix.as_mut().filter(|_| way == Way::Served).and_then(Mix::next);
+        drop(mix);
+        if is_watch || mixed.is_some() {
+            return mixed;
+        }
         let mut rules = self.rules();
         let at = rules.iter_mut().position(|rule| rule.meets(method))?;
         let fault = rules[at].fault;
@@ -99,6 +137,42 @@ impl Faults {
 
     fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Mix ===
+
+impl Mix {
+    /// Of each hundred requests `percent` go wrong, in one of the ways of `faults`, each as often as the others.
+    pub fn new(percent: u8, faults: Vec<Fault>, seed: u64) -> Self {
+        let met = vec![0; faults.len()];
+        Self { percent, faults, seed, met, requests: 0 }
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// How many of them each fault met.
+    pub fn met(&self) -> impl Iterator<Item = (Fault, u64)> {
+        self.faults.iter().copied().zip(self.met.iter().copied())
+    }
+
+    fn next(&mut self) -> Option<Fault> {
+        self.requests += 1;
+        if self.random() % 100 >= u64::from(self.percent) {
+            return None;
+        }
+        let at = usize::try_from(self.random()).ok()?.checked_rem(self.faults.len())?;
+        self.met[at] += 1;
+        Some(self.faults[at])
+    }
+
+    /// A linear congruential generator with Knuth's numbers; its upper bits are good.
+    fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seed >> 33
     }
 }
 

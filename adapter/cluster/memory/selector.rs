@@ -48,6 +48,17 @@ impl Selector {
         self.fields.iter().find(|f| f.wanted && f.path == "metadata.name").map(|f| f.value.as_str())
     }
 
+    /// The labels that an object must have to match, each with its one value.
+    pub fn demanded(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().filter_map(|(key, requirement)| match requirement {
+            Requirement::In(values) => match values.as_slice() {
+                [value] => Some((key.as_str(), value.as_str())),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Whether an object matches.
     pub fn matches(&self, value: &Value) -> bool {
         self.labels.iter().all(|(key, requirement)| requirement.matches(object::label(value, key)))

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use super::faults::Way;
 use super::service::Service;
 
 /// The most connections at once.
@@ -60,6 +61,7 @@ pub fn serve(service: Service, listener: TcpListener) -> io::Result<Served> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let (stop, stopping) = watch::channel(false);
+    let service = Service { way: Way::Served, ..service };
     let task = tokio::spawn(accept(service, listener, stopping));
     Ok(Served { address, stop, task })
 }

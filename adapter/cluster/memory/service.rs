@@ -16,7 +16,7 @@ use super::api::{Api, Clock, DeleteOptions, Effect, Part, Patch, WriteOptions, W
 use super::collect::Propagation;
 use super::discovery;
 use super::failure::Failure;
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, Faults, Way};
 use super::fields::OnConflict;
 use super::object::{self, Object};
 use super::present::{self, Include, Style};
@@ -41,6 +41,8 @@ pub struct Service {
     pub api: Arc<Api>,
     /// The faults that requests meet.
     pub faults: Faults,
+    /// Which way requests come in.
+    pub way: Way,
     /// The time.
     pub clock: Clock,
     /// The distance of bookmarks.
@@ -65,29 +67,50 @@ impl Service {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let is_watch = parts.method == Method::GET && query.is_true("watch");
-        let fault = if is_watch { None } else { self.faults.meet(&parts.method) };
+        let fault = self.faults.meet(&parts.method, self.way, is_watch);
         match fault {
             Some(Fault::Status(code, after)) => return Ok(refuse(&Failure::unavailable(code, after))),
             Some(Fault::ResetBefore) => return Err("the connection was reset".into()),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-            Some(Fault::ResetAfter) | None => {}
+            Some(Fault::ResetAfter | Fault::Late(_) | Fault::Stall(_)) | None => {}
         }
+        let (api, cuts) = (self.api.clone(), self.faults.cuts());
         let answer = match read(body).await? {
-            Ok(body) => self.answer(&parts, &query, &body),
+            Ok(body) => match fault {
+                Some(Fault::Late(time)) => self.answer_late(parts, query, body, time).await?,
+                _ => self.answer(&parts, &query, &body),
+            },
             Err(failure) => Err(failure),
         };
-        if fault == Some(Fault::ResetAfter) {
-            return Err("the connection was reset".into());
+        match fault {
+            Some(Fault::ResetAfter) => return Err("the connection was reset".into()),
+            Some(Fault::Stall(time)) => tokio::time::sleep(time).await,
+            _ => {}
         }
         match answer {
             Ok(Answer::Text(code, media, body)) => Ok(respond(code, media, full(body))),
             Ok(Answer::Watch(watch)) => {
-                let lines = watch::open(self.api, *watch, self.faults.cuts());
+                let lines = watch::open(api, *watch, cuts);
                 let frames = futures::StreamExt::map(lines, |line| line.map(http_body::Frame::data));
                 Ok(respond(StatusCode::OK, "application/json", StreamBody::new(frames).boxed_unsync()))
             }
             Err(failure) => Ok(refuse(&failure)),
         }
+    }
+
+    /// Answers after a while, in a task of its own: the client may be gone by then.
+    async fn answer_late(
+        self,
+        parts: Parts,
+        query: Query,
+        body: Bytes,
+        time: Duration,
+    ) -> Result<Result<Answer, Failure>, BoxError> {
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            self.answer(&parts, &query, &body)
+        });
+        Ok(late.await?)
     }
 
     fn answer(&self, parts: &Parts, query: &Query, body: &Bytes) -> Result<Answer, Failure> {

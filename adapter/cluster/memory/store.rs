@@ -91,11 +91,20 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Shelf {
     objects: BTreeMap<(String, String), Arc<Object>>,
+    labels: Labels,
     log: VecDeque<Change>,
     log_bytes: usize,
     /// Changes up to this version are forgotten.
     compacted: u64,
 }
+
+/// Where the objects with a label are, by its key and its value: a controller lists the children of one object among
+/// those of thousands.
+#[derive(Debug, Default)]
+struct Labels(HashMap<String, HashMap<String, BTreeSet<(String, String)>>>);
+
+/// Objects with the places that they are at, in the order of the places.
+type Places<'a> = Box<dyn Iterator<Item = (&'a (String, String), &'a Arc<Object>)> + 'a>;
 
 /// The past that a caller asks for is forgotten; holds the oldest version that is still known.
 #[derive(Clone, Copy, Debug)]
@@ -163,14 +172,35 @@ impl Store {
         namespace: &'a str,
         after: Option<&(String, String)>,
     ) -> impl Iterator<Item = (&'a (String, String), &'a Arc<Object>)> {
-        let start = match after {
-            Some(after) => Bound::Excluded(after.clone()),
-            None => Bound::Included((namespace.to_owned(), String::new())),
-        };
         self.shelves[id.index()]
             .objects
-            .range((start, Bound::Unbounded))
+            .range((start(namespace, after), Bound::Unbounded))
             .take_while(move |((ns, _), _)| namespace.is_empty() || ns == namespace)
+    }
+
+    /// The objects of the present that may match: those of the rarest label that the selector demands, or all.
+    fn candidates<'a>(&'a self, page: &Page<'a>) -> Places<'a> {
+        let Some(places) = self.labelled(page) else {
+            return Box::new(self.range(page.id, page.namespace, page.after));
+        };
+        let (objects, namespace) = (&self.shelves[page.id.index()].objects, page.namespace);
+        let places = places
+            .range((start(namespace, page.after), Bound::Unbounded))
+            .take_while(move |(ns, _)| namespace.is_empty() || ns == namespace);
+        Box::new(places.filter_map(|place| objects.get_key_value(place)))
+    }
+
+    /// Where the objects with the rarest demanded label are; `None` when no label is demanded, or of the past.
+    fn labelled(&self, page: &Page<'_>) -> Option<&BTreeSet<(String, String)>> {
+        // An object of the past may have had other labels.
+        if page.version < self.version {
+            return None;
+        }
+        let labels = &self.shelves[page.id.index()].labels;
+        page.selector
+            .demanded()
+            .map(|(key, value)| labels.places(key, value))
+            .min_by_key(|places| places.len())
     }
 
     /// Up to `limit` objects that match, in the order of their keys, as they were at a version: the present with
@@ -191,7 +221,7 @@ impl Store {
         }
         let mut before = before.iter().peekable();
         let mut found = Vec::new();
-        let mut now = self.range(page.id, page.namespace, page.after).peekable();
+        let mut now = self.candidates(page).peekable();
         loop {
             let next = match (now.peek(), before.peek()) {
                 (Some((here, _)), Some((then, _))) if then <= here => {
@@ -228,7 +258,9 @@ impl Store {
         self.version += 1;
         let object = seal(value, self.version);
         let place = (key.namespace.clone(), key.name.clone());
-        let previous = self.shelves[key.id.index()].objects.insert(place, object.clone());
+        let shelf = &mut self.shelves[key.id.index()];
+        let previous = shelf.objects.insert(place.clone(), object.clone());
+        shelf.labels.change(&place, previous.as_ref().map(|it| &it.value), Some(&object.value));
         if let Some(previous) = &previous {
             self.forget_owners(key, &previous.value);
         }
@@ -245,7 +277,9 @@ impl Store {
     /// Removes an object and gives its last state, at the version of the removal.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
         let place = (key.namespace.clone(), key.name.clone());
-        let previous = self.shelves[key.id.index()].objects.remove(&place)?;
+        let shelf = &mut self.shelves[key.id.index()];
+        let previous = shelf.objects.remove(&place)?;
+        shelf.labels.change(&place, Some(&previous.value), None);
         self.version += 1;
         self.forget_owners(key, &previous.value);
         self.uids.remove(object::uid(&previous.value));
@@ -298,6 +332,56 @@ impl Store {
     }
 }
 
+// === impl Labels ===
+
+impl Labels {
+    fn places(&self, key: &str, value: &str) -> &BTreeSet<(String, String)> {
+        static NONE: BTreeSet<(String, String)> = BTreeSet::new();
+        self.0.get(key).and_then(|values| values.get(value)).unwrap_or(&NONE)
+    }
+
+    /// Takes note of an object that was `old` and is `new` now.
+    fn change(&mut self, place: &(String, String), old: Option<&Value>, new: Option<&Value>) {
+        let (old, new) = (labels(old), labels(new));
+        // Nearly always: labels seldom change.
+        if old == new {
+            return;
+        }
+        for (key, value) in pairs(old) {
+            let Some(values) = self.0.get_mut(key) else { continue };
+            let Some(places) = values.get_mut(value) else { continue };
+            places.remove(place);
+            if places.is_empty() {
+                values.remove(value);
+                if values.is_empty() {
+                    self.0.remove(key);
+                }
+            }
+        }
+        for (key, value) in pairs(new) {
+            let values = self.0.entry(key.to_owned()).or_default();
+            values.entry(value.to_owned()).or_default().insert(place.clone());
+        }
+    }
+}
+
+fn labels(value: Option<&Value>) -> Option<&Value> {
+    value.and_then(|value| object::meta(value).get("labels"))
+}
+
+fn pairs(labels: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
+    let labels = labels.and_then(Value::as_object).into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+}
+
+/// Where a page begins.
+fn start(namespace: &str, after: Option<&(String, String)>) -> Bound<(String, String)> {
+    match after {
+        Some(after) => Bound::Excluded(after.clone()),
+        None => Bound::Included((namespace.to_owned(), String::new())),
+    }
+}
+
 fn key_of(value: &Value) -> (String, String) {
     (object::namespace(value).to_owned(), object::name(value).to_owned())
 }
@@ -309,60 +393,4 @@ fn seal(mut value: Value, version: u64) -> Arc<Object> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(name: &str) -> Key {
-        Key { id: Id::by_kind("v1", "ConfigMap").unwrap(), namespace: "n".to_owned(), name: name.to_owned() }
-    }
-
-    fn object(name: &str, data: &str) -> Value {
-        json!({"metadata": {"namespace": "n", "name": name, "uid": name}, "data": {"x": data}})
-    }
-
-    #[test]
-    fn a_past_version_is_the_present_with_later_changes_taken_back() {
-        let mut store = Store::new(10, Limits { changes: 100, bytes: 1 << 20 });
-        store.put(&key("a"), object("a", "1"));
-        store.put(&key("b"), object("b", "1"));
-        let then = store.version();
-        store.put(&key("a"), object("a", "2"));
-        store.put(&key("a"), object("a", "3"));
-        store.remove(&key("b"));
-        store.put(&key("c"), object("c", "1"));
-        let selector = Selector::default();
-        let page = Page {
-            id: key("").id,
-            namespace: "n",
-            after: None,
-            version: then,
-            limit: 9,
-            selector: &selector,
-        };
-        let (list, more) = store.list(&page).unwrap();
-        assert!(!more);
-        let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();
-        assert_eq!(list, [(11, "a"), (12, "b")]);
-        let after = ("n".to_owned(), "a".to_owned());
-        let (list, _) = store.list(&Page { namespace: "", after: Some(&after), ..page }).unwrap();
-        assert_eq!(list.len(), 1);
-        let (list, more) = store.list(&Page { limit: 1, ..page }).unwrap();
-        assert_eq!((list.len(), more), (1, true));
-        let (list, _) = store.list(&Page { version: store.version(), ..page }).unwrap();
-        let list: Vec<_> = list.iter().map(|o| (o.version, object::name(&o.value))).collect();
-        assert_eq!(list, [(14, "a"), (16, "c")]);
-    }
-
-    #[test]
-    fn the_log_is_bounded_and_says_what_it_forgot() {
-        let mut store = Store::new(0, Limits { changes: 3, bytes: 1 << 20 });
-        for n in 0..10 {
-            store.put(&key("a"), object("a", &n.to_string()));
-        }
-        assert_eq!(store.changes(key("").id, 7, 100).unwrap().len(), 3);
-        assert!(store.changes(key("").id, 6, 100).is_err());
-        store.compact();
-        assert!(store.changes(key("").id, 10, 100).is_err());
-        assert!(store.changes(key("").id, store.version(), 100).unwrap().is_empty());
-    }
-}
+mod tests;

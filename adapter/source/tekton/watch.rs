@@ -20,6 +20,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::backoff::Waits;
+use super::pages::patient;
 use super::reconcile::{Failure, Shared};
 use super::run::Run;
 use super::status::WatchState;
@@ -71,9 +73,10 @@ pub(super) async fn watch<T, D, F>(
 {
     let writer = Writer::new(kind);
     let store = writer.as_reader();
+    let client = patient(shared.client.clone());
     let api: Api<Run> = match &shared.scope {
-        Scope::Cluster => Api::all_with(shared.client.clone(), &kind),
-        Scope::Namespace(namespace) => Api::namespaced_with(shared.client.clone(), namespace, &kind),
+        Scope::Cluster => Api::all_with(client, &kind),
+        Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &kind),
     };
     let mut gate = Gate {
         shared: shared.clone(),
@@ -83,7 +86,7 @@ pub(super) async fn watch<T, D, F>(
         listed: Vec::new(),
         trouble: None,
     };
-    let watched = watcher(api, watcher::Config::default()).default_backoff().map(Seen::Watch);
+    let watched = watcher(api, watcher::Config::default()).backoff(Waits::new()).map(Seen::Watch);
     let hinted = hinted(shared.clone(), kind, store.clone(), hints).map(Seen::Hint);
     let queue = stream::select(watched, hinted)
         .flat_map(move |seen| stream::iter(gate.see(seen)))

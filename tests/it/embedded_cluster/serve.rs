@@ -30,6 +30,58 @@ async fn faults_happen_on_demand() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_faults_meet_only_who_comes_over_http() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = cluster();
+    let served = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let mut config = kube::Config::new(served.url().parse().unwrap());
+    config.default_retry = false;
+    let (remote, local) = (Client::try_from(config).unwrap(), cluster.client("default"));
+    let faults = [
+        Fault::Status(http::StatusCode::SERVICE_UNAVAILABLE, 1),
+        Fault::ResetBefore,
+        Fault::ResetAfter,
+        Fault::Stall(Duration::from_millis(1)),
+    ];
+    cluster.faults().mix(Some(Mix::new(30, faults.to_vec(), 7)));
+    let mut failed = 0;
+    for number in 0..400 {
+        let name = format!("map-{number}");
+        failed += u64::from(maps(&remote).create(&post(), &map(&name, &[])).await.is_err());
+        maps(&local).get_opt(&name).await.unwrap();
+    }
+    let mix = cluster.faults().mix(None).unwrap();
+    let met: BTreeMap<String, u64> = mix.met().map(|(fault, met)| (format!("{fault:?}"), met)).collect();
+    assert_eq!(mix.requests(), 400);
+    assert!(met.values().all(|met| (10..60).contains(met)), "{met:?}");
+    // A stalled answer is an answer; what was reset afterwards is there.
+    let of = |name: &str| met.iter().find(|(fault, _)| fault.starts_with(name)).unwrap().1;
+    assert_eq!(failed, of("Status") + of("ResetBefore") + of("ResetAfter"));
+    let exist = maps(&local).list(&ListParams::default()).await.unwrap().items.len();
+    assert_eq!(exist as u64, 400 - of("Status") - of("ResetBefore"));
+    // Watches are met too.
+    cluster.faults().mix(Some(Mix::new(100, vec![faults[0]], 7)));
+    assert_eq!(refusal(maps(&remote).watch(&quiet(), "0").await.map(|_| ())).code, 503);
+    assert!(maps(&local).watch(&quiet(), "0").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_request_is_carried_out_after_its_client_has_gone() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = cluster();
+    let served = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let remote = Client::try_from(kube::Config::new(served.url().parse().unwrap())).unwrap();
+    let local = cluster.client("default");
+    let late = Fault::Late(Duration::from_millis(500));
+    cluster.faults().inject(late, Requests::Method("POST"), Rate::Next(1));
+    let (api, parameters, object) = (maps(&remote), post(), map("a", &[]));
+    let create = api.create(&parameters, &object);
+    assert!(tokio::time::timeout(Duration::from_millis(100), create).await.is_err());
+    drop(remote);
+    eventually("the late map", async || maps(&local).get_opt("a").await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_cluster_is_served_on_loopback_and_stops() {
     let cluster = cluster();
     let served = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();

@@ -15,7 +15,11 @@ use pipewright::source::signature;
 pub const SECRET: &str = "It's a Secret to Everybody";
 
 /// A folder that goes with its owner.
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// Whether it stays when the test fails.
+    keep: bool,
+}
 
 /// `pipewright cluster` as a process.
 pub struct Cluster {
@@ -40,10 +44,33 @@ pub struct Recorder {
     pub url: String,
     events: Arc<Mutex<Vec<Event>>>,
     delay: Arc<Mutex<Duration>>,
+    failures: Arc<Mutex<Failures>>,
 }
+
+/// How a sink fails now and then.
+#[derive(Default)]
+struct Failures {
+    percent: usize,
+    random: Random,
+    count: usize,
+}
+
+/// Pseudo-random numbers that are the same in every run of the tests.
+#[derive(Default)]
+pub struct Random(pub u64);
 
 /// A process that ends with its owner.
 struct Kill(Child);
+
+// === impl Random ===
+
+impl Random {
+    /// A number below `bound`, by a linear congruential generator.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
 
 // === impl Folder ===
 
@@ -51,15 +78,22 @@ impl Folder {
     pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("pipewright-{name}-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self { path, keep: false }
+    }
+
+    /// One that stays, with the logs in it, when the test fails.
+    pub fn kept(name: &str) -> Self {
+        let mut folder = Self::new(name);
+        folder.keep = true;
+        folder
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -67,7 +101,11 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if self.keep && std::thread::panicking() {
+            eprintln!("the logs are kept in {}", self.path.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -122,6 +160,17 @@ impl Adapter {
         mappings: &Path,
         sink: Option<&Recorder>,
     ) -> Self {
+        Self::at(folder, name, &cluster.kubeconfig, mappings, sink)
+    }
+
+    /// The same for a cluster that a kubeconfig leads to.
+    pub fn at(
+        folder: &Folder,
+        name: &str,
+        kubeconfig: &Path,
+        mappings: &Path,
+        sink: Option<&Recorder>,
+    ) -> Self {
         let secret = folder.write("secret", SECRET);
         let settings = folder.write(
             &format!("{name}.yaml"),
@@ -144,7 +193,7 @@ impl Adapter {
             "--mappings".into(),
             text(mappings),
             "--kubeconfig".into(),
-            text(&cluster.kubeconfig),
+            text(kubeconfig),
             "--drain-seconds".into(),
             "1".into(),
             "--log-level".into(),
@@ -234,6 +283,22 @@ impl Adapter {
         self.child.as_mut().unwrap().0.wait().unwrap()
     }
 
+    /// The most memory that the running process has had, in KiB; `None` when it is gone.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let pid = self.child.as_ref()?.0.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The value of a metric without labels; `None` when the process does not answer.
+    pub async fn metric_if_running(&self, client: &reqwest::Client, name: &str) -> Option<f64> {
+        let request = client.get(format!("{}/metrics", self.admin)).timeout(Duration::from_secs(1));
+        let response = request.send().await.ok()?;
+        let text = response.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -249,6 +314,7 @@ impl Recorder {
             url: format!("http://{}/", listener.local_addr().unwrap()),
             events: Arc::default(),
             delay: Arc::default(),
+            failures: Arc::default(),
         };
         let data = web::Data::new(recorder.clone());
         let server = HttpServer::new(move || {
@@ -266,9 +332,24 @@ impl Recorder {
         recorder
     }
 
-    /// What was accepted so far.
+    /// Looks at what was accepted.
     pub fn events<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
         look(&self.events.lock().unwrap())
+    }
+
+    /// What was accepted since the last call.
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.events.lock().unwrap())
+    }
+
+    /// Makes it answer 503 to so many of each hundred requests, and to half of these after it has kept the event.
+    pub fn fail(&self, percent: usize, seed: u64) {
+        *self.failures.lock().unwrap() = Failures { percent, random: Random(seed), count: 0 };
+    }
+
+    /// How often it failed on purpose.
+    pub fn failures(&self) -> usize {
+        self.failures.lock().unwrap().count
     }
 
     /// Makes it answer late.
@@ -287,10 +368,19 @@ async fn take(request: HttpRequest, body: web::Bytes, recorder: web::Data<Record
         }
         tokio::time::sleep(left.min(Duration::from_millis(50))).await;
     }
+    let (fails, keeps) = {
+        let mut failures = recorder.failures.lock().unwrap();
+        let fails = failures.random.below(100) < failures.percent;
+        failures.count += usize::from(fails);
+        (fails, !fails || failures.random.below(2) == 0)
+    };
+    if !keeps {
+        return HttpResponse::ServiceUnavailable().finish();
+    }
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let events = pipewright::event::http::decode(headers, body).unwrap();
     recorder.events.lock().unwrap().extend(events);
-    HttpResponse::Accepted().finish()
+    if fails { HttpResponse::ServiceUnavailable().finish() } else { HttpResponse::Accepted().finish() }
 }
 
 /// Posts a signed webhook; the status and the value of `X-Pipewright-Result`, or why there was no answer.
