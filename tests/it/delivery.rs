@@ -64,6 +64,7 @@ async fn an_adapter_killed_twenty_times_during_two_thousand_webhooks_loses_and_d
     let recorder = Recorder::start();
     let cluster = Cluster::start(&folder, BUILD_PIPELINE, Some(Duration::from_millis(50)));
     let mut adapter = Adapter::new(&folder, "adapter", &cluster, &shipped_mappings(), Some(&recorder));
+    adapter.short_lease();
     adapter.start();
     adapter.ready().await;
 

@@ -271,13 +271,7 @@ async fn a_replica_that_is_killed_is_followed_when_its_lease_expires() {
     let mut adapters: Vec<Adapter> = ["a", "b"]
         .map(|name| {
             let adapter = Adapter::new(&folder, name, &cluster, &mappings, Some(&sink));
-            let settings = folder.path().join(format!("{name}.yaml"));
-            let mut file = std::fs::OpenOptions::new().append(true).open(settings).unwrap();
-            file.write_all(
-                b"---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  leaderElection: \
-                  {leaseDuration: PT3S, renewDeadline: PT2S, retryPeriod: PT0.2S}\n",
-            )
-            .unwrap();
+            adapter.short_lease();
             adapter
         })
         .into();

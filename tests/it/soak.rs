@@ -203,6 +203,7 @@ impl Soak {
         let mut replicas = ["one", "two"]
             .map(|name| Adapter::at(&folder, name, &kubeconfig, &shipped_mappings(), Some(&recorder)));
         for replica in &mut replicas {
+            replica.short_lease();
             replica.start();
         }
         for replica in &replicas {

@@ -229,6 +229,11 @@ impl Adapter {
         std::fs::write(path, text + &document).unwrap();
     }
 
+    /// Makes leadership change hands within seconds. Before the start.
+    pub fn short_lease(&self) {
+        self.settings("{leaderElection: {leaseDuration: PT3S, renewDeadline: PT2S, retryPeriod: PT0.2S}}");
+    }
+
     /// Resident memory of the process in KiB.
     pub fn resident(&self) -> u64 {
         let status = format!("/proc/{}/status", self.child.as_ref().unwrap().0.id());
