@@ -13,6 +13,7 @@ use pipewright::cluster::lease::Timing;
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
 use pipewright::cluster::memory::{Memory, Options, PlayerOptions};
 use pipewright::event::Event;
+use pipewright::sink::SinkSpec;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
@@ -258,6 +259,31 @@ async fn a_replica_that_ends_hands_over_and_nothing_is_lost_or_repeated() {
     let released = spec(&memory).await;
     assert_eq!(released.holder_identity.as_deref(), Some(""));
     assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_under_way_is_finished_and_noted_before_another_replica_leads() {
+    let memory = Memory::start(Options::default());
+    let sink = Recorder::start();
+    let slow = || replica(&memory, SLOW).sink("default", SinkSpec::new(sink.url.parse().unwrap()));
+    let first = slow().start().await;
+    let second = slow().start().await;
+    let client = memory.client("default");
+    sink.delay(Duration::from_secs(3));
+    create(&client, "one").await;
+    let waiting = async || first.metric("pipewright_oldest_unemitted_transition_seconds").await >= 1.0;
+    first.until("a delivery under way", waiting).await;
+    sink.delay(Duration::ZERO);
+    first.drain();
+    until_leading(&second).await;
+    assert_eq!(sink.events(<[Event]>::len), 1, "it was not waited for");
+    create(&client, "two").await;
+    second.until("told", async || sink.events(<[Event]>::len) >= 2).await;
+    first.stop().await;
+    second.stop().await;
+    let mut all = Told::new();
+    sink.events(|events| told(events, &mut all));
+    assert_eq!((all.len(), repeated(&all)), (2, 0), "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
