@@ -1,7 +1,9 @@
 //! One replica of several watches runs: it hands over, crashes, is robbed and cut off, and every transition still
 //! arrives, under one id.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod told;
+
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -13,11 +15,13 @@ use pipewright::cluster::lease::Timing;
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
 use pipewright::cluster::memory::{Memory, Options, PlayerOptions};
 use pipewright::event::Event;
+use pipewright::sink::SinkSpec;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
 use crate::support::process::{Adapter, Cluster, Folder, Recorder};
 use crate::support::service::{Service, Setup, pipeline_runs};
+use told::{Told, all_told, expected, one_id_each, repeated, told};
 
 /// Nothing happens by waiting: whatever happens in a test, the watch of the Lease brought.
 const SLOW: Timing = Timing {
@@ -114,73 +118,6 @@ async fn create(client: &kube::Client, name: &str) {
     api.create(&PostParams::default(), &run).await.unwrap();
 }
 
-/// Ids by the uid of the run and the type, with how often each came.
-type Told = BTreeMap<(String, String), BTreeMap<String, usize>>;
-
-fn told(events: &[Event], into: &mut Told) {
-    for event in events.iter().filter(|event| event.ty().contains("run.")) {
-        let tree = event.tree().unwrap();
-        let uid = tree["customData"]["tekton"]["uid"].as_str().unwrap().to_owned();
-        let ty = event.ty().split('.').skip(2).take(2).collect::<Vec<_>>().join(".");
-        *into.entry((uid, ty)).or_default().entry(event.id().to_owned()).or_default() += 1;
-    }
-}
-
-/// The transitions that `runs` finished pipeline runs of one task have.
-async fn expected(client: &kube::Client, runs: usize) -> BTreeSet<(String, String)> {
-    let mut expected = BTreeSet::new();
-    for (kind, names) in [
-        ("PipelineRun", &["pipelinerun.queued", "pipelinerun.started", "pipelinerun.finished"][..]),
-        ("TaskRun", &["taskrun.started", "taskrun.finished"][..]),
-    ] {
-        let kind = kube::api::GroupVersionKind::gvk("tekton.dev", "v1", kind);
-        let resource = kube::api::ApiResource::from_gvk(&kind);
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-        let items = api.list(&ListParams::default()).await.unwrap().items;
-        assert!(items.len() <= runs, "{} of {runs}", items.len());
-        for uid in items.iter().map(|item| item.metadata.uid.clone().unwrap()) {
-            expected.extend(names.iter().map(|name| (uid.clone(), (*name).to_owned())));
-        }
-    }
-    expected
-}
-
-/// Waits until every transition of so many runs was told by any of the replicas.
-async fn all_told(replicas: &[&Service], runs: usize, told_before: &mut Told) {
-    let client = replicas[0].memory.client("default");
-    let started = Instant::now();
-    loop {
-        for replica in replicas {
-            told(&replica.events.take(), told_before);
-        }
-        let expected = expected(&client, runs).await;
-        let have: BTreeSet<_> = told_before.keys().cloned().collect();
-        if expected.len() == 5 * runs && have == expected {
-            break;
-        }
-        assert!(
-            started.elapsed() < Duration::from_secs(40),
-            "of {} transitions {} are missing: {:?}",
-            5 * runs,
-            expected.difference(&have).count(),
-            expected.difference(&have).next()
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    one_id_each(told_before);
-}
-
-#[track_caller]
-fn one_id_each(told: &Told) {
-    for (transition, ids) in told {
-        assert_eq!(ids.len(), 1, "{transition:?}: {ids:?}");
-    }
-}
-
-fn repeated(told: &Told) -> usize {
-    told.values().flat_map(BTreeMap::values).filter(|count| **count > 1).count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_replica_watches_and_the_other_says_who() {
     let memory = played();
@@ -258,6 +195,31 @@ async fn a_replica_that_ends_hands_over_and_nothing_is_lost_or_repeated() {
     let released = spec(&memory).await;
     assert_eq!(released.holder_identity.as_deref(), Some(""));
     assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_under_way_is_finished_and_noted_before_another_replica_leads() {
+    let memory = Memory::start(Options::default());
+    let sink = Recorder::start();
+    let slow = || replica(&memory, SLOW).sink("default", SinkSpec::new(sink.url.parse().unwrap()));
+    let first = slow().start().await;
+    let second = slow().start().await;
+    let client = memory.client("default");
+    sink.delay(Duration::from_secs(3));
+    create(&client, "one").await;
+    let waiting = async || first.metric("pipewright_oldest_unemitted_transition_seconds").await >= 1.0;
+    first.until("a delivery under way", waiting).await;
+    sink.delay(Duration::ZERO);
+    first.drain();
+    until_leading(&second).await;
+    assert_eq!(sink.events(<[Event]>::len), 1, "it was not waited for");
+    create(&client, "two").await;
+    second.until("told", async || sink.events(<[Event]>::len) >= 2).await;
+    first.stop().await;
+    second.stop().await;
+    let mut all = Told::new();
+    sink.events(|events| told(events, &mut all));
+    assert_eq!((all.len(), repeated(&all)), (2, 0), "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
