@@ -258,9 +258,9 @@ impl Store {
         self.version += 1;
         let object = seal(value, self.version);
         let place = (key.namespace.clone(), key.name.clone());
-        let shelf = &mut self.shelves[key.id.index()];
-        let previous = shelf.objects.insert(place.clone(), object.clone());
-        shelf.labels.change(&place, previous.as_ref().map(|it| &it.value), Some(&object.value));
+        let kept = &mut self.shelves[key.id.index()];
+        let previous = kept.objects.insert(place.clone(), object.clone());
+        kept.labels.change(&place, previous.as_ref().map(|it| &it.value), Some(&object.value));
         if let Some(previous) = &previous {
             self.forget_owners(key, &previous.value);
         }
@@ -277,9 +277,9 @@ impl Store {
     /// Removes an object and gives its last state, at the version of the removal.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
         let place = (key.namespace.clone(), key.name.clone());
-        let shelf = &mut self.shelves[key.id.index()];
-        let previous = shelf.objects.remove(&place)?;
-        shelf.labels.change(&place, Some(&previous.value), None);
+        let kept = &mut self.shelves[key.id.index()];
+        let previous = kept.objects.remove(&place)?;
+        kept.labels.change(&place, Some(&previous.value), None);
         self.version += 1;
         self.forget_owners(key, &previous.value);
         self.uids.remove(object::uid(&previous.value));
