@@ -10,6 +10,7 @@ mod dependencies;
 mod docs;
 mod embedded_cluster;
 mod faults;
+mod fuzz;
 mod kubectl;
 mod mapping;
 mod reload;
