@@ -1,6 +1,6 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
 # CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test bench fmt lint check-fmt docs kubectl run
+.PHONY: test bench fuzz fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
@@ -25,3 +25,6 @@ docs:
 
 run:
 	cargo run --release -- dev
+
+fuzz: ## ten minutes for each fuzz target; FUZZ_SECONDS shortens; needs cargo-fuzz and a C++ compiler
+	./tests/fuzz/run.sh

@@ -1,22 +1,27 @@
 //! CEL, in the dialect of Tekton Triggers: everything that touches the crate `cel` is here and below.
 
+mod bounded;
 mod check;
 mod function;
 mod lazy;
+mod meter;
 mod seen;
 
 use std::sync::{Arc, LazyLock};
 
+use cel::common::ast::IdedExpr;
 use cel::common::types::CelBool;
+use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError, Program, extensions};
 use serde_json::{Map, Value};
 
 pub(crate) use self::check::{Problem, Scope};
+use super::budget;
 use crate::event::Event;
 
 /// The longest expression, in bytes.
 const MAX_SOURCE: usize = 8 * 1024;
-/// How deep loops (`exists`, `map`, …) may nest: together with the longest list it bounds the steps of one evaluation.
+/// How deep loops (`exists`, `map`, …) may nest.
 const MAX_LOOPS: usize = 2;
 /// The longest list that an expression may look at.
 const MAX_LIST: usize = 4096;
@@ -28,6 +33,8 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 pub(crate) struct Expression {
     source: String,
     program: Program,
+    /// The same, counting its steps.
+    metered: IdedExpr,
 }
 
 /// What an expression sees.
@@ -66,7 +73,8 @@ impl Expression {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { source: source.to_owned(), program })
+        let metered = meter::metered(program.expression());
+        Ok(Self { source: source.to_owned(), program, metered })
     }
 
     /// The expression as it was written.
@@ -77,16 +85,14 @@ impl Expression {
     /// The value for one event as JSON.
     pub(crate) fn value(&self, input: Input<'_>) -> Result<Value, EvalError> {
         let context = bind(input);
-        let found =
-            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        let found = self.resolve(&context)?;
         lazy::to_json(found.as_ref(), 0).map_err(EvalError::Failed)
     }
 
     /// The truth for one event; any value but `true` and `false` is an error.
     pub(crate) fn truth(&self, input: Input<'_>) -> Result<bool, EvalError> {
         let context = bind(input);
-        let found =
-            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        let found = self.resolve(&context)?;
         found.downcast_ref::<CelBool>().map(|flag| *flag.inner()).ok_or_else(|| {
             EvalError::Failed(format!(
                 "`{}` gives {} and not `true` or `false`",
@@ -94,6 +100,14 @@ impl Expression {
                 found.get_type().name()
             ))
         })
+    }
+
+    fn resolve<'e, 'v>(&'e self, context: &'e Context<'_, 'v>) -> Result<CowVal<'e, 'v>, EvalError> {
+        budget::begin_part();
+        let found = cel::Value::resolve_val(&self.metered, context);
+        // Asked first, since `||` and the like swallow errors.
+        budget::check().map_err(|exhausted| EvalError::Failed(format!("`{}`: {exhausted}", self.source)))?;
+        found.map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &ExecutionError) -> EvalError {
@@ -155,8 +169,10 @@ fn environment() -> Env {
         let declared = env.add_extension(extension);
         debug_assert!(declared.is_ok(), "{declared:?}");
     }
-    let declared = function::declare(&mut env);
-    debug_assert!(declared.is_ok(), "{declared:?}");
+    for declare in [function::declare, bounded::declare] {
+        let declared = declare(&mut env);
+        debug_assert!(declared.is_ok(), "{declared:?}");
+    }
     env
 }
 

@@ -1,9 +1,9 @@
 //! What is wrong with an expression, known at load: syntax, unknown variables, unknown functions, too many loops.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{ParseErrors, Program};
 
-use super::{MAX_LOOPS, function};
+use super::{MAX_LOOPS, bounded, function};
 use crate::diagnostic::did_you_mean;
 pub(crate) use crate::mapping::template::check::Problem;
 use crate::mapping::template::check::{self, unknown_member};
@@ -87,6 +87,7 @@ impl<'a> Walker<'a> {
                     _ => None,
                 };
                 self.function(expression, namespace, &call.func_name, call.args.len());
+                self.pattern(expression, call);
                 if let (Some(target), None) = (call.target.as_deref(), namespace) {
                     self.expression(target);
                 }
@@ -193,6 +194,26 @@ impl<'a> Walker<'a> {
         let hint =
             if hint.is_empty() { format!("functions are: {}", function::KNOWN.join(", ")) } else { hint };
         self.problems.push(Problem { code, offset, message, hint });
+    }
+
+    /// A pattern is written out: data must not decide how long a search takes.
+    fn pattern(&mut self, expression: &IdedExpr, call: &CallExpr) {
+        let name = call.func_name.as_str();
+        if name != "matches" && name != "translate" {
+            return;
+        }
+        // As a function `matches` has the text before the pattern.
+        let Some(pattern) = call.args.get(usize::from(call.target.is_none())) else { return };
+        let wrong = match &pattern.expr {
+            Expr::Literal(LiteralValue::String(text)) => bounded::check_pattern(text.inner()).err(),
+            _ => Some("the pattern must be a text in quotes".to_owned()),
+        };
+        if let Some(reason) = wrong {
+            let offset = self.offset(expression, name);
+            let hint =
+                "patterns look like `'^v[0-9]+$'`; compare with data by `==`, `contains` or `startsWith`";
+            self.problems.push(Problem::new(offset, format!("`{name}`: {reason}"), hint));
+        }
     }
 
     fn problem(&mut self, expression: &IdedExpr, message: String, hint: &str) {

@@ -14,7 +14,8 @@ use super::cloudevents::assert_unchanged;
 const MAPPINGS: &str = include_str!("template.yaml");
 
 /// Data in which nothing is special.
-const PLAIN: &str = r#"{"title": "a title", "body": "a body", "labels": ["one"], "n": 1, "list": [{"name": "x"}]}"#;
+const PLAIN: &str =
+    r#"{"title": "a title", "body": "a body", "labels": ["one"], "n": 1, "list": [{"name": "x"}]}"#;
 
 /// Each mapping alone, so that what one refuses hides nothing of another, with the outline of a plan from plain data.
 static SETS: OnceLock<Vec<(MappingSet, Vec<Outline>)>> = OnceLock::new();
@@ -47,7 +48,9 @@ fn event(input: &[u8]) -> Arc<Event> {
             let (title, body, number) = (line(), line(), line().parse().unwrap_or(0.5_f64));
             let labels: Vec<&str> = lines.take(40).collect();
             let list: Vec<Value> = labels.iter().map(|name| json!({"name": name})).collect();
-            json!({"title": title, "body": body, "n": number, "labels": labels, "list": list}).to_string().into()
+            json!({"title": title, "body": body, "n": number, "labels": labels, "list": list})
+                .to_string()
+                .into()
         }
     };
     let event = Event::builder("1", "https://example.com/fuzz", "com.example.fuzz")
