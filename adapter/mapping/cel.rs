@@ -21,8 +21,14 @@ use crate::event::Event;
 
 /// The longest expression, in bytes.
 const MAX_SOURCE: usize = 8 * 1024;
+/// An expression of so many bytes cannot be deep enough for the stack of any thread.
+const SHORT_SOURCE: usize = 256;
+/// The stack for parsing longer ones, of which only what is used is taken.
+const STACK: usize = 256 * 1024 * 1024;
 /// How deep loops (`exists`, `map`, …) may nest.
 const MAX_LOOPS: usize = 2;
+/// How deep an expression may be: the interpreter is recursive, and a thread's stack is not endless.
+const MAX_DEPTH: usize = 32;
 /// The longest list that an expression may look at.
 const MAX_LIST: usize = 4096;
 
@@ -68,7 +74,7 @@ impl Expression {
                 "",
             )]);
         }
-        let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
+        let program = parse(source)?;
         let problems = check::names(source, &program, scope);
         if !problems.is_empty() {
             return Err(problems);
@@ -131,6 +137,34 @@ impl Expression {
             }
         }
     }
+}
+
+/// Parses on a stack that is large enough for what the source may be: the library recurses into operators in a row.
+fn parse(source: &str) -> Result<Program, Vec<Problem>> {
+    if source.len() <= SHORT_SOURCE {
+        return parse_here(source);
+    }
+    let builder = std::thread::Builder::new().name("cel".to_owned()).stack_size(STACK);
+    let parsed = std::thread::scope(|scope| {
+        builder.spawn_scoped(scope, || parse_here(source)).ok().and_then(|parser| parser.join().ok())
+    });
+    parsed.unwrap_or_else(|| {
+        Err(vec![Problem::new(0, "the expression cannot be parsed".to_owned(), "shorten it")])
+    })
+}
+
+fn parse_here(source: &str) -> Result<Program, Vec<Problem>> {
+    let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
+    if check::is_deep(program.expression(), MAX_DEPTH) {
+        return Err(vec![Problem::new(
+            0,
+            format!(
+                "the expression is nested more than {MAX_DEPTH} deep, calls and operators in a row included"
+            ),
+            "compute a part of it in a `let` item of its own, or use `in`, `join` or `format`",
+        )]);
+    }
+    Ok(program)
 }
 
 /// The names of all functions, for the test that holds the documentation to them.

@@ -267,4 +267,93 @@ mod tests {
         assert!(problem("$..a..b").message.contains("`..`"));
         assert_eq!(problem("$.data.a[?match(@.x, '[')]").message, "`[` is not a regular expression");
     }
+
+    #[test]
+    fn names_may_hold_quotes_and_escapes() {
+        let event =
+            Event::builder("1", "/s", "t").json(r#"{"'q'": 1, "a\"b": 2, "\u00e9": 3}"#).build().unwrap();
+        let find = |path: &str| Path::compile(path).unwrap().find(&event).unwrap();
+        assert_eq!(find("$.data[\"'q'\"]"), Some(json!(1)));
+        assert_eq!(find("$.data['\\'q\\'']"), Some(json!(1)));
+        assert_eq!(find(r#"$.data['a"b']"#), Some(json!(2)));
+        assert_eq!(find(r"$.data['\u00e9']"), Some(json!(3)));
+    }
+
+    #[test]
+    fn what_would_take_too_long_is_refused_at_load() {
+        for (path, message) in [
+            ("$.data.a[?@..x && @..y]", "more than one `..`"),
+            ("$.data.a[?@.b[?@.c[?@.d == 1]]]", "nested more than 2 deep"),
+            ("$.data.a[?match(@.x, @.pattern)]", "a pattern must be a text in quotes"),
+            ("$.data.a[?search(@.x, '(a{1000}){1000}')]", "is too large a pattern"),
+            ("$.data.a[?length(@.x)]", "compare it with another"),
+            ("$.data.a[?in(@.x, $.data.b)]", "compare it with another"),
+        ] {
+            let problem = Path::compile(path).expect_err(path);
+            assert!(problem.message.contains(message), "{path}: {}", problem.message);
+        }
+        assert!(
+            Path::compile(&format!("$.data{}", ".a".repeat(2000)))
+                .unwrap_err()
+                .message
+                .contains("longer than")
+        );
+        let nested = format!("$.data{}{}", "[?@.a".repeat(500), "]".repeat(500));
+        assert!(Path::compile(&nested).is_err());
+    }
+
+    #[test]
+    fn functions_follow_the_specification() {
+        for (path, found) in [
+            ("$.data.a['b c'][?length(@.x) == 1].n", json!([1, 2])),
+            ("$.data[?count(@.*) == 1]", json!([{"b c": [{"n": 1, "x": "p"}, {"n": 2, "x": "q"}]}])),
+            ("$.data.a['b c'][?match(@.x, 'p|z')].n", json!([1])),
+            ("$.data.a['b c'][?!search(@.x, '[o-p]')].n", json!([2])),
+            ("$.data.a['b c'][?value(@.n) >= 2].n", json!([2])),
+            ("$.data.a['b c'][?@.n > 0 && (@.x == 'q' || @.n == 9)].n", json!([2])),
+            ("$.data.a['b c'][?@.nope == @.none].n", json!([1, 2])),
+            ("$.data.a['b c'][?@.n != 1].x", json!(["q"])),
+            ("$.data.a['b c'][::-1].n", json!([2, 1])),
+            ("$.data.a['b c'][1:].n", json!([2])),
+            ("$.data['null', 'data']", json!([null, 7])),
+        ] {
+            assert_eq!(find(path), Some(found), "{path}");
+        }
+    }
+
+    fn tree() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..4_i64).prop_map(Value::from),
+            "[abx]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                prop::collection::btree_map("[abx]", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        /// One selector a segment: for several the library keeps another order than RFC 9535 has.
+        #[test]
+        fn our_walk_and_the_library_find_the_same(value in tree()) {
+            for path in [
+                "$.*", "$..a", "$..*", "$[*].a", "$..[0]", "$..[-1]", "$.a[1:3]", "$..[::-1]", "$[?@.a]", "$[?!@.a]",
+                "$..[?@.a == 1]", "$[?@.a == $[0]]", "$..[?@ == 'a']", "$[?@.a < 2 || @.b >= 'a']", "$[?@.a != @.b]",
+                "$..[?match(@, 'a.*')]", "$..[?search(@.a, 'x')]", "$[?@.a[?@ > 1]]", "$[?length(@) == 2]", "$.a..b",
+            ] {
+                let parsed = parse_json_path(path).unwrap();
+                let theirs: Vec<Value> =
+                    js_path_process(&parsed, &value).unwrap().into_iter().map(|hit| hit.val.clone()).collect();
+                let Ok(query) = Query::compile(&parsed) else { panic!("{path}") };
+                let ours: Vec<Value> = query.find(&value).unwrap().into_iter().cloned().collect();
+                proptest::prop_assert_eq!(ours, theirs, "{} in {}", path, value);
+            }
+        }
+    }
 }

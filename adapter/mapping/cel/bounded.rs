@@ -241,6 +241,8 @@ fn translate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 
 fn expand(found: &Captures<'_>, new: &str, out: &mut String) -> Result<()> {
     let before = out.len();
+    // It is read once more for every match, whatever comes of it.
+    spend(of_text(new.len()))?;
     // A replacement can name its groups as often as it has room to.
     let largest = found.iter().flatten().map(|group| group.len()).max().unwrap_or(0);
     let most = new.len().saturating_add(new.matches('$').count().saturating_mul(largest));

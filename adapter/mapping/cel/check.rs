@@ -60,6 +60,32 @@ fn without_list(message: &str) -> &str {
     line.split(" expecting ").next().unwrap_or_default()
 }
 
+/// Whether an expression is nested more than `left` deep, operators in a row included: evaluating is recursive.
+pub(super) fn is_deep(expression: &IdedExpr, left: usize) -> bool {
+    let Some(left) = left.checked_sub(1) else { return true };
+    let deep = |inner: &IdedExpr| is_deep(inner, left);
+    match &expression.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => false,
+        Expr::Select(select) => deep(&select.operand),
+        Expr::Call(call) => call.target.as_deref().is_some_and(deep) || call.args.iter().any(deep),
+        Expr::List(list) => list.elements.iter().any(deep),
+        Expr::Map(map) => map.entries.iter().any(|entry| deep_entry(&entry.expr, left)),
+        Expr::Struct(structure) => structure.entries.iter().any(|entry| deep_entry(&entry.expr, left)),
+        Expr::Comprehension(loops) => {
+            [&loops.iter_range, &loops.accu_init, &loops.loop_cond, &loops.loop_step, &loops.result]
+                .into_iter()
+                .any(deep)
+        }
+    }
+}
+
+fn deep_entry(entry: &EntryExpr, left: usize) -> bool {
+    match entry {
+        EntryExpr::StructField(field) => is_deep(&field.value, left),
+        EntryExpr::MapEntry(entry) => is_deep(&entry.key, left) || is_deep(&entry.value, left),
+    }
+}
+
 pub(super) fn names(source: &str, program: &Program, scope: Scope<'_>) -> Vec<Problem> {
     let mut walker = Walker { source, program, scope, bound: Vec::new(), loops: 0, problems: Vec::new() };
     walker.expression(program.expression());

@@ -2,7 +2,7 @@
 //! for its steps before it takes them.
 //!
 //! - The range of a loop passes through [`LOOP`], which takes the steps of all its rounds.
-//! - The arguments of a call pass through [`COST`], which takes steps by the size of each value; [`DEAR`] takes more,
+//! - What calls are given passes through [`COST`], which takes steps by the size of each value; [`DEAR`] takes more,
 //!   for functions that make many values of one, and [`PAIRS`] for those that compare all items with all.
 //! - Functions whose result can be far larger than their arguments, or that compile a pattern, are called under another
 //!   name, which is that of our own in [`super::bounded`].
@@ -31,7 +31,7 @@ const RENAMED: [(&str, &str); 4] =
     [("replace", "@replace"), ("join", "@join"), ("matches", "@matches"), ("translate", "@translate")];
 
 /// Calls that cost next to nothing, whatever they are called with, or that count for themselves.
-const FREE: [&str; 22] = [
+const FREE: [&str; 23] = [
     "_&&_",
     "_||_",
     "!_",
@@ -54,11 +54,14 @@ const FREE: [&str; 22] = [
     "value",
     "or",
     "orValue",
+    "marshalJSON",
 ];
 /// Calls that look no further than the shorter of two values.
 const COMPARE: [&str; 8] = ["_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"];
 const MANY: [&str; 8] =
     ["split", "parseJSON", "parseYAML", "sort", "flatten", "format", "parseURL", "@sortByAssociatedKeys"];
+/// Calls whose result can be several times as large as an argument; others that are so count for themselves.
+const GROWS: [&str; 3] = ["base64.encode", "strings.quote", "format"];
 const ALL_PAIRS: [&str; 4] = ["distinct", "sets.contains", "sets.equivalent", "sets.intersects"];
 
 /// Rewrites an expression.
@@ -114,6 +117,10 @@ fn walk_call(call: &mut CallExpr) -> i64 {
         return steps;
     }
     let literal = |it: &IdedExpr| matches!(it.expr, Expr::Literal(_));
+    // What a call gives is no larger than what it was given, and expressions are not deep: paid once is enough. Each
+    // further call would also take of the stack.
+    let grows = GROWS.contains(&name);
+    let paid = |it: &IdedExpr| literal(it) || (!grows && matches!(it.expr, Expr::Call(_)));
     // A comparison with what the author wrote ends there.
     if COMPARE.contains(&name) && call.args.iter().chain(call.target.as_deref()).any(literal) {
         return steps;
@@ -131,12 +138,12 @@ fn walk_call(call: &mut CallExpr) -> i64 {
     };
     // Lists were paid for when they were made, and maps look a key up.
     let counted = if name == "@in" { 1 } else { call.args.len() };
-    for argument in call.args.iter_mut().take(counted).filter(|it| !literal(it)) {
+    for argument in call.args.iter_mut().take(counted).filter(|it| !paid(it)) {
         wrap(argument, cost, None);
     }
     if namespace.is_none()
         && let Some(target) = call.target.as_deref_mut()
-        && !literal(target)
+        && !paid(target)
     {
         wrap(target, cost, None);
     }
