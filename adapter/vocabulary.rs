@@ -76,12 +76,12 @@ impl std::str::FromStr for Forge {
 /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
 ///
 /// # Errors
-/// The body is not a JSON object of at most 128 levels in UTF-8, or a part that the event cannot be without is absent
+/// The body is not a JSON object of at most 128 levels and a million values in UTF-8, or a part that the event cannot be without is absent
 /// or of another type; the error names it. An event or an action that we do not know is no error.
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
     let json = std::str::from_utf8(&webhook.body)
         .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
-    if needs_care(json) {
+    if json.len() / 2 >= json::MAX_VALUES || needs_care(json) {
         json::well_formed(&webhook.body).map_err(|error| webhook.unreadable(json, &error))?;
     }
     match webhook.forge {

@@ -129,6 +129,10 @@ impl Expression {
             {
                 EvalError::Missing("field of null".to_owned())
             }
+            // A loop belongs to nobody's function.
+            ExecutionError::FunctionError { function, message } if function == "limit" => {
+                EvalError::Failed(format!("`{}`: {message}", self.source))
+            }
             // Texts of the library can quote whole values of the event: only the short ones are passed on.
             other => {
                 let text = other.to_string();

@@ -1,5 +1,6 @@
 //! The worst that a mapping can be made to do ends with an error that names it, and after a bounded number of steps.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::*;
@@ -11,9 +12,14 @@ fn event(data: &Value) -> Arc<Event> {
 
 /// Lists and texts as large as they come through a webhook.
 fn worst() -> Arc<Event> {
+    static EVENT: LazyLock<Arc<Event>> = LazyLock::new(|| event(&worst_data()));
+    Arc::clone(&EVENT)
+}
+
+fn worst_data() -> Value {
     let names: Vec<Value> = (0..4096).map(|n| json!({"name": format!("n{n}"), "m": [1, 2, 3]})).collect();
     let deep = (0..100).fold(json!([1]), |inner, _| json!([inner, 1]));
-    event(&json!({
+    json!({
         "texts": vec!["x".repeat(200); 4096],
         "names": names,
         "some": (0..1000).collect::<Vec<_>>(),
@@ -26,7 +32,7 @@ fn worst() -> Arc<Event> {
         "huge": vec!["y".repeat(1_000_000); 20],
         "deep": deep,
         "pattern": "(a+)+$",
-    }))
+    })
 }
 
 /// What planning for the worst event says; everything is over after a bounded number of steps.
@@ -66,7 +72,7 @@ fn expressions_end() {
         ("event.data.texts.all(t, !event.data.a.contains('b'))", STEPS),
         ("event.data.texts.all(t, event.data.a != event.data.b)", STEPS),
         ("event.data.texts.all(t, event.data.a.matches('^(a|aa)+$'))", STEPS),
-        ("event.data.a.translate('', event.data.b)", STEPS),
+        ("event.data.a.translate('', event.data.b)", "longer than"),
         ("event.data.a.translate('(a+)', '$1$1$1')", "longer than"),
         ("event.data.few.map(a, event.data.a.split('a'))", STEPS),
         ("event.data.few.map(a, event.data.marshalJSON())", STEPS),
