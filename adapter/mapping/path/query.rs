@@ -46,9 +46,9 @@ enum Test {
     Every(Vec<Test>),
     Not(Box<Test>),
     Exists(From, Query),
-    Compare(Order, Operand, Operand),
+    Compare(Order, Term, Term),
     /// `match` and `search`: the pattern of `match` is anchored.
-    Pattern(Operand, Regex),
+    Pattern(Term, Regex),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +66,11 @@ enum From {
 }
 
 #[derive(Clone, Debug)]
-enum Operand {
+enum Term {
     Literal(Value),
     /// The one value that a query finds, if it is one.
     Only(From, Query),
-    Length(Box<Operand>),
+    Length(Box<Term>),
     Count(From, Query),
 }
 
@@ -334,37 +334,37 @@ fn compare(comparison: &Comparison) -> Compiled<Test> {
     })
 }
 
-fn operand(comparable: &Comparable) -> Compiled<Operand> {
+fn operand(comparable: &Comparable) -> Compiled<Term> {
     match comparable {
-        Comparable::Literal(literal) => Ok(Operand::Literal(value_of(literal))),
+        Comparable::Literal(literal) => Ok(Term::Literal(value_of(literal))),
         Comparable::SingularQuery(SingularQuery::Current(path)) => {
-            Ok(Operand::Only(From::Current, Query::of_singular(path)))
+            Ok(Term::Only(From::Current, Query::of_singular(path)))
         }
         Comparable::SingularQuery(SingularQuery::Root(path)) => {
-            Ok(Operand::Only(From::Root, Query::of_singular(path)))
+            Ok(Term::Only(From::Root, Query::of_singular(path)))
         }
         Comparable::Function(function) => function_value(function),
     }
 }
 
-fn function_value(function: &TestFunction) -> Compiled<Operand> {
+fn function_value(function: &TestFunction) -> Compiled<Term> {
     match function {
-        TestFunction::Length(value) => Ok(Operand::Length(Box::new(argument(value)?))),
+        TestFunction::Length(value) => Ok(Term::Length(Box::new(argument(value)?))),
         TestFunction::Value(nodes) => argument(nodes),
         TestFunction::Count(nodes) => match argument(nodes)? {
-            Operand::Only(from, query) => Ok(Operand::Count(from, query)),
+            Term::Only(from, query) => Ok(Term::Count(from, query)),
             _ => refuse("count", "`count` takes a path, such as `count(@.labels[*])`"),
         },
         other => refuse(name_of(other), format!("`{}` cannot be compared", name_of(other))),
     }
 }
 
-fn argument(argument: &FnArg) -> Compiled<Operand> {
+fn argument(argument: &FnArg) -> Compiled<Term> {
     match argument {
-        FnArg::Literal(literal) => Ok(Operand::Literal(value_of(literal))),
+        FnArg::Literal(literal) => Ok(Term::Literal(value_of(literal))),
         FnArg::Test(test) => match &**test {
-            Existence::RelQuery(segments) => Ok(Operand::Only(From::Current, Query::of(segments)?)),
-            Existence::AbsQuery(query) => Ok(Operand::Only(From::Root, Query::of(&query.segments)?)),
+            Existence::RelQuery(segments) => Ok(Term::Only(From::Current, Query::of(segments)?)),
+            Existence::AbsQuery(query) => Ok(Term::Only(From::Root, Query::of(&query.segments)?)),
             Existence::Function(function) => function_value(function),
         },
         FnArg::Filter(_) => refuse("?", "a function takes a value or a path, not a condition"),
@@ -519,9 +519,9 @@ impl From {
     }
 }
 
-// === impl Operand ===
+// === impl Term ===
 
-impl Operand {
+impl Term {
     fn value<'v>(&'v self, current: &'v Value, root: &'v Value) -> Result<Option<Found<'v>>, Exhausted> {
         Ok(match self {
             Self::Literal(value) => Some(Found::Borrowed(value)),
