@@ -77,10 +77,12 @@ struct Json;
 /// The first argument, or the second where the first is missing, null or the empty string.
 struct DefaultTo;
 
+type Test = fn(&Value, &Value) -> bool;
+
 /// A comparison of two values.
 struct Compare {
     name: &'static str,
-    test: fn(&Value, &Value) -> bool,
+    test: Test,
 }
 
 /// [`COUNT_STEPS`].
@@ -135,7 +137,7 @@ pub(crate) fn engine() -> Handlebars<'static> {
     for (name, body) in bodies {
         engine.register_helper(name, Box::new(Pure { name, body }));
     }
-    let tests: [(&'static str, fn(&Value, &Value) -> bool); 6] = [
+    let tests: [(&'static str, Test); 6] = [
         ("eq", |one, two| one == two),
         ("ne", |one, two| one != two),
         ("gt", |one, two| order(one, two).is_some_and(Ordering::is_gt)),

@@ -201,7 +201,7 @@ impl Part {
             match value {
                 Value::Array(items) => items.iter().try_for_each(|item| self.select(item, root, out))?,
                 Value::Object(members) => {
-                    members.values().try_for_each(|item| self.select(item, root, out))?
+                    members.values().try_for_each(|item| self.select(item, root, out))?;
                 }
                 _ => {}
             }

@@ -39,19 +39,16 @@ pub fn run(input: &[u8]) {
 }
 
 fn event(input: &[u8]) -> Arc<Event> {
-    let data = match json::well_formed(input) {
-        Ok(json) => Bytes::copy_from_slice(json),
-        Err(_) => {
-            let text = String::from_utf8_lossy(input);
-            let mut lines = text.split('\n');
-            let mut line = || lines.next().unwrap_or_default();
-            let (title, body, number) = (line(), line(), line().parse().unwrap_or(0.5_f64));
-            let labels: Vec<&str> = lines.take(40).collect();
-            let list: Vec<Value> = labels.iter().map(|name| json!({"name": name})).collect();
-            json!({"title": title, "body": body, "n": number, "labels": labels, "list": list})
-                .to_string()
-                .into()
-        }
+    let data = if let Ok(json) = json::well_formed(input) {
+        Bytes::copy_from_slice(json)
+    } else {
+        let text = String::from_utf8_lossy(input);
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let (title, body, number) = (line(), line(), line().parse().unwrap_or(0.5_f64));
+        let labels: Vec<&str> = lines.take(40).collect();
+        let list: Vec<Value> = labels.iter().map(|name| json!({"name": name})).collect();
+        json!({"title": title, "body": body, "n": number, "labels": labels, "list": list}).to_string().into()
     };
     let event = Event::builder("1", "https://example.com/fuzz", "com.example.fuzz")
         .datacontenttype("application/json")
