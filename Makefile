@@ -1,6 +1,6 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
 # CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test soak bench fmt lint check-fmt docs kubectl run
+.PHONY: test soak bench fuzz fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
@@ -13,6 +13,9 @@ soak: ## 50 kills over 10,000 webhooks, two replicas and a failing cluster; minu
 
 bench: ## one table; not part of the tests
 	cargo bench --bench bench
+
+fuzz: ## ten minutes for each fuzz target; FUZZ_SECONDS shortens; needs cargo-fuzz and a C++ compiler
+	./tests/fuzz/run.sh
 
 fmt:
 	cargo fmt

@@ -7,6 +7,7 @@
 //!
 //! Everything but [`load`] and [`watch`] is a function of its arguments: no I/O, no clock, no random number.
 
+mod budget;
 mod cel;
 mod compile;
 mod document;
@@ -37,8 +38,8 @@ use self::explain::Explanation;
 use self::index::Index;
 use crate::action::{Action, Plan};
 use crate::diagnostic::{Diagnostic, Report};
-use crate::event::Event;
 use crate::event::identity::Key;
+use crate::event::{Data, Event};
 
 /// What mappings may refer to, besides the event.
 #[derive(Clone, Debug)]
@@ -80,6 +81,19 @@ pub struct PlanError {
     pub place: String,
     /// What is wrong, and what to do.
     pub reason: String,
+}
+
+/// The most actions of one delivery.
+const MAX_ACTIONS: usize = 1000;
+/// The most bytes of all runs and events of one delivery.
+const MAX_PLAN: usize = 32 * 1024 * 1024;
+
+/// Collects the actions of a plan, each effect once.
+#[derive(Default)]
+struct Planner {
+    plan: Plan,
+    keys: HashSet<Key>,
+    bytes: usize,
 }
 
 // === impl Catalog ===
@@ -135,31 +149,32 @@ impl MappingSet {
     /// # Errors
     /// The first mapping whose plan cannot be computed: nothing of the delivery may be done then.
     pub fn plan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
-        let mut plan = Plan::default();
-        let mut keys = HashSet::new();
+        budget::begin_delivery();
+        let mut planner = Planner::default();
         for event in events {
             for mapping in self.candidates(event) {
-                add(&mut plan, &mut keys, mapping.evaluate(event, &self.catalog)?);
+                planner.add(mapping, mapping.evaluate(event, &self.catalog)?)?;
             }
         }
-        Ok(plan)
+        Ok(planner.plan)
     }
 
     /// The same, without the index: every mapping is asked.
     #[doc(hidden)]
     pub fn plan_by_scan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
-        let mut plan = Plan::default();
-        let mut keys = HashSet::new();
+        budget::begin_delivery();
+        let mut planner = Planner::default();
         for event in events {
             for mapping in &self.mappings {
-                add(&mut plan, &mut keys, mapping.evaluate(event, &self.catalog)?);
+                planner.add(mapping, mapping.evaluate(event, &self.catalog)?)?;
             }
         }
-        Ok(plan)
+        Ok(planner.plan)
     }
 
     /// Every event against every mapping, with the reason of each outcome; computed by the code that plans.
     pub fn explain(&self, events: &[Arc<Event>]) -> Vec<Explanation> {
+        budget::begin_delivery();
         let mut keys = HashSet::new();
         let mut is_new = |action: &Action| keys.insert(action.origin().key);
         let mut explanations = Vec::new();
@@ -199,14 +214,44 @@ impl MappingSet {
     }
 }
 
-fn add(plan: &mut Plan, keys: &mut HashSet<Key>, verdict: Verdict<'_>) {
-    let Verdict::Fired(fired) = verdict else { return };
-    for step in fired.steps {
-        if let StepOutcome::Planned(action) = step.outcome
-            && keys.insert(action.origin().key)
-        {
-            plan.actions.push(*action);
+// === impl Planner ===
+
+impl Planner {
+    fn add(&mut self, mapping: &Mapping, verdict: Verdict<'_>) -> Result<(), PlanError> {
+        let Verdict::Fired(fired) = verdict else { return Ok(()) };
+        for (index, step) in fired.steps.into_iter().enumerate() {
+            let StepOutcome::Planned(action) = step.outcome else { continue };
+            if !self.keys.insert(action.origin().key) {
+                continue;
+            }
+            self.bytes += size(&action);
+            let reason = if self.plan.actions.len() == MAX_ACTIONS {
+                format!(
+                    "this would be action {} of the delivery, of which there may be {MAX_ACTIONS}",
+                    MAX_ACTIONS + 1
+                )
+            } else if self.bytes > MAX_PLAN {
+                format!("the runs and events of the delivery would be larger than {MAX_PLAN} bytes together")
+            } else {
+                self.plan.actions.push(*action);
+                continue;
+            };
+            let reason = format!("{reason}; send smaller batches, or narrow the mappings down");
+            return Err(PlanError { mapping: mapping.name.clone(), place: format!("do[{index}]"), reason });
         }
+        Ok(())
+    }
+}
+
+/// The bytes that an action holds, roughly; an event that is only forwarded is held already.
+fn size(action: &Action) -> usize {
+    match action {
+        Action::PipelineRun(run) => template::size(&run.object),
+        Action::Emit(emit) => match emit.event.data() {
+            Data::None => 0,
+            Data::Json(bytes) | Data::Binary(bytes) => bytes.len(),
+            Data::Text(text) => text.len(),
+        },
     }
 }
 

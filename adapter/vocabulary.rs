@@ -13,10 +13,8 @@ pub mod types;
 mod uri;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::event::{AttributeError, Event};
+use crate::event::{AttributeError, Event, json};
 
 /// A code forge whose webhooks we understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,13 +76,13 @@ impl std::str::FromStr for Forge {
 /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
 ///
 /// # Errors
-/// The body is not a JSON object of at most 128 levels in UTF-8, or a part that the event cannot be without is absent
+/// The body is not a JSON object of at most 128 levels and a million values in UTF-8, or a part that the event cannot be without is absent
 /// or of another type; the error names it. An event or an action that we do not know is no error.
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
     let json = std::str::from_utf8(&webhook.body)
         .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
-    if may_be_deep(json) {
-        serde_json::from_str::<Depth>(json).map_err(|error| webhook.unreadable(json, &error))?;
+    if json.len() / 2 >= json::MAX_VALUES || needs_care(json) {
+        json::well_formed(&webhook.body).map_err(|error| webhook.unreadable(json, &error))?;
     }
     match webhook.forge {
         Forge::GitHub => github::events(webhook, json),
@@ -109,75 +107,52 @@ impl Webhook {
     }
 }
 
-/// Whether a text can hold more than 128 levels at all; almost none can, and this is quick to see.
+/// Whether a text may hold what `serde_json` lets pass where nobody looks, and what no tree can hold: more than 128
+/// levels, an unpaired surrogate, a number like 1e999. Almost none does, and this is quick to see.
 ///
 /// An object's brace is followed by a space, a quote or its end, unlike those of the URL templates that GitHub sends.
 #[expect(clippy::needless_bitwise_bool, reason = "branches would keep it from being vectorized")]
-fn may_be_deep(json: &str) -> bool {
+fn needs_care(json: &str) -> bool {
+    /// A number that is out of range without an exponent fills one of these.
+    const CHUNK: usize = 127;
     // Without branches, and counted in bytes, so that the compiler makes vector instructions of it.
     let opening = |byte: u8, next: u8| {
         let space = (next == b' ') | (next == b'\t') | (next == b'\n') | (next == b'\r');
         u8::from((byte == b'[') | ((byte == b'{') & ((next == b'"') | (next == b'}') | space)))
     };
+    let odd = |byte: u8, next: u8| {
+        let exponent = byte.is_ascii_digit() & ((next | 0x20) == b'e');
+        u8::from(((byte == b'\\') & (next == b'u')) | exponent)
+    };
     let bytes = json.as_bytes();
     let next = bytes.get(1..).unwrap_or_default();
-    let found: usize = bytes
-        .chunks(255)
-        .zip(next.chunks(255))
-        .map(|(bytes, next)| bytes.iter().zip(next).map(|(byte, next)| opening(*byte, *next)).sum::<u8>())
-        .map(usize::from)
-        .sum();
-    found >= 128
+    let mut levels = 0_usize;
+    for (index, (chunk, next)) in bytes.chunks(CHUNK).zip(next.chunks(CHUNK)).enumerate() {
+        let pairs = || chunk.iter().zip(next);
+        levels += usize::from(pairs().map(|(byte, next)| opening(*byte, *next)).sum::<u8>());
+        let suspects: u8 = pairs().map(|(byte, next)| odd(*byte, *next)).sum();
+        let digits: u8 = chunk.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum();
+        let start = index * CHUNK;
+        if usize::from(digits) == CHUNK
+            || (suspects > 0 && (start..start + CHUNK).any(|at| is_odd(bytes, at)))
+        {
+            return true;
+        }
+    }
+    levels >= 128
 }
 
-/// Reads everything and keeps nothing; `serde_json` counts levels only where values are visited.
-struct Depth;
-
-impl<'de> Deserialize<'de> for Depth {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Depth {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<serde::de::IgnoredAny, Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+/// Whether the escape of a surrogate, or an exponent of three digits or more, begins here.
+fn is_odd(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at..).unwrap_or_default() {
+        [b'\\', b'u', b'd' | b'D', ..] => true,
+        [digit, b'e' | b'E', rest @ ..] if digit.is_ascii_digit() => {
+            let rest = rest.strip_prefix(b"+").unwrap_or(rest);
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            // The end of a number: hashes hold the like in plenty, and go on otherwise.
+            digits >= 3 && matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+        }
+        _ => false,
     }
 }
 
@@ -186,12 +161,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_more_than_128_levels_are_seen() {
+    fn what_no_tree_can_hold_is_seen() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{ \"a\" : [", "] }")] {
-            let deep = format!("{{\"x\": {}1{}}}", open.repeat(128), close.repeat(128));
-            assert!(may_be_deep(&deep) && serde_json::from_str::<Depth>(&deep).is_err(), "{open}");
+            assert!(needs_care(&format!("{{\"x\": {}1{}}}", open.repeat(128), close.repeat(128))), "{open}");
         }
+        for odd in ["\"\\ud800\"", "1e999", "-0.5E+400 ", &"9".repeat(400), "[1e400]"] {
+            for before in 0..300 {
+                let text = format!("{{\"{}\":{odd}}}", "a".repeat(before));
+                assert!(needs_care(&text), "{text}");
+                assert!(serde_json::from_str::<serde_json::Value>(&text).is_err(), "{text}");
+            }
+        }
+        let hash = "0e123456789012345678901234567890e1234567";
+        let plain = format!("{{\"sha\": \"{hash}\", \"n\": 1e2, \"t\": \"\\u00e4\"}}");
+        assert!(!needs_care(&plain));
         let templates = format!("{{\"url\": \"{}\"}}", "https://x{/y}".repeat(200));
-        assert!(!may_be_deep(&templates));
+        assert!(!needs_care(&templates));
+    }
+
+    #[test]
+    fn a_payload_that_no_tree_can_hold_is_refused_and_the_space_around_one_is_dropped() {
+        let webhook = |body: &'static str| Webhook {
+            forge: Forge::GitHub,
+            event: "ping".to_owned(),
+            delivery: "1".to_owned(),
+            body: Bytes::from_static(body.as_bytes()),
+            received: jiff::Timestamp::UNIX_EPOCH,
+        };
+        for body in [r#"{"x": 1e999}"#, r#"{"x": "\ud800"}"#] {
+            let error = events(&webhook(body)).unwrap_err().to_string();
+            assert!(error.starts_with("the body is not a `ping` payload: "), "{error}");
+        }
+        let found = events(&webhook("\n {\"x\": 1}\r\n\t")).unwrap();
+        assert_eq!(found[0].data(), &crate::event::Data::Json(Bytes::from_static(b"{\"x\": 1}")));
     }
 }

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use self::envelope::{Elements, Members};
-pub use self::wellformed::well_formed;
+pub use self::wellformed::{MAX_VALUES, well_formed};
 use super::attribute::{self, AttributeError, MediaType};
 use super::{Data, Event, ExtensionValue};
 

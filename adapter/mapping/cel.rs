@@ -1,23 +1,34 @@
 //! CEL, in the dialect of Tekton Triggers: everything that touches the crate `cel` is here and below.
 
+mod bounded;
 mod check;
 mod function;
 mod lazy;
+mod meter;
 mod seen;
 
 use std::sync::{Arc, LazyLock};
 
+use cel::common::ast::IdedExpr;
 use cel::common::types::CelBool;
+use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError, Program, extensions};
 use serde_json::{Map, Value};
 
 pub(crate) use self::check::{Problem, Scope};
+use super::budget;
 use crate::event::Event;
 
 /// The longest expression, in bytes.
 const MAX_SOURCE: usize = 8 * 1024;
-/// How deep loops (`exists`, `map`, …) may nest: together with the longest list it bounds the steps of one evaluation.
+/// An expression of so many bytes cannot be deep enough for the stack of any thread.
+const SHORT_SOURCE: usize = 256;
+/// The stack for parsing longer ones, of which only what is used is taken.
+const STACK: usize = 256 * 1024 * 1024;
+/// How deep loops (`exists`, `map`, …) may nest.
 const MAX_LOOPS: usize = 2;
+/// How deep an expression may be: the interpreter is recursive, and a thread's stack is not endless.
+const MAX_DEPTH: usize = 32;
 /// The longest list that an expression may look at.
 const MAX_LIST: usize = 4096;
 
@@ -28,6 +39,8 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 pub(crate) struct Expression {
     source: String,
     program: Program,
+    /// The same, counting its steps.
+    metered: IdedExpr,
 }
 
 /// What an expression sees.
@@ -61,12 +74,13 @@ impl Expression {
                 "",
             )]);
         }
-        let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
+        let program = parse(source)?;
         let problems = check::names(source, &program, scope);
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { source: source.to_owned(), program })
+        let metered = meter::metered(program.expression());
+        Ok(Self { source: source.to_owned(), program, metered })
     }
 
     /// The expression as it was written.
@@ -77,16 +91,14 @@ impl Expression {
     /// The value for one event as JSON.
     pub(crate) fn value(&self, input: Input<'_>) -> Result<Value, EvalError> {
         let context = bind(input);
-        let found =
-            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        let found = self.resolve(&context)?;
         lazy::to_json(found.as_ref(), 0).map_err(EvalError::Failed)
     }
 
     /// The truth for one event; any value but `true` and `false` is an error.
     pub(crate) fn truth(&self, input: Input<'_>) -> Result<bool, EvalError> {
         let context = bind(input);
-        let found =
-            cel::Value::resolve_val(self.program.expression(), &context).map_err(|e| self.error(&e))?;
+        let found = self.resolve(&context)?;
         found.downcast_ref::<CelBool>().map(|flag| *flag.inner()).ok_or_else(|| {
             EvalError::Failed(format!(
                 "`{}` gives {} and not `true` or `false`",
@@ -94,6 +106,14 @@ impl Expression {
                 found.get_type().name()
             ))
         })
+    }
+
+    fn resolve<'e, 'v>(&'e self, context: &'e Context<'_, 'v>) -> Result<CowVal<'e, 'v>, EvalError> {
+        budget::begin_part();
+        let found = cel::Value::resolve_val(&self.metered, context);
+        // Asked first, since `||` and the like swallow errors.
+        budget::check().map_err(|exhausted| EvalError::Failed(format!("`{}`: {exhausted}", self.source)))?;
+        found.map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &ExecutionError) -> EvalError {
@@ -109,6 +129,10 @@ impl Expression {
             {
                 EvalError::Missing("field of null".to_owned())
             }
+            // A loop belongs to nobody's function.
+            ExecutionError::FunctionError { function, message } if function == "limit" => {
+                EvalError::Failed(format!("`{}`: {message}", self.source))
+            }
             // Texts of the library can quote whole values of the event: only the short ones are passed on.
             other => {
                 let text = other.to_string();
@@ -117,6 +141,34 @@ impl Expression {
             }
         }
     }
+}
+
+/// Parses on a stack that is large enough for what the source may be: the library recurses into operators in a row.
+fn parse(source: &str) -> Result<Program, Vec<Problem>> {
+    if source.len() <= SHORT_SOURCE {
+        return parse_here(source);
+    }
+    let builder = std::thread::Builder::new().name("cel".to_owned()).stack_size(STACK);
+    let parsed = std::thread::scope(|scope| {
+        builder.spawn_scoped(scope, || parse_here(source)).ok().and_then(|parser| parser.join().ok())
+    });
+    parsed.unwrap_or_else(|| {
+        Err(vec![Problem::new(0, "the expression cannot be parsed".to_owned(), "shorten it")])
+    })
+}
+
+fn parse_here(source: &str) -> Result<Program, Vec<Problem>> {
+    let program = ENV.compile(source).map_err(|errors| check::syntax(source, &errors))?;
+    if check::is_deep(program.expression(), MAX_DEPTH) {
+        return Err(vec![Problem::new(
+            0,
+            format!(
+                "the expression is nested more than {MAX_DEPTH} deep, calls and operators in a row included"
+            ),
+            "compute a part of it in a `let` item of its own, or use `in`, `join` or `format`",
+        )]);
+    }
+    Ok(program)
 }
 
 /// The names of all functions, for the test that holds the documentation to them.
@@ -155,8 +207,10 @@ fn environment() -> Env {
         let declared = env.add_extension(extension);
         debug_assert!(declared.is_ok(), "{declared:?}");
     }
-    let declared = function::declare(&mut env);
-    debug_assert!(declared.is_ok(), "{declared:?}");
+    for declare in [function::declare, bounded::declare] {
+        let declared = declare(&mut env);
+        debug_assert!(declared.is_ok(), "{declared:?}");
+    }
     env
 }
 

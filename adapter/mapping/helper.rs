@@ -1,12 +1,14 @@
 //! The functions that templates may call: `{{toLabel branch}}`.
 
+use std::cmp::Ordering;
+
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
     RenderErrorReason, ScopedJson,
 };
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-use super::words;
+use super::{budget, words};
 
 /// A function of templates.
 pub(crate) struct Signature {
@@ -55,6 +57,12 @@ const fn function(name: &'static str, least: usize, most: usize) -> Signature {
     Signature { name, least, most }
 }
 
+/// Takes steps; stands before the content of every block. Authors cannot call it.
+pub(crate) const COUNT_STEPS: &str = "countSteps";
+
+/// The longest text that a function reads or makes.
+const MAX_TEXT: usize = 1024 * 1024;
+
 type Body = fn(&[&Value]) -> Result<Value, String>;
 
 /// A function of its arguments.
@@ -68,6 +76,20 @@ struct Json;
 
 /// The first argument, or the second where the first is missing, null or the empty string.
 struct DefaultTo;
+
+type Test = fn(&Value, &Value) -> bool;
+
+/// A comparison of two values.
+struct Compare {
+    name: &'static str,
+    test: Test,
+}
+
+/// [`COUNT_STEPS`].
+struct CountSteps;
+
+/// Text on its way to where a template is written.
+struct Text<'o>(&'o mut dyn Output);
 
 /// The engine that renders every template: strict, nothing escaped, these functions only.
 pub(crate) fn engine() -> Handlebars<'static> {
@@ -88,7 +110,10 @@ pub(crate) fn engine() -> Handlebars<'static> {
         }),
         ("join", |args| {
             let items: Result<Vec<String>, String> = list(args[0])?.iter().map(text).collect();
-            Ok(items?.join(&text(args[1])?).into())
+            let (items, separator) = (items?, text(args[1])?);
+            let length = items.iter().map(|item| item.len() + separator.len()).sum();
+            check_length(length)?;
+            Ok(items.join(&separator).into())
         }),
         ("substring", |args| {
             let end = args.get(2).map(|end| count(end)).transpose()?;
@@ -100,13 +125,30 @@ pub(crate) fn engine() -> Handlebars<'static> {
         ("lower", |args| Ok(text(args[0])?.to_lowercase().into())),
         ("upper", |args| Ok(text(args[0])?.to_uppercase().into())),
         ("trim", |args| Ok(text(args[0])?.trim().into())),
-        ("replace", |args| Ok(text(args[0])?.replace(&text(args[1])?, &text(args[2])?).into())),
+        ("replace", |args| {
+            let (whole, old, new) = (text(args[0])?, text(args[1])?, text(args[2])?);
+            let found = whole.matches(old.as_str()).count();
+            check_length(whole.len().saturating_add(found.saturating_mul(new.len())))?;
+            Ok(whole.replace(&old, &new).into())
+        }),
         ("short", |args| Ok(words::truncate(&text(args[0])?, 7).into())),
         ("sha256", |args| Ok(words::sha256(&text(args[0])?).into())),
     ];
     for (name, body) in bodies {
         engine.register_helper(name, Box::new(Pure { name, body }));
     }
+    let tests: [(&'static str, Test); 6] = [
+        ("eq", |one, two| one == two),
+        ("ne", |one, two| one != two),
+        ("gt", |one, two| order(one, two).is_some_and(Ordering::is_gt)),
+        ("gte", |one, two| order(one, two).is_some_and(Ordering::is_ge)),
+        ("lt", |one, two| order(one, two).is_some_and(Ordering::is_lt)),
+        ("lte", |one, two| order(one, two).is_some_and(Ordering::is_le)),
+    ];
+    for (name, test) in tests {
+        engine.register_helper(name, Box::new(Compare { name, test }));
+    }
+    engine.register_helper(COUNT_STEPS, Box::new(CountSteps));
     engine.register_helper("json", Box::new(Json));
     engine.register_helper("default", Box::new(DefaultTo));
     engine
@@ -122,6 +164,37 @@ pub(crate) fn text(value: &Value) -> Result<String, String> {
         Value::Array(_) => Err("it is a list where text is wanted".to_owned()),
         Value::Object(_) => Err("it is a map where text is wanted".to_owned()),
     }
+}
+
+/// Numbers by size, texts by their characters, `false` before `true`; a text that is a number counts as one beside one.
+fn order(one: &Value, two: &Value) -> Option<Ordering> {
+    let number = |text: &str| text.parse::<Number>().ok();
+    match (one, two) {
+        (Value::Number(one), Value::Number(two)) => order_numbers(one, two),
+        (Value::String(one), Value::String(two)) => Some(one.cmp(two)),
+        (Value::Bool(one), Value::Bool(two)) => Some(one.cmp(two)),
+        (Value::Number(one), Value::String(two)) => order_numbers(one, &number(two)?),
+        (Value::String(one), Value::Number(two)) => order_numbers(&number(one)?, two),
+        _ => None,
+    }
+}
+
+fn order_numbers(one: &Number, two: &Number) -> Option<Ordering> {
+    match (one.as_i128(), two.as_i128()) {
+        (Some(one), Some(two)) => Some(one.cmp(&two)),
+        _ => one.as_f64()?.partial_cmp(&two.as_f64()?),
+    }
+}
+
+fn check_length(length: usize) -> Result<(), String> {
+    if length > MAX_TEXT {
+        return Err(format!("the text would be longer than {MAX_TEXT} bytes"));
+    }
+    Ok(())
+}
+
+fn spend(name: &str, steps: u64) -> Result<(), RenderError> {
+    budget::spend(steps).map_err(|exhausted| failure(name, &exhausted.to_string()))
 }
 
 fn list(value: &Value) -> Result<&Vec<Value>, String> {
@@ -156,6 +229,11 @@ impl HelperDef for Pure {
             }
             arguments.push(param.value());
         }
+        // Of a list `first` and `last` take one item only.
+        let scalars = |value: &&Value| {
+            if value.is_array() && self.name != "join" { 1 } else { budget::of_value(value) }
+        };
+        spend(self.name, arguments.iter().map(scalars).sum())?;
         (self.body)(&arguments).map(ScopedJson::Derived).map_err(|reason| failure(self.name, &reason))
     }
 }
@@ -171,7 +249,10 @@ impl HelperDef for Json {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         match helper.param(0) {
-            Some(param) if !param.is_value_missing() => Ok(ScopedJson::Derived(param.value().clone())),
+            Some(param) if !param.is_value_missing() => {
+                spend("json", budget::of_value(param.value()))?;
+                Ok(ScopedJson::Derived(param.value().clone()))
+            }
             param => {
                 let path = param.and_then(|param| param.relative_path().cloned());
                 Err(RenderErrorReason::MissingVariable(path).into())
@@ -188,8 +269,59 @@ impl HelperDef for Json {
         out: &mut dyn Output,
     ) -> HelperResult {
         let value = self.call_inner(helper, engine, context, render)?;
-        out.write(&value.as_json().to_string())?;
+        // Written as it is made, so that it ends where the leaf is full.
+        serde_json::to_writer(Text(out), value.as_json())
+            .map_err(|error| RenderErrorReason::from(std::io::Error::from(error)).into())
+    }
+}
+
+// === impl Text ===
+
+impl std::io::Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+        self.0.write(text)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+// === impl Compare ===
+
+impl HelperDef for Compare {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let value = |at| match helper.param(at) {
+            Some(param) if !param.is_value_missing() => Ok(param.value()),
+            _ => Err(RenderErrorReason::ParamNotFoundForIndex(self.name, at)),
+        };
+        let (one, two) = (value(0)?, value(1)?);
+        spend(self.name, budget::of_value(one).min(budget::of_value(two)))?;
+        Ok(ScopedJson::Derived((self.test)(one, two).into()))
+    }
+}
+
+// === impl CountSteps ===
+
+impl HelperDef for CountSteps {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        _: &mut dyn Output,
+    ) -> HelperResult {
+        let steps = helper.param(0).and_then(|param| param.value().as_u64()).unwrap_or(1);
+        spend(COUNT_STEPS, steps)
     }
 }
 
@@ -207,7 +339,10 @@ impl HelperDef for DefaultTo {
             !param.is_value_missing() && !param.value().is_null() && param.value().as_str() != Some("")
         });
         match given.or_else(|| helper.param(1)) {
-            Some(param) if !param.is_value_missing() => Ok(ScopedJson::Derived(param.value().clone())),
+            Some(param) if !param.is_value_missing() => {
+                spend("default", budget::of_value(param.value()))?;
+                Ok(ScopedJson::Derived(param.value().clone()))
+            }
             _ => Err(failure("default", "neither argument has a value")),
         }
     }

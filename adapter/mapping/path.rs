@@ -1,20 +1,25 @@
 //! JSONPath (RFC 9535) over an event in its JSON form; plain paths are walked directly.
 
+mod query;
+
 use jsonpath_rust::parser::errors::JsonPathError;
-use jsonpath_rust::parser::model::{
-    Filter, FilterAtom, FnArg, JpQuery, Literal, Segment, Selector, Test, TestFunction,
-};
+use jsonpath_rust::parser::model::{Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
-use jsonpath_rust::query::js_path_process;
 use serde_json::Value;
 
-use super::view;
+pub(crate) use self::query::PathError;
+use self::query::Query;
+use super::{budget, view};
 use crate::event::Event;
 
-/// The most values that one path may find.
-const MAX_HITS: usize = 10_000;
 /// The most descendant segments (`..`) of one path: each walks the whole event.
 const MAX_DESCENDANTS: usize = 1;
+/// How deep filters may nest.
+const MAX_FILTERS: usize = 2;
+/// The longest path in bytes.
+const MAX_SOURCE: usize = 2 * 1024;
+/// How deep brackets may nest in a path's text: the parser of the library is recursive.
+const MAX_BRACKETS: usize = 16;
 
 /// A compiled path.
 #[derive(Clone, Debug)]
@@ -27,9 +32,9 @@ enum Kind {
     /// Names and indexes only: finds at most one value.
     Plain(Vec<Step>),
     /// A query inside the payload: `$.data` is taken off.
-    Data(JpQuery),
+    Data(Query),
     /// A query over the whole event.
-    Whole(JpQuery),
+    Whole(Query),
 }
 
 #[derive(Clone, Debug)]
@@ -47,11 +52,6 @@ pub(crate) struct PathProblem {
     pub(crate) hint: String,
 }
 
-/// Why a path has no result.
-#[derive(Debug, thiserror::Error)]
-#[error("the path finds more than {MAX_HITS} values")]
-pub(crate) struct TooMany;
-
 // === impl Path ===
 
 impl Path {
@@ -64,34 +64,58 @@ impl Path {
             let hint = format!("write `$.{bare}`; the payload is under `$.data`");
             return Err(problem(0, format!("the path `{source}` does not start with `$`"), &hint));
         }
-        let query = parse_json_path(source).map_err(|error| {
+        if source.len() > MAX_SOURCE || brackets(source) > MAX_BRACKETS {
+            let message = format!(
+                "the path is longer than {MAX_SOURCE} bytes, or nested more than {MAX_BRACKETS} deep"
+            );
+            return Err(problem(0, message, "take several steps: a `let` item for each"));
+        }
+        let parsed = parse_json_path(source).map_err(|error| {
             problem(
                 offset_of(&error, source),
                 format!("`{source}` is not a JSONPath"),
                 "paths look like `$.data.subject.id` or `$.data.labels[?@.name == 'x']` (RFC 9535)",
             )
         })?;
-        let descendants = query.segments.iter().filter(|s| matches!(s, Segment::Descendant(_))).count();
-        if descendants > MAX_DESCENDANTS {
+        if let Some(steps) = plain(&parsed.segments) {
+            return Ok(Self { kind: Kind::Plain(steps) });
+        }
+        let query = Query::compile(&parsed)
+            .map_err(|refusal| problem(source.find(&refusal.text).unwrap_or(0), refusal.message, ""))?;
+        if query.descents() > MAX_DESCENDANTS {
             return Err(problem(
                 0,
                 format!("`{source}` has more than one `..`"),
                 "name the fields on the way",
             ));
         }
-        if let Some(regex) = bad_regex(&query.segments) {
-            let offset = source.find(&regex).unwrap_or(0);
-            return Err(problem(offset, format!("`{regex}` is not a regular expression"), ""));
+        if query.filters() > MAX_FILTERS {
+            return Err(problem(
+                0,
+                format!("the filters of `{source}` are nested more than {MAX_FILTERS} deep"),
+                "take several steps: a `let` item for each",
+            ));
         }
-        Ok(Self { kind: classify(source, query) })
+        let in_data = matches!(
+            parsed.segments.first(), Some(Segment::Selector(Selector::Name(name))) if name == "data"
+        );
+        // A `$` inside a filter starts at the event and not at its payload.
+        let kind =
+            if in_data && !query.looks_at_root() { Kind::Data(query.rest()) } else { Kind::Whole(query) };
+        Ok(Self { kind })
     }
 
     /// What the path finds: the value for a plain path, the list of all values for any other.
     ///
     /// `None` when a plain path finds nothing.
-    pub(crate) fn find(&self, event: &Event) -> Result<Option<Value>, TooMany> {
+    pub(crate) fn find(&self, event: &Event) -> Result<Option<Value>, PathError> {
         match &self.kind {
-            Kind::Plain(steps) => Ok(walk(steps, event)),
+            Kind::Plain(steps) => {
+                let found = walk(steps, event);
+                budget::begin_part();
+                budget::spend(found.as_ref().map_or(1, budget::of_value))?;
+                Ok(found)
+            }
             Kind::Data(query) => {
                 event.tree().map_or(Ok(Some(Value::Array(Vec::new()))), |tree| run(query, tree))
             }
@@ -105,35 +129,29 @@ impl Path {
     }
 }
 
-fn classify(source: &str, query: JpQuery) -> Kind {
-    let steps: Option<Vec<Step>> = query
-        .segments
-        .iter()
-        .map(|segment| match segment {
-            Segment::Selector(Selector::Name(name)) => Some(Step::Name(unquote(name))),
-            Segment::Selector(Selector::Index(index)) => Some(Step::Index(*index)),
-            _ => None,
-        })
-        .collect();
-    if let Some(steps) = steps {
-        return Kind::Plain(steps);
-    }
-    let in_data = matches!(
-        query.segments.first(),
-        Some(Segment::Selector(Selector::Name(name))) if unquote(name) == "data"
-    );
-    // A further `$` may be an absolute path inside a filter, which starts at the event and not at its payload.
-    if in_data && !source[1..].contains('$') {
-        Kind::Data(JpQuery::new(query.segments.into_iter().skip(1).collect()))
-    } else {
-        Kind::Whole(query)
-    }
+/// The steps of a path that has names and indexes only.
+fn plain(segments: &[Segment]) -> Option<Vec<Step>> {
+    let step = |segment: &Segment| match segment {
+        Segment::Selector(Selector::Name(name)) => Some(Step::Name(name.clone())),
+        Segment::Selector(Selector::Index(index)) => Some(Step::Index(*index)),
+        _ => None,
+    };
+    segments.iter().map(step).collect()
 }
 
-/// The parser leaves the quotes of `['name']` on.
-fn unquote(name: &str) -> String {
-    let inner = |quote: char| name.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    inner('\'').or_else(|| inner('"')).unwrap_or(name).to_owned()
+/// How deep brackets and parentheses nest, those in quotes counted too.
+fn brackets(source: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    for byte in source.bytes() {
+        match byte {
+            b'[' | b'(' => depth += 1,
+            b']' | b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 fn walk(steps: &[Step], event: &Event) -> Option<Value> {
@@ -165,12 +183,12 @@ fn step<'v>(value: &'v Value, step: &Step) -> Option<&'v Value> {
     }
 }
 
-fn run(query: &JpQuery, value: &Value) -> Result<Option<Value>, TooMany> {
-    let hits = js_path_process(query, value).unwrap_or_default();
-    if hits.len() > MAX_HITS {
-        return Err(TooMany);
+fn run(query: &Query, value: &Value) -> Result<Option<Value>, PathError> {
+    let hits = query.find(value)?;
+    for hit in &hits {
+        budget::spend(budget::of_value(hit))?;
     }
-    Ok(Some(Value::Array(hits.into_iter().map(|hit| hit.val.clone()).collect())))
+    Ok(Some(Value::Array(hits.into_iter().cloned().collect())))
 }
 
 /// The parser says the place in its text only: ` --> 1:5`, lines and characters counted from one.
@@ -184,44 +202,11 @@ fn offset_of(error: &JsonPathError, source: &str) -> usize {
     source.char_indices().nth(column.saturating_sub(1)).map_or(source.len(), |(at, _)| at)
 }
 
-/// The first malformed regular expression: the library takes one for a pattern that never matches.
-fn bad_regex(segments: &[Segment]) -> Option<String> {
-    segments.iter().find_map(|segment| match segment {
-        Segment::Descendant(inner) => bad_regex(std::slice::from_ref(inner)),
-        Segment::Selector(selector) => bad_regex_in_selector(selector),
-        Segment::Selectors(selectors) => selectors.iter().find_map(bad_regex_in_selector),
-    })
-}
-
-fn bad_regex_in_selector(selector: &Selector) -> Option<String> {
-    match selector {
-        Selector::Filter(filter) => bad_regex_in_filter(filter),
-        _ => None,
-    }
-}
-
-fn bad_regex_in_filter(filter: &Filter) -> Option<String> {
-    match filter {
-        Filter::Or(filters) | Filter::And(filters) => filters.iter().find_map(bad_regex_in_filter),
-        Filter::Atom(FilterAtom::Filter { expr, .. }) => bad_regex_in_filter(expr),
-        Filter::Atom(FilterAtom::Test { expr, .. }) => match expr.as_ref() {
-            Test::Function(function) => match function.as_ref() {
-                TestFunction::Search(_, FnArg::Literal(Literal::String(pattern)))
-                | TestFunction::Match(_, FnArg::Literal(Literal::String(pattern))) => {
-                    regex::Regex::new(pattern).is_err().then(|| pattern.clone())
-                }
-                _ => None,
-            },
-            Test::RelQuery(segments) => bad_regex(segments),
-            Test::AbsQuery(query) => bad_regex(&query.segments),
-        },
-        Filter::Atom(FilterAtom::Comparison(_)) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use jsonpath_rust::query::js_path_process;
 
     use super::*;
 
@@ -281,5 +266,94 @@ mod tests {
         assert!(problem("$(body.x)").hint.contains("`$.body.x`"));
         assert!(problem("$..a..b").message.contains("`..`"));
         assert_eq!(problem("$.data.a[?match(@.x, '[')]").message, "`[` is not a regular expression");
+    }
+
+    #[test]
+    fn names_may_hold_quotes_and_escapes() {
+        let event =
+            Event::builder("1", "/s", "t").json(r#"{"'q'": 1, "a\"b": 2, "\u00e9": 3}"#).build().unwrap();
+        let find = |path: &str| Path::compile(path).unwrap().find(&event).unwrap();
+        assert_eq!(find("$.data[\"'q'\"]"), Some(json!(1)));
+        assert_eq!(find("$.data['\\'q\\'']"), Some(json!(1)));
+        assert_eq!(find(r#"$.data['a"b']"#), Some(json!(2)));
+        assert_eq!(find(r"$.data['\u00e9']"), Some(json!(3)));
+    }
+
+    #[test]
+    fn what_would_take_too_long_is_refused_at_load() {
+        for (path, message) in [
+            ("$.data.a[?@..x && @..y]", "more than one `..`"),
+            ("$.data.a[?@.b[?@.c[?@.d == 1]]]", "nested more than 2 deep"),
+            ("$.data.a[?match(@.x, @.pattern)]", "a pattern must be a text in quotes"),
+            ("$.data.a[?search(@.x, '(a{1000}){1000}')]", "is too large a pattern"),
+            ("$.data.a[?length(@.x)]", "compare it with another"),
+            ("$.data.a[?in(@.x, $.data.b)]", "compare it with another"),
+        ] {
+            let problem = Path::compile(path).expect_err(path);
+            assert!(problem.message.contains(message), "{path}: {}", problem.message);
+        }
+        assert!(
+            Path::compile(&format!("$.data{}", ".a".repeat(2000)))
+                .unwrap_err()
+                .message
+                .contains("longer than")
+        );
+        let nested = format!("$.data{}{}", "[?@.a".repeat(500), "]".repeat(500));
+        assert!(Path::compile(&nested).is_err());
+    }
+
+    #[test]
+    fn functions_follow_the_specification() {
+        for (path, found) in [
+            ("$.data.a['b c'][?length(@.x) == 1].n", json!([1, 2])),
+            ("$.data[?count(@.*) == 1]", json!([{"b c": [{"n": 1, "x": "p"}, {"n": 2, "x": "q"}]}])),
+            ("$.data.a['b c'][?match(@.x, 'p|z')].n", json!([1])),
+            ("$.data.a['b c'][?!search(@.x, '[o-p]')].n", json!([2])),
+            ("$.data.a['b c'][?value(@.n) >= 2].n", json!([2])),
+            ("$.data.a['b c'][?@.n > 0 && (@.x == 'q' || @.n == 9)].n", json!([2])),
+            ("$.data.a['b c'][?@.nope == @.none].n", json!([1, 2])),
+            ("$.data.a['b c'][?@.n != 1].x", json!(["q"])),
+            ("$.data.a['b c'][::-1].n", json!([2, 1])),
+            ("$.data.a['b c'][1:].n", json!([2])),
+            ("$.data['null', 'data']", json!([null, 7])),
+        ] {
+            assert_eq!(find(path), Some(found), "{path}");
+        }
+    }
+
+    fn tree() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..4_i64).prop_map(Value::from),
+            "[abx]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                prop::collection::btree_map("[abx]", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        /// One selector a segment: for several the library keeps another order than RFC 9535 has.
+        #[test]
+        fn our_walk_and_the_library_find_the_same(value in tree()) {
+            for path in [
+                "$.*", "$..a", "$..*", "$[*].a", "$..[0]", "$..[-1]", "$.a[1:3]", "$..[::-1]", "$[?@.a]", "$[?!@.a]",
+                "$..[?@.a == 1]", "$[?@.a == $[0]]", "$..[?@ == 'a']", "$[?@.a < 2 || @.b >= 'a']", "$[?@.a != @.b]",
+                "$..[?match(@, 'a.*')]", "$..[?search(@.a, 'x')]", "$[?@.a[?@ > 1]]", "$[?length(@) == 2]", "$.a..b",
+            ] {
+                let parsed = parse_json_path(path).unwrap();
+                let theirs: Vec<Value> =
+                    js_path_process(&parsed, &value).unwrap().into_iter().map(|hit| hit.val.clone()).collect();
+                let Ok(query) = Query::compile(&parsed) else { panic!("{path}") };
+                let ours: Vec<Value> = query.find(&value).unwrap().into_iter().cloned().collect();
+                proptest::prop_assert_eq!(ours, theirs, "{} in {}", path, value);
+            }
+        }
     }
 }

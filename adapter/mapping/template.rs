@@ -4,6 +4,7 @@
 pub(crate) mod check;
 pub(crate) mod context;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::LazyLock;
 
@@ -14,6 +15,7 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use super::budget::{self, Exhausted};
 use super::helper;
 
 /// The most bytes of one rendered leaf.
@@ -65,6 +67,12 @@ pub(crate) enum LeafError {
     /// More text than a leaf may have.
     #[error("the rendered text is longer than {MAX_LEAF} bytes")]
     TooLong,
+    /// More text than all leaves of an object may have together.
+    #[error("with this text the rendered object is larger than {0} bytes")]
+    TooMuch(usize),
+    /// More work than a leaf may be.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// A function refused its arguments.
     #[error("{0}")]
     Function(String),
@@ -81,6 +89,7 @@ impl Leaf {
             mark_own_dollars(&mut template);
         }
         template.elements.retain(|element| !matches!(element, TemplateElement::Comment(_)));
+        count_rounds(&mut template);
         let plain: Vec<Vec<String>> = template.elements.iter().filter_map(plain_expression).collect();
         let kind = match &template.elements[..] {
             [TemplateElement::Expression(only) | TemplateElement::HtmlExpression(only)] => {
@@ -98,6 +107,14 @@ impl Leaf {
 
     /// The value of the leaf for one event.
     pub(crate) fn render(&self, context: &Context) -> Result<Value, LeafError> {
+        budget::begin_part();
+        let rendered = self.rendered(context);
+        // Asked first: what an engine says of an error is its own affair.
+        budget::check()?;
+        rendered
+    }
+
+    fn rendered(&self, context: &Context) -> Result<Value, LeafError> {
         for path in &self.plain {
             match find(context.data(), path) {
                 None | Some(Value::Null) => return Err(LeafError::NoValue(path.join("."))),
@@ -114,6 +131,9 @@ impl Leaf {
                 let found = parameter.expand(&ENGINE, context, &mut render).map_err(leaf_error)?;
                 if found.is_value_missing() {
                     return Err(LeafError::NoValue(found.relative_path().cloned().unwrap_or_default()));
+                }
+                if size(found.value()) > MAX_LEAF {
+                    return Err(LeafError::TooLong);
                 }
                 found.value().clone()
             }
@@ -192,6 +212,24 @@ fn mark_own_dollars(template: &mut Template) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Puts a call before the content of every block that takes the steps of one round, for loops that write nothing.
+fn count_rounds(template: &mut Template) {
+    for element in &mut template.elements {
+        if let TemplateElement::HelperBlock(block) = element {
+            for inner in [&mut block.template, &mut block.inverse].into_iter().flatten() {
+                count_rounds(inner);
+                let steps = Parameter::Literal((inner.elements.len() + 1).into());
+                let name = Parameter::Name(helper::COUNT_STEPS.to_owned());
+                let call = Subexpression::new(name, vec![steps], HashMap::new());
+                inner.elements.insert(0, *call.element);
+                if let Some(place) = inner.mapping.first().cloned() {
+                    inner.mapping.insert(0, place);
+                }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod docs;
 mod edge;
 mod embedded_cluster;
 mod faults;
+mod fuzz;
 mod kubectl;
 mod lease;
 mod mapping;

@@ -187,7 +187,9 @@ fn every_github_payload_gives_one_raw_event_and_valid_cdevents() {
         let raw: Vec<&Event> = events.iter().filter(|event| !is_cdevent(event)).collect();
         assert_eq!(raw.len(), 1, "{}", payload.name);
         assert_eq!(events[0].id(), webhook.delivery);
-        assert_eq!(events[0].data(), &Data::Json(webhook.body.clone()));
+        // The recorded files end in a line break, which is not of the payload.
+        let body = webhook.body.slice_ref(webhook.body.trim_ascii());
+        assert_eq!(events[0].data(), &Data::Json(body));
         assert_eq!(events.iter().map(Event::id).collect::<HashSet<_>>().len(), events.len());
         writeln!(list, "{}", payload.name).unwrap();
         for event in &events {

@@ -242,6 +242,22 @@ fn data_that_no_tree_could_hold_is_refused() {
 }
 
 #[test]
+fn a_text_with_more_values_than_a_tree_may_have_is_refused() {
+    let refused = |text: &str| well_formed(text.as_bytes()).unwrap_err().to_string();
+    for text in [
+        format!("[{}1]", "1,".repeat(MAX_VALUES)),
+        format!("[{}[]]", "[],".repeat(MAX_VALUES)),
+        format!("{{{}\"b\":0}}", "\"a\":0,".repeat(MAX_VALUES)),
+    ] {
+        assert_eq!(refused(&text), "it holds more than 1000000 values");
+    }
+    // As many levels are found by their depth, and text is no value.
+    assert!(refused(&"[".repeat(900_000)).starts_with("recursion limit exceeded"));
+    assert!(well_formed(format!("[\"{}\\\"\"]", "[,{".repeat(MAX_VALUES)).as_bytes()).is_ok());
+    assert!(well_formed(format!("[{}1]", "1,".repeat(MAX_VALUES - 2)).as_bytes()).is_ok());
+}
+
+#[test]
 fn a_batch_is_read_and_written() {
     let text = format!("[{},{}]", with(r#""data":1"#), with(r#""data":2"#));
     let events = decode_batch(Bytes::from(text.clone())).unwrap();

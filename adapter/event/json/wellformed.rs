@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The most values of one text: a tree takes some 50 bytes for each.
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// The JSON text in `bytes` without the white space around it.
 ///
@@ -10,8 +13,13 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 /// or `RawValue` would be quicker, but they let pass what a tree cannot hold: any depth, unpaired surrogates, 1e999.
 ///
 /// # Errors
-/// What is wrong, with line and column: the grammar, a depth of 128 levels or more, or one of the above.
+/// What is wrong, with line and column: the grammar, a depth of 128 levels or more, or one of the above; or that there
+/// are more than [`MAX_VALUES`] values.
 pub fn well_formed(bytes: &[u8]) -> Result<&[u8], serde_json::Error> {
+    // Each value but the last takes two bytes, so that nearly no text has to be counted.
+    if bytes.len() / 2 >= MAX_VALUES && has_many_values(bytes) {
+        return Err(serde_json::Error::custom(format!("it holds more than {MAX_VALUES} values")));
+    }
     // Checked as UTF-8 at once, which is much quicker than string by string; the slow way words the error.
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str::<Visited>(text)?,
@@ -21,6 +29,23 @@ pub fn well_formed(bytes: &[u8]) -> Result<&[u8], serde_json::Error> {
     let start = bytes.iter().position(|byte| !is_space(byte)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
     Ok(&bytes[start..end])
+}
+
+/// Whether there can be more than [`MAX_VALUES`] values: before each but the first stands one of `,`, `[` and `{`.
+fn has_many_values(bytes: &[u8]) -> bool {
+    let mut values = 0_usize;
+    let mut in_text = false;
+    let mut escaped = false;
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values >= MAX_VALUES
 }
 
 /// A value that was read and not kept.

@@ -1,9 +1,9 @@
 //! What is wrong with an expression, known at load: syntax, unknown variables, unknown functions, too many loops.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{ParseErrors, Program};
 
-use super::{MAX_LOOPS, function};
+use super::{MAX_LOOPS, bounded, function};
 use crate::diagnostic::did_you_mean;
 pub(crate) use crate::mapping::template::check::Problem;
 use crate::mapping::template::check::{self, unknown_member};
@@ -60,6 +60,32 @@ fn without_list(message: &str) -> &str {
     line.split(" expecting ").next().unwrap_or_default()
 }
 
+/// Whether an expression is nested more than `left` deep, operators in a row included: evaluating is recursive.
+pub(super) fn is_deep(expression: &IdedExpr, left: usize) -> bool {
+    let Some(left) = left.checked_sub(1) else { return true };
+    let deep = |inner: &IdedExpr| is_deep(inner, left);
+    match &expression.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => false,
+        Expr::Select(select) => deep(&select.operand),
+        Expr::Call(call) => call.target.as_deref().is_some_and(deep) || call.args.iter().any(deep),
+        Expr::List(list) => list.elements.iter().any(deep),
+        Expr::Map(map) => map.entries.iter().any(|entry| deep_entry(&entry.expr, left)),
+        Expr::Struct(structure) => structure.entries.iter().any(|entry| deep_entry(&entry.expr, left)),
+        Expr::Comprehension(loops) => {
+            [&loops.iter_range, &loops.accu_init, &loops.loop_cond, &loops.loop_step, &loops.result]
+                .into_iter()
+                .any(deep)
+        }
+    }
+}
+
+fn deep_entry(entry: &EntryExpr, left: usize) -> bool {
+    match entry {
+        EntryExpr::StructField(field) => is_deep(&field.value, left),
+        EntryExpr::MapEntry(entry) => is_deep(&entry.key, left) || is_deep(&entry.value, left),
+    }
+}
+
 pub(super) fn names(source: &str, program: &Program, scope: Scope<'_>) -> Vec<Problem> {
     let mut walker = Walker { source, program, scope, bound: Vec::new(), loops: 0, problems: Vec::new() };
     walker.expression(program.expression());
@@ -87,6 +113,7 @@ impl<'a> Walker<'a> {
                     _ => None,
                 };
                 self.function(expression, namespace, &call.func_name, call.args.len());
+                self.pattern(expression, call);
                 if let (Some(target), None) = (call.target.as_deref(), namespace) {
                     self.expression(target);
                 }
@@ -193,6 +220,26 @@ impl<'a> Walker<'a> {
         let hint =
             if hint.is_empty() { format!("functions are: {}", function::KNOWN.join(", ")) } else { hint };
         self.problems.push(Problem { code, offset, message, hint });
+    }
+
+    /// A pattern is written out: data must not decide how long a search takes.
+    fn pattern(&mut self, expression: &IdedExpr, call: &CallExpr) {
+        let name = call.func_name.as_str();
+        if name != "matches" && name != "translate" {
+            return;
+        }
+        // As a function `matches` has the text before the pattern.
+        let Some(pattern) = call.args.get(usize::from(call.target.is_none())) else { return };
+        let wrong = match &pattern.expr {
+            Expr::Literal(LiteralValue::String(text)) => bounded::check_pattern(text.inner()).err(),
+            _ => Some("the pattern must be a text in quotes".to_owned()),
+        };
+        if let Some(reason) = wrong {
+            let offset = self.offset(expression, name);
+            let hint =
+                "patterns look like `'^v[0-9]+$'`; compare with data by `==`, `contains` or `startsWith`";
+            self.problems.push(Problem::new(offset, format!("`{name}`: {reason}"), hint));
+        }
     }
 
     fn problem(&mut self, expression: &IdedExpr, message: String, hint: &str) {

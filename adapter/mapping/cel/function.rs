@@ -155,13 +155,6 @@ pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError
     env.add_overload("hasAttribute", "hasAttribute_map", vec![MAP_TYPE, STRING_TYPE], has_attribute)?;
     env.add_member_overload("truncate", "string_truncate", STRING_TYPE, vec![INT_TYPE], truncate)?;
     env.add_overload("truncate", "truncate_string", vec![STRING_TYPE, INT_TYPE], truncate)?;
-    env.add_member_overload(
-        "translate",
-        "string_translate",
-        STRING_TYPE,
-        vec![STRING_TYPE, STRING_TYPE],
-        translate,
-    )?;
     env.add_member_overload("decodeb64", "string_decodeb64", STRING_TYPE, vec![], decode_base64)?;
     env.add_overload("decodeb64", "decodeb64_string", text(), decode_base64)?;
     env.add_member_overload("parseJSON", "string_parseJSON", STRING_TYPE, vec![], parse_json)?;
@@ -230,13 +223,6 @@ fn has_attribute<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 
 fn truncate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     Ok(string(words::truncate(text(&args, 0)?, count(&args, 1, "truncate")?)))
-}
-
-fn translate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
-    let pattern = regex::RegexBuilder::new(text(&args, 1)?).size_limit(1 << 20).build().map_err(|_| {
-        ExecutionError::function_error("translate", "the pattern is not a regular expression")
-    })?;
-    Ok(string(pattern.replace_all(text(&args, 0)?, text(&args, 2)?)))
 }
 
 fn decode_base64<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {

@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::MAX_LIST;
 use crate::event::Event;
+use crate::mapping::budget::{self, of_count, of_text};
 use crate::mapping::view;
 
 /// The deepest value that is turned back into JSON.
@@ -39,7 +40,11 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
         Value::Bool(flag) => Box::new(CelBool::from(*flag)),
         Value::Number(number) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
         Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>())),
+        Value::Array(items) => {
+            // Without steps left the evaluation ends, whatever stands here.
+            let items = if budget::spend(of_count(items.len())).is_ok() { &items[..] } else { &[] };
+            Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>()))
+        }
         Value::Object(members) => Box::new(Lazy::map(members)),
     }
 }
@@ -67,6 +72,8 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
     if depth > MAX_DEPTH {
         return Err("the value is nested too deeply".to_owned());
     }
+    let text = value.downcast_ref::<CelString<'_>>().map_or(0, |text| text.inner().len());
+    budget::spend(of_text(text)).map_err(|exhausted| exhausted.to_string())?;
     Ok(match value.get_type().kind() {
         Kind::NullType => Value::Null,
         Kind::Boolean => {
@@ -167,9 +174,7 @@ impl<'v> Lazy<'v> {
 
     fn keys(&self) -> &[CelString<'v>] {
         self.keys.get_or_init(|| match self.source {
-            Source::Map(members) => {
-                members.keys().take(MAX_LIST).map(|key| CelString::from(key.as_str())).collect()
-            }
+            Source::Map(members) => members.keys().map(|key| CelString::from(key.as_str())).collect(),
             Source::Event(event) => view::names(event).map(CelString::from).collect(),
         })
     }

@@ -3,7 +3,7 @@
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use serde_json::Value;
 
-use super::{Expression, Input, bind, lazy};
+use super::{Expression, Input, bind, budget, lazy};
 
 /// The most values that are told.
 const MAX_SEEN: usize = 8;
@@ -18,6 +18,7 @@ impl Expression {
         paths.walk(self.program.expression());
         let context = bind(input);
         let value = |path: &IdedExpr| {
+            budget::begin_part();
             let found = cel::Value::resolve_val(path, &context).ok()?;
             lazy::to_json(found.as_ref(), 0).ok()
         };

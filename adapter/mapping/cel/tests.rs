@@ -205,7 +205,7 @@ fn every_listed_function_exists() {
             ] {
                 if let Ok(expression) = compile(&source) {
                     let undeclared = matches!(
-                        cel::Value::resolve_val(expression.program.expression(), &bind(input)),
+                        cel::Value::resolve_val(&expression.metered, &bind(input)),
                         Err(ExecutionError::UndeclaredReference(_))
                     );
                     answers.push(!undeclared);

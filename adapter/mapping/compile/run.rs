@@ -8,7 +8,7 @@ use crate::diagnostic::did_you_mean;
 use crate::mapping::document::tree::{Entry, Kind, Node};
 use crate::mapping::document::{Text, is_dns_label};
 use crate::mapping::template::context::Uses;
-use crate::mapping::template::{Dollar, Leaf, LeafError, is_template};
+use crate::mapping::template::{Dollar, Leaf, LeafError, is_template, size};
 use crate::mapping::words;
 
 /// Fields whose text is run, or decides with whose rights it is run.
@@ -27,6 +27,8 @@ const SPEC: [&str; 9] = [
     "managedBy",
 ];
 const MAX_DEPTH: usize = 40;
+/// The most bytes that the templates of one tree give together.
+const MAX_TREE: usize = 1024 * 1024;
 
 /// A compiled `pipelineRun`.
 #[derive(Debug)]
@@ -61,18 +63,37 @@ enum Templates<'a> {
 impl Shape {
     /// The value for one event; an error names its place below `place`.
     pub(crate) fn render(&self, context: &Context, place: &str) -> Result<Value, (String, LeafError)> {
+        self.render_within(&mut { MAX_TREE }, context, place)
+    }
+
+    /// The same, of at most `left` bytes.
+    fn render_within(
+        &self,
+        left: &mut usize,
+        context: &Context,
+        place: &str,
+    ) -> Result<Value, (String, LeafError)> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Leaf(leaf) => leaf.render(context).map_err(|error| (place.to_owned(), error)),
+            Self::Leaf(leaf) => {
+                let value = leaf.render(context).map_err(|error| (place.to_owned(), error))?;
+                *left = left
+                    .checked_sub(size(&value))
+                    .ok_or_else(|| (place.to_owned(), LeafError::TooMuch(MAX_TREE)))?;
+                Ok(value)
+            }
             Self::List(items) => {
-                let render =
-                    |(index, item): (usize, &Shape)| item.render(context, &format!("{place}[{index}]"));
-                items.iter().enumerate().map(render).collect::<Result<Vec<_>, _>>().map(Value::Array)
+                let mut list = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    list.push(item.render_within(left, context, &format!("{place}[{index}]"))?);
+                }
+                Ok(Value::Array(list))
             }
             Self::Map(members) => {
                 let mut map = Map::new();
                 for (name, member) in members {
-                    map.insert(name.clone(), member.render(context, &format!("{place}.{name}"))?);
+                    let value = member.render_within(left, context, &format!("{place}.{name}"))?;
+                    map.insert(name.clone(), value);
                 }
                 Ok(Value::Object(map))
             }

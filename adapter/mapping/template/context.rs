@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::OWN_DOLLAR;
 use crate::event::Event;
-use crate::mapping::view;
+use crate::mapping::{budget, view};
 
 /// The longest path that is followed; what lies below is copied whole.
 const MAX_PATH: usize = 8;
@@ -62,8 +62,12 @@ impl Uses {
         if !self.event.is_empty() {
             root.insert("event".to_owned(), self.event(event));
         }
+        let root = Value::Object(root);
+        budget::begin_part();
+        // Without steps left the first leaf says so.
+        let _ = budget::spend(budget::of_value(&root));
         let mut context = Context::null();
-        *context.data_mut() = Value::Object(root);
+        *context.data_mut() = root;
         context
     }
 

@@ -173,8 +173,9 @@ pub fn event<'a>(webhook: &Webhook, json: &'a str) -> Result<(Event, Option<Cow<
     }
     let id = if is_attribute(&webhook.delivery) { webhook.delivery.clone() } else { id_of_body(webhook) };
     let time = row.time(&picked).unwrap_or(webhook.received);
-    let mut event =
-        Event::builder(id, row.source(&picked), ty).time(time.to_string()).json(webhook.body.clone());
+    // The payload goes on as it came, without the white space around it.
+    let data = webhook.body.slice_ref(json.trim_matches([' ', '\t', '\n', '\r']).as_bytes());
+    let mut event = Event::builder(id, row.source(&picked), ty).time(time.to_string()).json(data);
     if let Some(subject) = row.subject.and_then(|path| picked.get(path)).map(Scalar::to_string)
         && is_attribute(&subject)
     {

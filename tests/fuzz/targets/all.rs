@@ -1,0 +1,7 @@
+//! What is fuzzed: each target takes any bytes and panics when a promise is broken. The fuzzers run them on bytes that
+//! they make up, `tests/it/fuzz.rs` on the inputs that were kept.
+
+pub mod cloudevents;
+pub mod github;
+pub mod mapping;
+pub mod template;

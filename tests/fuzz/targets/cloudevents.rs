@@ -1,0 +1,54 @@
+//! The CloudEvents decoder: what was read can be written in every content mode, and reads back as the same event.
+
+use bytes::Bytes;
+use pipewright::event::http::{Message, decode, encode_batch, encode_binary, encode_structured};
+use pipewright::event::{Event, json};
+
+/// The input is a request: a header a line, an empty line, the body.
+pub fn run(input: &[u8]) {
+    let end = input.windows(2).position(|two| two == b"\n\n");
+    let (head, body) = match end {
+        Some(at) => (&input[..at], &input[at + 2..]),
+        None => (&input[..0], input),
+    };
+    let headers = head.split(|byte| *byte == b'\n').filter_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((std::str::from_utf8(&line[..colon]).ok()?, line[colon + 1..].trim_ascii()))
+    });
+    match decode(headers, Bytes::copy_from_slice(body)) {
+        Ok(events) => {
+            for event in &events {
+                assert_unchanged(event);
+            }
+            let again = read(encode_batch(&events));
+            assert_eq!(again, events);
+        }
+        Err(error) => assert!(error.to_string().len() < 16 * 1024, "an error must not quote its input"),
+    }
+}
+
+/// Writes the event in every mode and reads it back.
+pub fn assert_unchanged(event: &Event) {
+    let _ = event.tree();
+    assert_eq!(read(encode_structured(event)), std::slice::from_ref(event));
+    assert_eq!(read(encode_batch([event])), std::slice::from_ref(event));
+    let _ = json::tree(event);
+
+    let binary = read(encode_binary(event));
+    let [binary] = &binary[..] else { panic!("one event: {binary:?}") };
+    // Headers have no types, and a payload in JSON is declared.
+    let attributes = ["id", "source", "type", "subject", "time", "dataschema"];
+    for name in attributes.into_iter().chain(event.extensions().keys().map(String::as_str)) {
+        assert_eq!(binary.attribute(name), event.attribute(name), "{name}");
+    }
+    assert_eq!(binary.extensions().len(), event.extensions().len());
+    assert_eq!(binary.data(), event.data());
+    if event.datacontenttype().is_some() {
+        assert_eq!(binary.datacontenttype(), event.datacontenttype());
+    }
+}
+
+fn read((headers, body): Message) -> Vec<Event> {
+    let headers = headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
+    decode(headers, body).unwrap_or_else(|error| panic!("what we write must be read: {error}"))
+}
