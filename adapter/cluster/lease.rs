@@ -29,9 +29,15 @@ use crate::event::annotation::MANAGER;
 pub use candidate::Timing;
 use candidate::{Candidate, Plan};
 
+/// How much sooner than else a leader tries again whose renewal failed: nine failures of ten must not end its time.
+const FASTER: u32 = 4;
+/// The pause between two tries to give the Lease back.
+const GIVE_BACK_PAUSE: Duration = Duration::from_millis(100);
 /// Conflicts in a row before the pace of failures is taken: something other than a competitor is at work.
 const MAX_CONFLICTS: u32 = 3;
-/// The longest pause before the Lease is watched again.
+/// The pause before a watch that ended in good order is opened again.
+const REOPEN: Duration = Duration::from_millis(20);
+/// The longest pause before the Lease is watched again after a failure.
 const REWATCH: Duration = Duration::from_secs(2);
 /// How often an outage is reported again.
 const REMIND: Duration = Duration::from_mins(1);
@@ -153,6 +159,13 @@ impl Elector {
                     self.conflicts += 1;
                     self.candidate.refused();
                 }
+                // A leader's next write carries the same version: if this one was done after all, it is told so.
+                Err(failure @ Failure::Transient(_))
+                    if self.candidate.leads_until(Instant::now()).is_some() =>
+                {
+                    self.failed(failure);
+                    self.rest(Instant::now() + retry / FASTER, wake).await;
+                }
                 Err(failure) => {
                     self.candidate.refused();
                     self.failed(failure);
@@ -218,34 +231,41 @@ impl Elector {
         })
     }
 
+    /// Releases the Lease if it is ours, so that nobody has to wait for its end.
     async fn give_back(&mut self) {
         self.leaving = true;
         let until = Instant::now() + CALL_TIMEOUT;
-        if self.unsure && self.look().await.is_err() {
-            return;
-        }
-        for _ in 0..=MAX_CONFLICTS {
-            let spec = self.candidate.release(Timestamp::now());
-            self.publish(Instant::now());
-            let Some(spec) = spec else { return };
-            let patience = until.saturating_duration_since(Instant::now());
-            match self.write(spec, patience).await {
-                Ok(_) => {
-                    tracing::info!(lease = self.election.name, "the Lease is released");
-                    self.state.send_modify(|state| state.leader = None);
-                    return;
+        // Whether it is ours is not known for certain after a write without an answer.
+        let mut look = self.unsure;
+        let mut trouble = "there was no time".to_owned();
+        while Instant::now() < until {
+            let result = if look { self.look().await } else { self.release(until).await };
+            match result {
+                Ok(()) if look => look = false,
+                Ok(()) => return,
+                Err(Failure::Conflict) => look = true,
+                Err(Failure::Transient(reason)) => {
+                    trouble = reason;
+                    look = true;
+                    tokio::time::sleep(GIVE_BACK_PAUSE).await;
                 }
-                Err(Failure::Conflict) => {
-                    if self.look().await.is_err() {
-                        return;
-                    }
-                }
-                Err(Failure::Missing(reason) | Failure::Refused(reason) | Failure::Transient(reason)) => {
-                    tracing::warn!("the Lease is not released and has to expire: {reason}");
-                    return;
+                Err(Failure::Missing(reason) | Failure::Refused(reason)) => {
+                    trouble = reason;
+                    break;
                 }
             }
         }
+        tracing::warn!("the Lease is not released and has to expire: {trouble}");
+    }
+
+    async fn release(&mut self, until: Instant) -> Result<(), Failure> {
+        let spec = self.candidate.release(Timestamp::now());
+        self.publish(Instant::now());
+        let Some(spec) = spec else { return Ok(()) };
+        self.write(spec, until.saturating_duration_since(Instant::now())).await?;
+        tracing::info!(lease = self.election.name, "the Lease is released");
+        self.state.send_modify(|state| state.leader = None);
+        Ok(())
     }
 
     fn succeeded(&mut self) {
@@ -344,6 +364,7 @@ async fn call<V>(patience: Duration, request: impl Future<Output = kube::Result<
 async fn listen(api: Api<Lease>, election: Election, wake: &Notify) {
     let params = WatchParams::default().fields(&format!("metadata.name={}", election.name));
     let mut last: Option<Option<String>> = None;
+    let mut warned = false;
     loop {
         // Without a version, the watch begins with the Lease as it is.
         let ended = async {
@@ -364,9 +385,23 @@ async fn listen(api: Api<Lease>, election: Election, wake: &Notify) {
             }
             Ok(())
         };
-        if let Err(error) = ended.await {
-            tracing::debug!("the Lease is not watched: {error}");
-        }
-        tokio::time::sleep(election.timing.retry_period.min(REWATCH)).await;
+        let pause = match ended.await {
+            // A watch ends now and then; without one a released Lease is noticed late.
+            Ok(()) => REOPEN,
+            Err(error) => {
+                let forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
+                if forbidden && !warned {
+                    warned = true;
+                    tracing::warn!(
+                        "the Lease is not watched, so that another leader is noticed late: {error}; grant watch on \
+                         `leases` of `coordination.k8s.io`"
+                    );
+                } else {
+                    tracing::debug!("the Lease is not watched: {error}");
+                }
+                REWATCH
+            }
+        };
+        tokio::time::sleep(election.timing.retry_period.min(pause)).await;
     }
 }

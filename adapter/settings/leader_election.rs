@@ -85,8 +85,16 @@ impl TryFrom<Document> for LeaderElection {
         let Document { enabled, lease_name, namespace, lease_duration, renew_deadline, retry_period } =
             document;
         let seconds = |duration: Duration| format!("PT{}S", duration.as_secs_f64());
-        if lease_name.is_empty() {
-            return Err("`leaderElection.leaseName` is empty: name a Lease".into());
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let named = (1..=253).contains(&lease_name.len())
+            && lease_name.bytes().all(|b| inner(b) || b == b'-' || b == b'.')
+            && lease_name.bytes().next().is_some_and(inner)
+            && lease_name.bytes().last().is_some_and(inner);
+        if !named {
+            return Err(format!(
+                "`leaderElection.leaseName: {lease_name}` is not the name of an object: write lower-case letters, digits, \
+                 `-` and `.`, at most 253"
+            ));
         }
         if lease_duration < Duration::from_secs(1) {
             return Err(format!(
@@ -152,7 +160,8 @@ mod tests {
             ("retryPeriod: PT10S", ["retryPeriod` (PT10S)", "renewDeadline` (PT10S)"]),
             ("leaseDuration: PT0.5S", ["leaseDuration` is PT0.5S", "PT1S"]),
             ("retryPeriod: PT0S", ["retryPeriod` is PT0S", "PT0.01S"]),
-            ("leaseName: ''", ["leaseName", "empty"]),
+            ("leaseName: ''", ["leaseName", "lower-case"]),
+            ("leaseName: ../pods", ["leaseName: ../pods", "lower-case"]),
             ("leesName: x", ["leesName", "leaseName"]),
         ] {
             let error = parse(fields).unwrap_err();

@@ -211,9 +211,14 @@ impl Metrics {
         registry.register("build", "The running version", build);
 
         macro_rules! metric {
-            ($name:literal, $help:literal, $metric:expr) => {{
-                let metric = $metric;
-                registry.register($name, $help, metric.clone());
+            ($name:literal, $help:literal $(,)?) => {{
+                let metric = Default::default();
+                registry.register($name, $help, Clone::clone(&metric));
+                metric
+            }};
+            ($name:literal, $help:literal, $unit:expr) => {{
+                let metric = Default::default();
+                registry.register_with_unit($name, $help, $unit, Clone::clone(&metric));
                 metric
             }};
         }
@@ -227,94 +232,65 @@ impl Metrics {
             Unit::Seconds,
             answer_seconds.clone(),
         );
-        let oldest_unemitted = Gauge::default();
-        registry.register_with_unit(
-            "oldest_unemitted_transition",
-            "Age of the oldest run transition not yet delivered",
-            Unit::Seconds,
-            oldest_unemitted.clone(),
-        );
-        let mappings_load = Gauge::default();
-        registry.register_with_unit(
-            "mappings_load",
-            "What the last load of the mapping files took",
-            Unit::Seconds,
-            mappings_load.clone(),
-        );
-        let body_bytes = Gauge::default();
-        registry.register_with_unit(
-            "body_inflight",
-            "Memory held by request bodies",
-            Unit::Bytes,
-            body_bytes.clone(),
-        );
         Self {
-            events_received: metric!("events_received", "Events that came in", Family::default()),
-            answers: metric!("acks", "Answers by route and status code", Family::default()),
-            effects: metric!("effects", "Effects by kind, mapping and result", Family::default()),
-            sends: metric!("emit_attempts", "Attempts to deliver an event to a sink", Family::default()),
+            events_received: metric!("events_received", "Events that came in"),
+            answers: metric!("acks", "Answers by route and status code"),
+            effects: metric!("effects", "Effects by kind, mapping and result"),
+            sends: metric!("emit_attempts", "Attempts to deliver an event to a sink"),
             dead_letters: metric!(
                 "emit_dead_lettered",
-                "Events that a dead letter sink took in place of this sink",
-                Family::default()
+                "Events that a dead letter sink took in place of this sink"
             ),
-            sink_in_flight: metric!("sink_inflight", "Requests to a sink in flight", Family::default()),
+            sink_in_flight: metric!("sink_inflight", "Requests to a sink in flight"),
             sink_waiting: metric!(
                 "sink_waiting",
-                "Deliveries to a sink that wait for room or for their next try",
-                Family::default()
+                "Deliveries to a sink that wait for room or for their next try"
             ),
             sink_refusals: metric!(
                 "sink_refusals",
-                "Deliveries refused because too many to the same sink are under way",
-                Family::default()
+                "Deliveries refused because too many to the same sink are under way"
             ),
-            signatures: metric!(
-                "signatures",
-                "Webhook signatures by the secret that matched",
-                Family::default()
-            ),
-            shed: metric!("shed", "Requests turned away before their body was read", Family::default()),
+            signatures: metric!("signatures", "Webhook signatures by the secret that matched"),
+            shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(
                 "name_conflict",
-                "Objects that bear a name of ours but not our key; must stay 0",
-                Counter::default()
+                "Objects that bear a name of ours but not our key; must stay 0"
             ),
-            plan_errors: metric!("plan_errors", "Plans that could not be computed", Counter::default()),
-            transitions: metric!("transitions_delivered", "Run transitions delivered", Counter::default()),
-            watch_relists: metric!(
-                "watch_relists",
-                "Full lists of Tekton objects after the first",
-                Counter::default()
-            ),
+            plan_errors: metric!("plan_errors", "Plans that could not be computed"),
+            transitions: metric!("transitions_delivered", "Run transitions delivered"),
+            watch_relists: metric!("watch_relists", "Full lists of Tekton objects after the first"),
             transition_failures: metric!(
                 "transition_failures",
-                "Deliveries of run transitions that failed and are tried again",
-                Counter::default()
+                "Deliveries of run transitions that failed and are tried again"
             ),
-            leader: metric!("leader", "1 on the replica that watches runs", Gauge::default()),
+            leader: metric!("leader", "1 on the replica that watches runs"),
             leader_transitions: metric!(
                 "leader_transitions",
-                "Times that this replica began or ceased to lead",
-                Counter::default()
+                "Times that this replica began or ceased to lead"
             ),
-            in_flight: metric!("inflight", "Requests in flight", Gauge::default()),
-            connections: metric!("connections", "Open connections at the public port", Gauge::default()),
+            in_flight: metric!("inflight", "Requests in flight"),
+            connections: metric!("connections", "Open connections at the public port"),
             connections_refused: metric!(
                 "connections_refused",
-                "Connections at the public port that met a bound",
-                Family::default()
+                "Connections at the public port that met a bound"
             ),
-            mappings: metric!("mappings", "Mappings in force", Gauge::default()),
+            mappings: metric!("mappings", "Mappings in force"),
             mapping_problems: metric!(
                 "mapping_problems",
-                "Errors of a newer mapping set that could not be used",
-                Gauge::default()
+                "Errors of a newer mapping set that could not be used"
             ),
-            mappings_load,
-            oldest_unemitted,
+            mappings_load: metric!(
+                "mappings_load",
+                "What the last load of the mapping files took",
+                Unit::Seconds
+            ),
+            oldest_unemitted: metric!(
+                "oldest_unemitted_transition",
+                "Age of the oldest run transition not yet delivered",
+                Unit::Seconds
+            ),
             answer_seconds,
-            body_bytes,
+            body_bytes: metric!("body_inflight", "Memory held by request bodies", Unit::Bytes),
             registry: Arc::new(registry),
         }
     }

@@ -4,7 +4,6 @@
 mod told;
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
