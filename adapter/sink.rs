@@ -344,7 +344,7 @@ impl Sinks {
                     second.reason
                 );
                 let retry_after = second.retry_after.or(refusal.retry_after);
-                Err(Refusal { verdict, reason, retry_after, ..refusal }.into_error(sink.name()))
+                Err(Refusal { verdict, retry_after, reason, ..refusal }.into_error(sink.name()))
             }
         }
     }

@@ -109,7 +109,7 @@ impl Client {
             "" => PathAndQuery::from_static("/").into(),
             path => uri(path)?,
         };
-        let authority = origin.authority().map(|it| it.as_str()).unwrap_or_default();
+        let authority = origin.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         let host = HeaderValue::from_str(authority).map_err(|error| error.to_string())?;
         let mut http = HttpConnector::new();
         http.set_nodelay(true);

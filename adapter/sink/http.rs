@@ -144,13 +144,12 @@ impl HttpSink {
         deadline: Instant,
     ) -> Result<Accepted, Refusal> {
         let _place = self.backlog.enter().map_err(Refusal::full)?;
-        match &self.batcher {
-            Some(batcher) => batcher.send(self, encode::json(event), deadline).await,
-            None => {
-                let message = encode::encode(event, self.mode, &self.headers)
-                    .map_err(|reason| Refusal::new(Verdict::Never, reason))?;
-                self.deliver(&message, deadline, None).await
-            }
+        if let Some(batcher) = &self.batcher {
+            batcher.send(self, encode::json(event), deadline).await
+        } else {
+            let message = encode::encode(event, self.mode, &self.headers)
+                .map_err(|reason| Refusal::new(Verdict::Never, reason))?;
+            self.deliver(&message, deadline, None).await
         }
     }
 

@@ -70,7 +70,7 @@ const TABLE: &[(&str, Behaviour)] = &[
 // === impl Sink ===
 
 impl Sink {
-    async fn start(behaviour: Behaviour, elsewhere: SocketAddr) -> Self {
+    fn start(behaviour: Behaviour, elsewhere: SocketAddr) -> Self {
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -157,7 +157,7 @@ async fn read_id(stream: &mut TcpStream) -> Option<String> {
 /// One delivery and its redelivery; the row of the table.
 async fn row(name: &str, behaviour: Behaviour, with_letters: bool) -> String {
     let (elsewhere, letters) = (Receiver::start().await, Receiver::start().await);
-    let sink = Sink::start(behaviour, elsewhere.address).await;
+    let sink = Sink::start(behaviour, elsewhere.address);
     let mut spec = sink.spec();
     if with_letters {
         spec.delivery.dead_letter_sink = Some(Destination::Url(letters.spec().url));

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn reference(name: &str) -> Option<Destination> {
-    Some(Destination::Sink(name.to_owned()))
+fn reference(name: &str) -> Destination {
+    Destination::Sink(name.to_owned())
 }
 
 /// A sink `out` whose dead letters go to the URL `letters`.
@@ -95,7 +95,7 @@ async fn letters_to_another_sink_go_by_its_own_settings_and_there_they_end() {
     let named = |name: &str, server: &Server, next: &str| {
         let mut spec = quick(&server.url());
         spec.headers = serde_json::from_value(serde_json::json!({"x-sink": name})).unwrap();
-        spec.delivery.dead_letter_sink = reference(next);
+        spec.delivery.dead_letter_sink = Some(reference(next));
         (name.to_owned(), spec)
     };
     // A circle at sight; each step is taken once.
@@ -117,7 +117,7 @@ async fn a_receiver_in_this_process_takes_letters_too() {
     }
     let server = Server::start([Answer::Status(400)]).await;
     let mut spec = quick(&server.url());
-    spec.delivery.dead_letter_sink = reference(DEFAULT);
+    spec.delivery.dead_letter_sink = Some(reference(DEFAULT));
     let kept = Arc::new(Kept(Mutex::default()));
     let sinks = sinks(spec).with_receiver(DEFAULT, kept.clone());
     let receipt = sinks.send("out", &event(), soon()).await.unwrap();
