@@ -21,8 +21,8 @@ use crate::support::{BUILD_PIPELINE, http};
 const FAILING_CALLS: u8 = 30;
 /// … and of each hundred to the sink so many.
 const FAILING_SENDS: usize = 10;
-/// The seconds between two compactions: a watch that is behind then gets 410, and lists.
-const COMPACTION: u32 = 20;
+/// The seconds after which the past is forgotten: watches then get 410, and list.
+const FORGETTING: u32 = 20;
 
 /// How much of it.
 struct Size {
@@ -129,9 +129,10 @@ fn mix() -> Mix {
 async fn trouble(memory: Memory) {
     for second in 1_u32.. {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        memory.faults().cut_watches();
-        if second.is_multiple_of(COMPACTION) {
-            memory.faults().compact();
+        if second.is_multiple_of(FORGETTING) {
+            memory.faults().expire_served_watches();
+        } else {
+            memory.faults().cut_served_watches();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Faults on demand, for tests of what has to survive a bad cluster.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use super::api::Api;
 pub struct Faults {
     rules: Arc<Mutex<Vec<Rule>>>,
     mix: Arc<Mutex<Option<Mix>>>,
-    cut: Arc<watch::Sender<u64>>,
+    /// Changes when watches are to end: those of this process, and those over HTTP.
+    cut: [Arc<watch::Sender<u64>>; 2],
+    /// Watches over HTTP that begin at this version or before it get 410.
+    expired: Arc<AtomicU64>,
     api: Arc<Api>,
 }
 
@@ -87,7 +91,13 @@ struct Rule {
 impl Faults {
     /// No faults yet.
     pub(super) fn new(api: Arc<Api>) -> Self {
-        Self { rules: Arc::default(), mix: Arc::default(), cut: Arc::new(watch::Sender::new(0)), api }
+        Self {
+            rules: Arc::default(),
+            mix: Arc::default(),
+            cut: Default::default(),
+            expired: Arc::default(),
+            api,
+        }
     }
 
     /// Adds a fault; the first one that meets a request is taken.
@@ -108,7 +118,21 @@ impl Faults {
 
     /// Ends every open watch in the middle, as a broken connection would.
     pub fn cut_watches(&self) {
-        self.cut.send_modify(|count| *count += 1);
+        for cut in &self.cut {
+            cut.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The same for those over HTTP only: who works in this process goes on.
+    pub fn cut_served_watches(&self) {
+        self.cut[Way::Served as usize].send_modify(|count| *count += 1);
+    }
+
+    /// Ends every open watch over HTTP, and answers 410 when it is opened again where it was, as a server does that
+    /// has forgotten the past.
+    pub fn expire_served_watches(&self) {
+        self.expired.store(self.api.store().version(), Ordering::Relaxed);
+        self.cut_served_watches();
     }
 
     /// Forgets the past: a watch from any version before now gets 410.
@@ -116,8 +140,12 @@ impl Faults {
         self.api.write(super::store::Store::compact);
     }
 
-    pub(super) fn cuts(&self) -> watch::Receiver<u64> {
-        self.cut.subscribe()
+    pub(super) fn cuts(&self, way: Way) -> watch::Receiver<u64> {
+        self.cut[way as usize].subscribe()
+    }
+
+    pub(super) fn is_expired(&self, version: u64, way: Way) -> bool {
+        way == Way::Served && version <= self.expired.load(Ordering::Relaxed)
     }
 
     /// What meets a request; rules leave watches alone.

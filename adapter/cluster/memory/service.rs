@@ -74,7 +74,7 @@ impl Service {
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::ResetAfter | Fault::Late(_) | Fault::Stall(_)) | None => {}
         }
-        let (api, cuts) = (self.api.clone(), self.faults.cuts());
+        let (api, cuts) = (self.api.clone(), self.faults.cuts(self.way));
         let answer = match read(body).await? {
             Ok(body) => match fault {
                 Some(Fault::Late(time)) => self.answer_late(parts, query, body, time).await?,
@@ -306,6 +306,8 @@ impl Service {
             }
             (Some(false), None) => watch::From::Version(self.api.store().version()),
             (None, None) => watch::From::Present { end: EndMark::None },
+            // Nothing is kept from the beginning of time.
+            (_, Some(version)) if self.faults.is_expired(version, self.way) => watch::From::Version(0),
             (_, Some(version)) => watch::From::Version(version),
         };
         Ok(Answer::Watch(Box::new(Watch {

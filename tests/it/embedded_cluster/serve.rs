@@ -66,6 +66,31 @@ async fn random_faults_meet_only_who_comes_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_watches_over_http_are_cut_and_expire() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = cluster();
+    let served = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let remote = maps(&Client::try_from(kube::Config::new(served.url().parse().unwrap())).unwrap());
+    let local = maps(&cluster.client("default"));
+    let before = version(&local.create(&post(), &map("a", &[])).await.unwrap()).to_string();
+    let mut here = local.watch(&quiet(), &before).await.unwrap().boxed();
+    let mut there = remote.watch(&quiet(), &before).await.unwrap().boxed();
+    cluster.faults().cut_served_watches();
+    assert!(!matches!(there.next().await, Some(Ok(_))));
+    let mut there = remote.watch(&quiet(), &before).await.unwrap().boxed();
+    cluster.faults().expire_served_watches();
+    assert!(!matches!(there.next().await, Some(Ok(_))));
+    let mut again = remote.watch(&quiet(), &before).await.unwrap().boxed();
+    assert!(matches!(again.next().await, Some(Ok(WatchEvent::Error(status))) if status.code == 410));
+    // What happens now is told to who stayed, and to who begins after it.
+    let now = version(&local.create(&post(), &map("b", &[])).await.unwrap()).to_string();
+    assert_eq!(name_of(&here.next().await.unwrap().unwrap()), "+b");
+    let mut later = remote.watch(&quiet(), &now).await.unwrap().boxed();
+    local.create(&post(), &map("c", &[])).await.unwrap();
+    assert_eq!(name_of(&later.next().await.unwrap().unwrap()), "+c");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_request_is_carried_out_after_its_client_has_gone() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cluster = cluster();
