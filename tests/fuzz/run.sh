@@ -37,13 +37,18 @@ for target in $targets; do
     mapfile -t folders < <(seeds "$target")
     program=$out/$host/release/$target
     if [ "${1:-}" = minimise ]; then
-        # Small inputs only, the fewest that reach everything that small inputs reach.
+        # What grew from recorded payloads still has parts of them, and none of those is ours to keep.
+        [ ! -d "$data" ] || { echo "minimise needs corpora of our own: PIPEWRIGHT_CORPUS=none, and new ones" >&2; exit 1; }
+        # Of the small inputs that together reach everything that small inputs reach, a few dozen of all sizes; what
+        # has a readable name was written by hand and stays.
         rm -rf "$out/minimal" && mkdir -p "$out/minimal"
-        "$program" -merge=1 -max_len=1500 "$out/minimal" "tests/fuzz/corpus/$target" "$out/corpus/$target" 2>&1 | tail -1
-        rm -rf "tests/fuzz/corpus/$target" && mkdir -p "tests/fuzz/corpus/$target"
-        # shellcheck disable=SC2012
-        ls -S "$out/minimal" | head -"${KEEP:-40}" | while read -r name; do
-            cp "$out/minimal/$name" "tests/fuzz/corpus/$target/$name"
+        "$program" -merge=1 -max_len=1500 "$out/minimal" "tests/fuzz/corpus/$target" "$out/corpus/$target" \
+            >"$out/$target.merge.log" 2>&1
+        find "tests/fuzz/corpus/$target" -type f -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete
+        mapfile -t names < <(cd "$out/minimal" && find . -type f -printf '%s %f\n' | sort -rn | cut -d' ' -f2)
+        keep=${KEEP:-30} step=$(( ${#names[@]} / ${KEEP:-30} + 1 ))
+        for ((at = 0; at < ${#names[@]} && keep > 0; at += step, keep--)); do
+            cp "$out/minimal/${names[at]}" "tests/fuzz/corpus/$target/"
         done
         continue
     fi
