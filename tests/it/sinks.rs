@@ -361,7 +361,7 @@ spec:
     let elsewhere = Receiver::start().await;
     let hanging = Sink::start(Does::Hangs, &elsewhere);
     let mut spec = hanging.spec();
-    spec.delivery.timeout = IsoDuration(Duration::from_secs(60));
+    spec.delivery.timeout = IsoDuration(Duration::from_mins(1));
     (spec.max_in_flight, spec.max_waiting) = (4, 4);
     let service = Arc::new(
         Setup::new()
