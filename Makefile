@@ -1,9 +1,15 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
-# CARGO_TARGET_DIR is honoured; caches (kubectl) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test soak bench fuzz fmt lint check-fmt docs kubectl run
+# CARGO_TARGET_DIR is honoured; caches (the programs of the real cluster) live below XDG_CACHE_HOME, outside the clone.
+.PHONY: test cluster-up cluster-down soak bench fuzz fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
+
+cluster-up: ## a real API server and Tekton on loopback, until `make cluster-down`; prints the kubeconfig; needs Go
+	@cargo run --quiet --locked --package pipewright-cluster -- up
+
+cluster-down: ## ends it and removes its folder
+	@cargo run --quiet --locked --package pipewright-cluster -- down
 
 kubectl: ## a real kubectl from its Go module, once, into the cache; needs Go
 	@./tests/cluster/build.sh kubectl

@@ -47,6 +47,18 @@ link_flags() {
         "$base.gitCommit=0000000" "$base.gitTreeState=clean" "$base.buildDate=1970-01-01T00:00:00Z"
 }
 
+# The programs of Tekton listen on all interfaces, and each wants the port 8080 for a health server that nobody asks; where
+# that is taken, the process goes on half alive. The sources stay as they are, but are compiled with a `net/http` that turns
+# `:8080` into any free port, and every address without a host into one of the loopback interface.
+overlay() {
+    server=$(go env GOROOT)/src/net/http/server.go
+    listen='ln, err := net.Listen("tcp", addr)'
+    confined='if addr == ":8080" { addr = ":0" }; if strings.HasPrefix(addr, ":") { addr = "127.0.0.1" + addr }'
+    sed "s/$listen/$confined; $listen/" "$server" > "$cache/server.go"
+    [ "$(grep -c 127.0.0.1 "$cache/server.go")" -ge 2 ] || echo "warning: $1 will listen on all interfaces: $server is not as expected" >&2
+    printf '{"Replace": {"%s": "%s"}}\n' "$server" "$cache/server.go" > "$cache/overlay.json"
+}
+
 # Two builds at once must not leave half a program behind: build beside it, then rename.
 build() {
     command -v go >/dev/null || { echo "go is not installed; it builds $1 from $package" >&2; exit 1; }
@@ -56,6 +68,13 @@ build() {
     (
         cd "$here/$module"
         go mod download >&2
+        case $module in
+            pipeline | triggers)
+                overlay "$1"
+                GOFLAGS="${GOFLAGS-} -overlay=$cache/overlay.json"
+                export GOFLAGS
+                ;;
+        esac
         CGO_ENABLED=0 go build -mod=readonly -trimpath -o "$cache/$1.$$" -ldflags "$(link_flags)" "$package"
     ) || { rm -f "$cache/$1.$$"; exit 1; }
     mv "$cache/$1.$$" "$cache/$1"
