@@ -11,6 +11,7 @@ use pipewright::event::Event;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
+use crate::support::ground::Ground;
 use crate::support::process::fixture;
 use crate::support::service::{Receiver, SECRET, Service, Setup, pipeline_runs};
 
@@ -26,12 +27,12 @@ async fn played() -> Service {
     let memory = Memory::start(Options { player: Some(player), ..Options::default() });
     memory.apply_yaml(BUILD_PIPELINE).unwrap();
     let mut setup = Setup::new().shipped("pull-request-build");
-    setup.memory = Some(memory);
+    setup.ground = Some(Ground::Embedded(memory));
     setup.start().await
 }
 
 fn runs(service: &Service) -> Api<DynamicObject> {
-    Api::namespaced_with(service.memory.client("default"), "default", &pipeline_runs())
+    Api::namespaced_with(service.ground.client(), "default", &pipeline_runs())
 }
 
 /// The transitions among events, as `pipelinerun.queued`, in the order of their arrival.
@@ -64,7 +65,7 @@ fn uid(event: &Event) -> &str {
 async fn a_create_whose_answer_is_lost_is_one_run_and_accepted() {
     for fault in [Fault::ResetAfter, Fault::ResetBefore, Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 0)] {
         let service = Setup::new().shipped("pull-request-build").start().await;
-        service.memory.faults().inject(fault, POST, Rate::Next(1));
+        service.ground.faults().inject(fault, POST, Rate::Next(1));
         let answer = service.github("pull_request", opened()).await;
         assert_eq!(answer.status, 202, "{fault:?}: {answer:?}");
         assert_eq!(service.runs().await.len(), 1, "{fault:?}");
@@ -77,7 +78,7 @@ async fn a_create_whose_answer_is_lost_is_one_run_and_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_create_waits_as_it_is_told_and_is_made_once() {
     let service = Setup::new().shipped("pull-request-build").start().await;
-    service.memory.faults().inject(Fault::Status(StatusCode::TOO_MANY_REQUESTS, 1), POST, Rate::Next(2));
+    service.ground.faults().inject(Fault::Status(StatusCode::TOO_MANY_REQUESTS, 1), POST, Rate::Next(2));
     let started = std::time::Instant::now();
     service.github("pull_request", opened()).await.accepted("created");
     assert!(started.elapsed() >= Duration::from_secs(2), "Retry-After was not honoured");
@@ -92,9 +93,9 @@ async fn an_outage_longer_than_the_deadline_acknowledges_nothing() {
         .with(|settings| settings.process.limits.webhook_deadline = Duration::from_millis(800))
         .start()
         .await;
-    service.memory.faults().inject(Fault::ResetBefore, Requests::All, Rate::Percent(100));
+    service.ground.faults().inject(Fault::ResetBefore, Requests::All, Rate::Percent(100));
     service.github("pull_request", opened()).await.later(503, "pull-request-build");
-    service.memory.faults().clear();
+    service.ground.faults().clear();
     assert_eq!(service.runs().await.len(), 0);
     service.github("pull_request", opened()).await.accepted("created");
     assert_eq!(service.runs().await.len(), 1);
@@ -218,7 +219,7 @@ async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
     const COUNT: usize = 40;
     let service = played().await;
     let breaker = tokio::spawn({
-        let faults = service.memory.faults().clone();
+        let faults = service.ground.faults();
         async move {
             for round in 0.. {
                 tokio::time::sleep(Duration::from_millis(40)).await;
@@ -345,7 +346,7 @@ async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
 
     let start = || {
         let mut setup = Setup::new();
-        setup.memory = Some(memory.clone());
+        setup.ground = Some(Ground::Embedded(memory.clone()));
         setup.start()
     };
     let service = start().await;
@@ -394,7 +395,7 @@ async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact() {
 async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
     let service = Setup::new().start().await;
     // The watch ends, its place in the past is gone, and listing fails: kube waits longer every time.
-    let faults = service.memory.faults();
+    let faults = service.ground.faults();
     faults.inject(Fault::ResetBefore, Requests::Method("GET"), Rate::Percent(100));
     faults.compact();
     faults.cut_watches();
@@ -440,7 +441,7 @@ async fn a_long_list_comes_to_its_end_though_pages_of_it_fail() {
     let code = StatusCode::SERVICE_UNAVAILABLE;
     memory.faults().inject(Fault::Status(code, 0), Requests::Method("GET"), Rate::Percent(30));
     let mut setup = Setup::new();
-    setup.memory = Some(memory);
+    setup.ground = Some(Ground::Embedded(memory));
     let service = setup.start().await;
     // Nothing that is listed is looked at before the list is complete.
     arrived(&service, "pipelinerun.queued", 1).await;
@@ -450,7 +451,7 @@ async fn a_long_list_comes_to_its_end_though_pages_of_it_fail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_refused_waits_as_long_as_it_is_told() {
     let service = Setup::new().shipped("pull-request-build").start().await;
-    let faults = service.memory.faults();
+    let faults = service.ground.faults();
     // A 503 may come after the commit: it is looked at first, and then waited for.
     faults.inject(Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 2), POST, Rate::Next(1));
     let started = std::time::Instant::now();
@@ -463,7 +464,7 @@ async fn a_create_that_is_refused_waits_as_long_as_it_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_is_longer_than_the_deadline_is_passed_on() {
     let service = Setup::new().shipped("pull-request-build").start().await;
-    let faults = service.memory.faults();
+    let faults = service.ground.faults();
     for (code, told) in [(StatusCode::SERVICE_UNAVAILABLE, 20), (StatusCode::TOO_MANY_REQUESTS, 30)] {
         faults.inject(Fault::Status(code, told), POST, Rate::Next(1));
         let started = std::time::Instant::now();
@@ -490,7 +491,7 @@ async fn nothing_is_acknowledged_that_nobody_could_see() {
         .with(|settings| settings.process.limits.webhook_deadline = Duration::from_secs(1))
         .start()
         .await;
-    let faults = service.memory.faults();
+    let faults = service.ground.faults();
     faults.inject(Fault::ResetAfter, POST, Rate::Percent(100));
     faults.inject(
         Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 0),

@@ -18,6 +18,7 @@ use pipewright::sink::SinkSpec;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
+use crate::support::ground::Ground;
 use crate::support::process::{Adapter, Cluster, Folder, Recorder};
 use crate::support::service::{Service, Setup, pipeline_runs};
 use told::{Told, all_told, expected, one_id_each, repeated, told};
@@ -45,7 +46,7 @@ fn played() -> Memory {
 /// One more replica.
 fn replica(memory: &Memory, timing: Timing) -> Setup {
     let mut setup = Setup::new().with(|settings| settings.process.leader_election.timing = timing);
-    setup.memory = Some(memory.clone());
+    setup.ground = Some(Ground::Embedded(memory.clone()));
     setup
 }
 

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::BUILD_PIPELINE;
+use crate::support::ground::Ground;
 use crate::support::process::{Adapter, Cluster, Folder, SECRET, fixture, shipped_mappings, status};
 use crate::support::service::{Answer, Setup, read_answer};
 
@@ -286,7 +287,7 @@ async fn a_request_written_while_its_connection_closes_is_answered_or_can_be_sen
     let memory = Memory::start(Options::default());
     let start = async || {
         let mut setup = Setup::new().shipped("pull-request-build");
-        setup.memory = Some(memory.clone());
+        setup.ground = Some(Ground::Embedded(memory.clone()));
         setup.start().await
     };
     let template = fixture("pull_request.opened.json");

@@ -327,8 +327,7 @@ async fn a_transition_that_the_dead_letter_sink_took_is_done() {
     let mut spec = sink.spec();
     spec.delivery.dead_letter_sink = Some(Destination::Sink("attic".to_owned()));
     let service = Setup::new().sink(DEFAULT, spec).sink("attic", attic.spec()).start().await;
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(service.memory.client("default"), "default", &pipeline_runs());
+    let api: Api<DynamicObject> = Api::namespaced_with(service.ground.client(), "default", &pipeline_runs());
     let run = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "build-1"},
         "spec": {"pipelineRef": {"name": "build"}}});
     api.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();

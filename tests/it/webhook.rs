@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::corpus;
+use crate::support::ground::Ground;
 use crate::support::service::{
     Answer, Receiver, SECRET, Service, Setup, literal, pipeline_runs, raw, read_answer,
 };
@@ -245,7 +246,7 @@ async fn a_secret_comes_from_a_kubernetes_secret() {
         .unwrap();
     let key = SecretKeyRef { name: "github-webhook".into(), key: "secret".into(), namespace: None };
     let mut setup = announcing().source("github", vec![SecretReference::SecretKeyRef(key)]);
-    setup.memory = Some(memory);
+    setup.ground = Some(Ground::Embedded(memory));
     let service = setup.start().await;
     service.delivery("github", "hush", "a", "1", "{}").await.accepted("sent");
     service.delivery("github", "aHVzaAo=", "a", "1", "{}").await.refused(401, "none of this source's");
@@ -341,7 +342,7 @@ async fn a_body_that_breaks_off_does_nothing() {
 async fn more_requests_than_the_bound_are_429() {
     let service = building().with(|it| it.process.limits.in_flight = 1).start().await;
     let delay = Fault::Delay(Duration::from_secs(2));
-    service.memory.faults().inject(delay, Requests::Method("POST"), Rate::Next(1));
+    service.ground.faults().inject(delay, Requests::Method("POST"), Rate::Next(1));
     let request = head(&service, OPENED.as_bytes(), &format!("content-length: {}", OPENED.len()));
     let request = request.replace("brand_new", "pull_request") + OPENED;
     let mut first = TcpStream::connect(service.address).await.unwrap();
@@ -400,7 +401,7 @@ async fn while_the_cluster_fails_it_is_503_and_a_redelivery_makes_one_run() {
         })
         .start()
         .await;
-    let faults = service.memory.faults();
+    let faults = service.ground.faults();
     for fault in [
         Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 7),
         Fault::Status(StatusCode::TOO_MANY_REQUESTS, 7),
@@ -483,7 +484,7 @@ async fn a_name_that_something_else_has_is_422() {
     let service = building().start().await;
     service.github("pull_request", OPENED).await.accepted("created");
     let run = service.runs().await.remove(0);
-    let client = service.memory.client("default");
+    let client = service.ground.client();
     let runs = Api::<DynamicObject>::namespaced_with(client, "default", &pipeline_runs());
     let patch = json!({"metadata": {"annotations": {annotation::EFFECT_KEY: null}}});
     runs.patch(&run.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
@@ -625,12 +626,12 @@ async fn while_it_drains_it_is_not_ready_and_still_serves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_flight_is_finished_when_the_service_stops() {
     let service = building().start().await;
-    service.memory.faults().inject(
+    service.ground.faults().inject(
         Fault::Delay(Duration::from_secs(1)),
         Requests::Method("POST"),
         Rate::Next(1),
     );
-    let (memory, events) = (service.memory.clone(), service.events.clone());
+    let (memory, events) = (service.memory().clone(), service.events.clone());
     let body = Bytes::from_static(OPENED.as_bytes());
     let request = head(&service, &body, &format!("content-length: {}", body.len()));
     let request = request.replace("brand_new", "pull_request") + OPENED;

@@ -42,7 +42,7 @@ pub async fn expected(client: &kube::Client, runs: usize) -> BTreeSet<(String, S
 
 /// Waits until every transition of so many runs was told by any of the replicas.
 pub async fn all_told(replicas: &[&Service], runs: usize, told_before: &mut Told) {
-    let client = replicas[0].memory.client("default");
+    let client = replicas[0].ground.client();
     let started = Instant::now();
     loop {
         for replica in replicas {
