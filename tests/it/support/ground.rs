@@ -73,6 +73,19 @@ impl Ground {
         Real::new().await.map(Self::Real)
     }
 
+    /// Another one of its kind, in which nothing is yet.
+    pub async fn another(&self) -> Self {
+        match self {
+            Self::Embedded(_) => Self::embedded(),
+            Self::Real(real) => Self::Real(Real::in_cluster(Arc::clone(&real.cluster)).await),
+        }
+    }
+
+    /// Whether it is the real one, which plays some ten runs a second.
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+
     /// The namespace of the test.
     pub fn namespace(&self) -> &str {
         match self {
