@@ -1,4 +1,4 @@
-//! Tekton Triggers: the sink of an EventListener and its core interceptors, as the peer of a benchmark. They are made
+//! Tekton Triggers: the sink of an `EventListener` and its core interceptors, as the peer of a benchmark. They are made
 //! ready with the cluster, and started by whoever measures them.
 
 use base64::Engine as _;
@@ -26,7 +26,7 @@ const TIMES: [&str; 9] = [
     "-httpclient-expectcontinuetimeout=1",
 ];
 
-/// Applies the CRDs, the configuration, the interceptors and one EventListener.
+/// Applies the CRDs, the configuration, the interceptors and one `EventListener`.
 pub async fn prepare(layout: &Layout) -> anyhow::Result<()> {
     let config = programs::manifests(layout.program("triggers-sink")?);
     let wanted = |name: &str| name.starts_with("300-") || name.starts_with("config-");

@@ -194,7 +194,7 @@ pub fn client(cluster: &pipewright_cluster::Cluster, server: &str, namespace: &s
     let encoded: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     config.root_cert = Some(vec![BASE64_STANDARD.decode(encoded).unwrap()]);
     config.auth_info.token = Some(cluster.token.clone().into());
-    config.default_namespace = namespace.to_owned();
+    namespace.clone_into(&mut config.default_namespace);
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }
