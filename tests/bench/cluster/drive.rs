@@ -123,9 +123,9 @@ pub fn run(cluster: &Cluster, contender: &Contender, pace: Pace, count: usize) -
         exists: percentiles(seen),
         own_cpu: (own_after - own_before) * 1000.0 / runs,
         cpu,
-        memory: own.iter().map(|pid| resident_megabytes(*pid)).sum::<anyhow::Result<f64>>()?,
+        memory: own.iter().try_fold(0.0, |all, pid| anyhow::Ok(all + resident_megabytes(*pid)?))?,
         missing,
-        refused: answered.iter().filter(|it| !it.accepted).map(|_| 1.0).sum(),
+        refused: answered.iter().filter(|it| !it.accepted).fold(0.0, |count, _| count + 1.0),
     })
 }
 
@@ -268,8 +268,8 @@ impl Round {
             cpu: names.into_iter().map(|name| (name, middle(&|it| it.cpu_of(name)))).collect(),
             memory: middle(&|it| it.memory),
             // What is lost once is lost.
-            missing: rounds.iter().map(|it| it.missing).sum(),
-            refused: rounds.iter().map(|it| it.refused).sum(),
+            missing: rounds.iter().fold(0.0, |all, it| all + it.missing),
+            refused: rounds.iter().fold(0.0, |all, it| all + it.refused),
         }
     }
 

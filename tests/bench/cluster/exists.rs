@@ -26,7 +26,7 @@ impl Exists {
         let (cluster, namespace, into) = (cluster.clone(), namespace.to_owned(), seen.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(into.run(&client(&cluster)?, &namespace, &ready))
+            runtime.block_on(async { into.run(&client(&cluster)?, &namespace, &ready).await })
         });
         told.recv().context("the runs cannot be watched")?;
         Ok(seen)
