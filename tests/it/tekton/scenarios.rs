@@ -70,7 +70,7 @@ apiVersion: tekton.dev/v1
 kind: Pipeline
 metadata: {name: task-timeout}
 spec:
-  tasks: [{name: a, taskRef: {name: work}, timeout: 2s}]
+  tasks: [{name: a, taskRef: {name: work}, timeout: 6s}]
 ---
 apiVersion: tekton.dev/v1
 kind: Pipeline
@@ -220,7 +220,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "timeout",
         play: HOLD,
-        spec: "{pipelineRef: {name: two}, timeouts: {pipeline: 3s}}",
+        spec: "{pipelineRef: {name: two}, timeouts: {pipeline: 8s}}",
         steps: &[],
         end: Some(("False", "PipelineRunTimeout")),
         story: &[
@@ -391,13 +391,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "again-at-once",
         play: HOLD,
         spec: ONE,
-        steps: &[
-            Told("TaskRun a started"),
-            Told("PipelineRun started"),
-            Delete,
-            Again,
-            Release("a"),
-        ],
+        steps: &[Told("TaskRun a started"), Told("PipelineRun started"), Delete, Again, Release("a")],
         end: Some(("True", "Succeeded")),
         story: &["PipelineRun: queued, started", GOOD, "TaskRun a: started", A_GOOD],
     },
@@ -431,6 +425,11 @@ pub const SCENARIOS: &[Scenario] = &[
         story: &[GOOD],
     },
 ];
+
+/// A run of one task.
+pub fn one(name: &'static str, play: &'static str) -> Scenario {
+    Scenario { name, play, spec: ONE, steps: &[], end: None, story: &[] }
+}
 
 fn running(since: &str) -> Value {
     json!({"startTime": since, "conditions": [{
@@ -492,9 +491,7 @@ impl Scenario {
             assert_eq!(end, (status.to_owned(), reason.to_owned()), "{name}");
         }
         let wanted: usize = self.story.iter().map(|line| line.split(", ").count()).sum();
-        world
-            .until(&format!("{:?} of {name}", self.story), async || world.told(name).len() >= wanted)
-            .await;
+        world.until(&format!("{:?} of {name}", self.story), async || world.told(name).len() >= wanted).await;
     }
 
     /// What has to be told: of each object everything, in its order, once.

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use pipewright::event::Event;
+use regex::Regex;
 use serde_json::Value;
+
+static TIMED_OUT_IN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"\\nPrevious status: [^"]*"#).unwrap());
 
 /// One event about a run.
 #[derive(Clone, Debug)]
@@ -15,7 +19,7 @@ pub struct Told {
     /// `queued`, `started` or `finished`.
     pub transition: String,
     pub event: String,
-    data: Value,
+    pub data: Value,
 }
 
 /// What events tell of the runs of one mapping, in the order of their arrival.
@@ -118,6 +122,8 @@ pub fn masked(events: &[Event], mapping: &str, namespace: &str) -> String {
             let run = &told.data["customData"]["tekton"];
             let run = run["pipelineRun"].as_str().or_else(|| run["name"].as_str()).unwrap();
             let text = text.replace(&told.uid, "UID").replace(namespace, "NAMESPACE").replace(run, "RUN");
+            // Which state a timeout meets is a matter of how busy the machine is.
+            let text = TIMED_OUT_IN.replace_all(&text, "");
             let place = ["queued", "started", "finished"].iter().position(|name| *name == told.transition);
             (told.label.as_str(), place.unwrap(), format!("# {}\n{text}", told.line()))
         })
