@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
-use kube::api::{DeleteParams, ListParams};
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use pipewright::event::annotation::EMITTED;
 use pipewright::vocabulary::tekton::RunKind;
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 use self::scenarios::{PIPELINES, SCENARIOS, Scenario, one};
 use self::story::{lines, masked, told};
 use self::tektons_own::{Relay, Switched};
-use self::world::{KINDS, World, condition, timeless};
+use self::world::{KINDS, World, condition, noted, resource, timeless};
+use crate::support::service::Setup;
 
 /// Plays all scenarios at once, and asserts what was told.
 async fn play_all(world: &World) {
@@ -56,7 +58,42 @@ async fn every_end_of_a_run_is_told_once_and_in_order() {
     play_all(&world).await;
 }
 
-/// The same, while Tekton also sends its own events to the adapter, sends them all again after a restart, and falls
+/// Without a controller on the cluster that plays it: its status is all that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_run_is_told_of_as_a_task() {
+    let service = Setup::new().start().await;
+    let runs: Api<DynamicObject> =
+        Api::default_namespaced_with(service.memory.client("default"), &resource(RunKind::CustomRun));
+    let run = json!({
+        "apiVersion": "tekton.dev/v1beta1", "kind": "CustomRun",
+        "metadata": {"name": "gate", "labels": {"pipewright.dev/mapping": "custom"}},
+        "spec": {"customRef": {"apiVersion": "example.com/v1", "kind": "Approval", "name": "manager"}},
+    });
+    runs.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();
+    let mut events = Vec::new();
+    for (status, reason, count) in [("Unknown", "Running", 1), ("False", "Rejected", 2)] {
+        let at = "2026-01-01T00:00:00Z";
+        let condition =
+            json!({"type": "Succeeded", "status": status, "reason": reason, "lastTransitionTime": at});
+        let patch = Patch::Merge(json!({"status": {"startTime": at, "conditions": [condition]}}));
+        runs.patch_status("gate", &PatchParams::default(), &patch).await.unwrap();
+        service
+            .until(reason, async || {
+                events.extend(service.events.take());
+                events.len() >= count
+            })
+            .await;
+    }
+    assert_eq!(lines(&told(&events, "custom")), ["CustomRun: started, finished failure Rejected"]);
+    let types: Vec<_> = events.iter().map(pipewright::event::Event::ty).collect();
+    assert_eq!(types, ["dev.cdevents.taskrun.started.0.3.0", "dev.cdevents.taskrun.finished.0.3.0"]);
+    service
+        .until("the note", async || noted(&runs.get("gate").await.unwrap()).is_some_and(|it| it.len() == 2))
+        .await;
+    service.stop().await;
+}
+
+/// All scenarios, while Tekton also sends its own events to the adapter, sends them all again after a restart, and falls
 /// silent.
 #[tokio::test(flavor = "multi_thread")]
 async fn tektons_own_events_change_nothing() {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use pipewright::event::annotation::EMITTED;
 use pipewright::vocabulary::tekton::RunKind;
 use serde_json::{Value, json};
 
-use super::world::{World, condition};
+use super::world::{World, condition, noted};
 
 /// The pipelines of the scenarios. Every step is a lie: KWOK plays the pods as annotations of the run say.
 pub const PIPELINES: &str = "
@@ -100,6 +101,9 @@ pub enum Step {
     Told(&'static str),
     /// Patches the pipeline run.
     Patch(fn() -> Value),
+    /// Puts back the note about what was announced to an older state, as Tekton's controller does at the end of a
+    /// reconcile that began before it was written, and waits until it is mended.
+    Revert,
     /// Lets the pod of a task end.
     Release(&'static str),
     /// Its controller writes the status of the run of a custom task.
@@ -113,7 +117,7 @@ pub enum Step {
     /// The same webhook comes again.
     Again,
 }
-use Step::{Again, Custom, Delete, Patch, Release, Status, TaskRun, Told};
+use Step::{Again, Custom, Delete, Patch, Release, Revert, Status, TaskRun, Told};
 
 /// A webhook, what Tekton makes of it, and what is told of that.
 pub struct Scenario {
@@ -396,6 +400,14 @@ pub const SCENARIOS: &[Scenario] = &[
         story: &["PipelineRun: queued, started", GOOD, "TaskRun a: started", A_GOOD],
     },
     Scenario {
+        name: "reverted",
+        play: HOLD,
+        spec: ONE,
+        steps: &[Told("TaskRun a started"), Told("PipelineRun started"), Revert, Release("a"), Revert],
+        end: Some(("True", "Succeeded")),
+        story: &[GOOD, A_GOOD],
+    },
+    Scenario {
         name: "namesake",
         play: QUICK,
         spec: ONE,
@@ -512,6 +524,18 @@ impl Scenario {
                     .await;
             }
             Patch(patch) => world.patch(RunKind::PipelineRun, &run().await, &patch()).await,
+            Revert => {
+                let has = async |wanted: &str| {
+                    let noted = noted(&world.run(mapping).await.unwrap()).unwrap_or_default();
+                    noted.iter().any(|it| it == wanted)
+                };
+                world.until("the note", async || has("started").await).await;
+                let uid = world.run(mapping).await.unwrap().metadata.uid;
+                let old = json!({"uid": uid, "sent": ["queued"]}).to_string();
+                let patch = json!({"metadata": {"annotations": {EMITTED: old}}});
+                world.patch(RunKind::PipelineRun, &run().await, &patch).await;
+                world.until("the note again", async || has("started").await).await;
+            }
             Release(task) => world.release(&run().await, task).await,
             Custom(status) => {
                 world

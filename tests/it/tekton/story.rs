@@ -116,9 +116,10 @@ pub fn masked(events: &[Event], mapping: &str, namespace: &str) -> String {
                 told.data["subject"],
                 told.data["customData"]
             );
-            let text = told.data["customData"]["event"]["id"]
-                .as_str()
-                .map_or(text.clone(), |id| text.replace(id, "ID OF THE CHANGE"));
+            let (id, delivery) =
+                (&told.data["customData"]["event"]["id"], &told.data["customData"]["delivery"]);
+            let text = text.replace(id.as_str().unwrap_or("none"), "ID OF THE CHANGE");
+            let text = text.replace(delivery.as_str().unwrap_or("none"), "DELIVERY");
             let run = &told.data["customData"]["tekton"];
             let run = run["pipelineRun"].as_str().or_else(|| run["name"].as_str()).unwrap();
             let text = text.replace(&told.uid, "UID").replace(namespace, "NAMESPACE").replace(run, "RUN");
