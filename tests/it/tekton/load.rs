@@ -99,16 +99,14 @@ async fn the_transitions_of_two_hundred_runs_leave_once_each_and_in_order() {
     world.overtaken().await;
     let story = world.told("load");
     let ids: BTreeSet<&str> = story.iter().map(|told| told.event.as_str()).collect();
-    let notes = notes.lock().unwrap();
+    let Notes { written, reverted, .. } = std::mem::take(&mut *notes.lock().unwrap());
     println!(
-        "{RUNS} webhooks in {:.1} s, all told after {:.1} s: {} transitions, {} of them again; {} notes written, {} reverted by \
-         Tekton",
+        "{RUNS} webhooks in {:.1} s, all told after {:.1} s: {} transitions, {} of them again; {written} notes written, \
+         {reverted} reverted by Tekton",
         sent.as_secs_f64(),
         all.as_secs_f64(),
         ids.len(),
         story.len() - ids.len(),
-        notes.written,
-        notes.reverted,
     );
     assert_eq!(world.objects(RunKind::PipelineRun, "load").await.len(), RUNS);
     assert_eq!(told_once(&story), RUNS * 7);

@@ -139,9 +139,9 @@ const HOLD: &str = "hold: 'true'";
 const ONE: &str = "pipelineRef: {name: one}";
 const TWO: &str = "pipelineRef: {name: two}";
 const CUSTOM: &str = "pipelineRef: {name: custom}";
-/// A pipeline run that ends well.
-const GOOD: &str = "PipelineRun: queued, started, finished success Succeeded";
-const A_GOOD: &str = "TaskRun a: started, finished success Succeeded";
+/// A pipeline run, and its task `a`, that end well.
+pub const GOOD: &str = "PipelineRun: queued, started, finished success Succeeded";
+pub const A_GOOD: &str = "TaskRun a: started, finished success Succeeded";
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {

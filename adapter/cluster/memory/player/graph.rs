@@ -75,17 +75,15 @@ fn substitute_text(text: &str, variables: &Variables) -> String {
     while let Some(at) = rest.find("$(") {
         // Tekton knows no escape: `$$(x)` becomes a `$` and the value.
         let end = rest[at..].find(')').map(|end| at + end);
-        let value = end.and_then(|end| variables.get(&rest[at + 2..end]));
-        match (value, end) {
-            (Some(value), Some(end)) => {
-                out.push_str(&rest[..at]);
-                out.push_str(value);
-                rest = &rest[end + 1..];
-            }
-            _ => {
-                out.push_str(&rest[..at + 2]);
-                rest = &rest[at + 2..];
-            }
+        if let Some(end) = end
+            && let Some(value) = variables.get(&rest[at + 2..end])
+        {
+            out.push_str(&rest[..at]);
+            out.push_str(value);
+            rest = &rest[end + 1..];
+        } else {
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
         }
     }
     out.push_str(rest);
