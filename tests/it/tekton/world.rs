@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
@@ -132,36 +133,34 @@ impl World {
 
     /// Lets the pod of a task end that was told to hold.
     pub async fn release(&self, run: &str, task: &str) {
-        let pods: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &self.real.namespace,
-            &ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod")),
-        );
         let labels = format!("tekton.dev/pipelineRun={run},tekton.dev/pipelineTask={task}");
-        let parameters = ListParams::default().labels(&labels);
-        self.until(&format!("a pod of {task}"), async || {
-            !pods.list(&parameters).await.unwrap().items.is_empty()
-        })
-        .await;
+        self.until(&format!("a pod of {task}"), async || !self.pods(&labels).await.is_empty()).await;
         let patch = json!({"metadata": {"annotations": {"play.pipewright.dev/hold": null}}});
-        for pod in pods.list(&parameters).await.unwrap().items {
+        for pod in self.pods(&labels).await {
             let name = pod.metadata.name.unwrap();
+            let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.real.namespace);
             pods.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
         }
     }
 
-    /// Deletes a pipeline run and waits until it and its tasks are gone.
+    /// Deletes a pipeline run and waits until it, its tasks and their pods are gone.
     pub async fn delete(&self, mapping: &str) {
         let run = self.run(mapping).await.unwrap().metadata.name.unwrap();
         self.api(RunKind::PipelineRun).delete(&run, &DeleteParams::background()).await.unwrap();
+        let labels = format!("tekton.dev/pipelineRun={run}");
         self.until("the end of the objects", async || {
-            let mut left = 0;
+            let mut left = self.pods(&labels).await.len();
             for kind in KINDS {
                 left += self.objects(kind, mapping).await.len();
             }
             left == 0
         })
         .await;
+    }
+
+    async fn pods(&self, labels: &str) -> Vec<Pod> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.real.namespace);
+        pods.list(&ListParams::default().labels(labels)).await.unwrap().items
     }
 
     /// Waits until a condition holds.
