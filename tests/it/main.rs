@@ -21,6 +21,7 @@ mod restarts;
 mod sinks;
 mod soak;
 mod support;
+mod tekton;
 mod vocabulary;
 mod webhook;
 mod webhook_signature;

@@ -514,11 +514,11 @@ async fn a_hostile_title_reaches_the_run_as_one_literal_string(ground: Ground) {
     for (title, expected) in [
         (
             "\"; rm -rf / $(params.secret) {{config}} \\n- x: y",
-            "\"; rm -rf / $$(params.secret) {{config}} \\n- x: y",
+            "\"; rm -rf / $ (params.secret) {{config}} \\n- x: y",
         ),
         (
             "\"; rm -rf / $(params.secret) {{config}} \n- x: y",
-            "\"; rm -rf / $$(params.secret) {{config}} \n- x: y",
+            "\"; rm -rf / $ (params.secret) {{config}} \n- x: y",
         ),
         ("'\u{0} {{{json event}}} &lt; <b> \u{2028} 👾", "'\u{0} {{{json event}}} &lt; <b> \u{2028} 👾"),
     ] {
