@@ -63,7 +63,7 @@ async fn every_end_of_a_run_is_told_once_and_in_order() {
 async fn a_custom_run_is_told_of_as_a_task() {
     let service = Setup::new().start().await;
     let runs: Api<DynamicObject> =
-        Api::default_namespaced_with(service.memory.client("default"), &resource(RunKind::CustomRun));
+        Api::default_namespaced_with(service.ground.client(), &resource(RunKind::CustomRun));
     let run = json!({
         "apiVersion": "tekton.dev/v1beta1", "kind": "CustomRun",
         "metadata": {"name": "gate", "labels": {"pipewright.dev/mapping": "custom"}},

@@ -66,7 +66,7 @@ impl World {
         apply(&real, objects);
         adapter.start();
         adapter.ready().await;
-        let client = real.client().await;
+        let client = real.client();
         let schemas = corpus::root().map(|root| Schemas::load(&root));
         Some(Self { real, client, adapter, recorder, _folder: folder, http: http(), schemas })
     }
