@@ -6,6 +6,7 @@ mod cli;
 mod cloudevents;
 mod cloudevents_codec;
 mod delivery;
+mod deploy;
 mod dependencies;
 mod docs;
 mod edge;
