@@ -20,9 +20,8 @@ fn installed(cluster: &pipewright_cluster::Cluster) -> Vec<Value> {
     use base64::Engine as _;
     let secret = base64::prelude::BASE64_STANDARD.encode(SECRET);
     let mut documents = render(cluster, Path::new("deploy/base"));
-    documents.push(
-        json!({"kind": "Secret", "metadata": {"name": "github-webhook"}, "data": {"secret": secret}}),
-    );
+    documents
+        .push(json!({"kind": "Secret", "metadata": {"name": "github-webhook"}, "data": {"secret": secret}}));
     documents
 }
 

@@ -210,6 +210,11 @@ impl Pod {
         self.until(&format!("`{text}` in the log"), async || self.log().contains(text)).await;
     }
 
+    /// A file that the kernel has about the process.
+    pub fn process(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
+    }
+
     /// Ends it as the kubelet does, and waits for it.
     pub fn terminate(&mut self) {
         let pid = self.child.id().to_string();

@@ -150,8 +150,7 @@ async fn the_deployed_account_suffices_for_the_whole_work_and_every_verb_of_it_i
         })
     })
     .await;
-    let runs: Api<DynamicObject> =
-        Api::namespaced_with(admin.clone(), namespace, &resource("PipelineRun"));
+    let runs: Api<DynamicObject> = Api::namespaced_with(admin.clone(), namespace, &resource("PipelineRun"));
     let run = runs.list(&ListParams::default()).await.unwrap().items.remove(0);
     assert_eq!(run.data["status"]["conditions"][0]["status"], "True", "{:?}", run.data["status"]);
     // A leader renews its Lease now and then.
@@ -310,7 +309,8 @@ impl Without {
                 let events = self.sink.events(|events| told(events, "taskrun", "/old"));
                 assert!(events.is_empty(), "{events:?}");
                 self.failures().await;
-                "a TaskRun from before is not announced, and pipewright_transition_failures_total grows".into()
+                "a TaskRun from before is not announced, and pipewright_transition_failures_total grows"
+                    .into()
             }
             Sign::NotNoted => {
                 self.pod.ready().await;
@@ -332,10 +332,11 @@ impl Without {
             }
             Sign::NoLeader => {
                 self.pod.logs(&forbidden).await;
-                self.pod.until("nobody leads", async || {
-                    self.pod.page("/metrics").await.contains("pipewright_leader 0")
-                })
-                .await;
+                self.pod
+                    .until("nobody leads", async || {
+                        self.pod.page("/metrics").await.contains("pipewright_leader 0")
+                    })
+                    .await;
                 let page = self.pod.page("/readyz?verbose").await;
                 assert!(page.contains(&plain), "{page}");
                 "pipewright_leader is 0, and /readyz?verbose says why".into()
@@ -355,7 +356,8 @@ impl Without {
     }
 
     async fn announced(&self, subject: &str, about: &str) {
-        let finished = || self.sink.events(|events| told(events, subject, about).contains(&"finished".into()));
+        let finished =
+            || self.sink.events(|events| told(events, subject, about).contains(&"finished".into()));
         self.pod.until("the end of a run is announced", async || finished()).await;
     }
 
@@ -429,7 +431,10 @@ async fn the_account_may_do_nothing_else() {
         let request = Request::builder()
             .method(method)
             .uri(&path)
-            .header("content-type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" })
+            .header(
+                "content-type",
+                if method == "PATCH" { "application/merge-patch+json" } else { "application/json" },
+            )
             .body(if method == "GET" { Vec::new() } else { b"{}".to_vec() })
             .unwrap();
         match ours.request::<Value>(request).await {
