@@ -1,6 +1,7 @@
 //! `deploy/`: its manifests against the real API server, its pods under its service account, its image.
 
 mod image;
+mod install;
 mod manifests;
 mod pod;
 mod proxy;
@@ -12,7 +13,8 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use crate::support::deployed::render;
-use crate::support::process::SECRET;
+use crate::support::process::{Folder, SECRET};
+use crate::support::program::PROJECT;
 use crate::support::{BUILD_PIPELINE, deployed};
 
 /// What a user installs: the documents of `deploy/base`, and the Secret.
@@ -29,8 +31,36 @@ fn installed(cluster: &pipewright_cluster::Cluster) -> Vec<Value> {
 async fn make_pipeline(admin: &Client, namespace: &str) {
     let mut pipeline: Value = serde_saphyr::from_str(BUILD_PIPELINE).unwrap();
     pipeline["metadata"]["namespace"] = namespace.into();
-    // The shipped mappings pass these.
-    let parameter = |name: &str| json!({"name": name, "type": "string", "default": ""});
-    pipeline["spec"]["params"] = ["repo-url", "revision", "target", "title"].map(parameter).as_slice().into();
     deployed::apply(admin, namespace, &pipeline).await;
+}
+
+/// Copies a folder of the project with all that is below it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// `deploy/` and what it refers to, to be edited.
+fn editable(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    for part in ["deploy", "mappings"] {
+        copy(&Path::new(PROJECT).join(part), &folder.path().join(part));
+    }
+    folder
+}
+
+/// Replaces the one place of a text in a file.
+fn edit(folder: &Folder, file: &str, from: &str, to: &str) {
+    let path = folder.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(from).count(), 1, "{file}");
+    std::fs::write(path, text.replace(from, to)).unwrap();
 }

@@ -14,9 +14,9 @@ use pipewright::settings::Settings;
 use pipewright_cluster::Cluster;
 use serde_json::{Value, json};
 
+use super::{edit, editable};
 use crate::support::deployed::{kubectl, only, render};
 use crate::support::ground::Real;
-use crate::support::process::Folder;
 use crate::support::program::PROJECT;
 use crate::support::skip;
 
@@ -32,15 +32,7 @@ const OVERLAYS: [(&str, &[&str]); 4] = [
             "Trigger pipewright",
         ],
     ),
-    (
-        "tekton",
-        &[
-            "Namespace pipewright",
-            "Role ci/pipewright-runs",
-            "RoleBinding ci/pipewright-runs",
-            "ConfigMap tekton-pipelines/config-events",
-        ],
-    ),
+    ("tekton", &["Namespace pipewright", "Role ci/pipewright-runs", "RoleBinding ci/pipewright-runs"]),
     (
         "cluster-wide",
         &["Namespace pipewright", "ClusterRole pipewright-runs", "ClusterRoleBinding pipewright-runs"],
@@ -197,6 +189,7 @@ fn the_pod_is_hardened_in_every_overlay() {
             (pod, "/securityContext/runAsNonRoot", json!(true)),
             (pod, "/securityContext/runAsUser", json!(65532)),
             (pod, "/securityContext/runAsGroup", json!(65532)),
+            (pod, "/securityContext/fsGroup", json!(65532)),
             (pod, "/securityContext/seccompProfile", json!({"type": "RuntimeDefault"})),
             (container, "/securityContext/privileged", json!(false)),
             (container, "/securityContext/allowPrivilegeEscalation", json!(false)),
@@ -332,21 +325,16 @@ async fn the_restricted_level_of_pod_security_takes_the_pod_and_nothing_less_har
 #[test]
 fn a_namespace_is_named_once_and_everything_follows() {
     let Some(cluster) = cluster() else { return };
-    let folder = Folder::new("overlays");
-    for part in ["deploy", "mappings"] {
-        copy(&Path::new(PROJECT).join(part), &folder.path().join(part));
+    let folder = editable("overlays");
+    for (file, from, to) in [
+        ("tekton/adapter/kustomization.yaml", "namespace: pipewright\n", "namespace: events\n"),
+        ("tekton/adapter/namespace.yaml", "name: pipewright\n", "name: events\n"),
+        ("tekton/runs/kustomization.yaml", "namespace: ci\n", "namespace: builds\n"),
+        ("cluster-wide/kustomization.yaml", "namespace: pipewright\n", "namespace: events\n"),
+        ("cluster-wide/namespace.yaml", "name: pipewright\n", "name: events\n"),
+    ] {
+        edit(&folder, &format!("deploy/{file}"), from, to);
     }
-    let name = |file: &str, from: &str, to: &str| {
-        let path = folder.path().join("deploy").join(file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.matches(from).count(), 1, "{file}");
-        std::fs::write(path, text.replace(from, to)).unwrap();
-    };
-    name("tekton/adapter/kustomization.yaml", "namespace: pipewright\n", "namespace: events\n");
-    name("tekton/adapter/namespace.yaml", "name: pipewright\n", "name: events\n");
-    name("tekton/runs/kustomization.yaml", "namespace: ci\n", "namespace: builds\n");
-    name("cluster-wide/kustomization.yaml", "namespace: pipewright\n", "namespace: events\n");
-    name("cluster-wide/namespace.yaml", "name: pipewright\n", "name: events\n");
     for overlay in ["tekton", "cluster-wide"] {
         let documents = render(&cluster, &folder.path().join("deploy").join(overlay));
         for document in &documents {
@@ -370,28 +358,60 @@ fn a_namespace_is_named_once_and_everything_follows() {
                 [value("PIPEWRIGHT_NAMESPACE"), value("PIPEWRIGHT_WATCH_NAMESPACE")],
                 ["builds", "builds"]
             );
-            let events = documents.iter().find(|it| it["metadata"]["name"] == "config-events").unwrap();
-            assert_eq!(events["data"]["sink"], "http://pipewright.events.svc/events");
-            assert_eq!(events["metadata"]["namespace"], "tekton-pipelines");
         } else {
             assert_eq!(value("PIPEWRIGHT_WATCH_NAMESPACE"), "*");
         }
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (path, name) = {
-            let entry = entry.unwrap();
-            (entry.path(), entry.file_name())
-        };
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            std::fs::copy(&path, to.join(name)).unwrap();
-        }
+/// The cluster is that of all tests, so nothing is changed.
+#[test]
+fn the_patch_of_tektons_events_names_our_service_and_takes_nothing_away() {
+    let Some(cluster) = cluster() else { return };
+    let namespace = ["-n", "tekton-pipelines"];
+    let file = "--patch-file=deploy/tekton/config-events.yaml";
+    let patch = ["patch", "configmap", "config-events", "--dry-run=server", "-o", "json"];
+    let patched = kubectl(&cluster, &[&patch[..], &namespace, &[file]].concat(), "").unwrap();
+    let data = serde_json::from_str::<Value>(&patched).unwrap()["data"].clone();
+    let documents = render(&cluster, &overlay("tekton"));
+    let service = &only(&documents, "Service")["metadata"];
+    let [name, own] = ["name", "namespace"].map(|field| service[field].as_str().unwrap());
+    assert_eq!(data["sink"], format!("http://{name}.{own}.svc/events"));
+    assert!(data["_example"].is_string(), "what was there stays: {data}");
+}
+
+#[test]
+fn the_kustomization_of_the_documentation_renders() {
+    let Some(cluster) = cluster() else { return };
+    let page = std::fs::read_to_string(Path::new(PROJECT).join("docs/deploy.md")).unwrap();
+    let kustomization = page.split("```yml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = editable("own");
+    let own = folder.path().join("mine");
+    std::fs::create_dir(&own).unwrap();
+    let settings = Path::new(PROJECT).join("deploy/base/adapter/pipewright.yaml");
+    std::fs::copy(settings, own.join("pipewright.yaml")).unwrap();
+    std::fs::write(own.join("kustomization.yaml"), kustomization).unwrap();
+    std::fs::write(own.join("build.yaml"), "mine\n").unwrap();
+
+    let before = render(&cluster, &own);
+    let mappings = before.iter().find(|it| it["metadata"]["name"] == "pipewright-mappings").unwrap();
+    assert_eq!(mappings["data"], json!({"build.yaml": "mine\n"}));
+    for document in &before {
+        assert_eq!(document["metadata"]["namespace"], "ci", "{}", listed(document, None));
     }
+    let pod = |documents: &[Value]| only(documents, "Deployment")["spec"]["template"]["spec"].clone();
+    assert_eq!(pod(&before)["containers"][0]["image"], "registry.example.com/pipewright:0.1.0");
+
+    // Other mappings restart nothing; other settings do.
+    std::fs::write(own.join("build.yaml"), "changed\n").unwrap();
+    let mut same = own.clone();
+    same.push(".");
+    assert_eq!(pod(&render(&cluster, &same)), pod(&before));
+    let text = std::fs::read_to_string(own.join("pipewright.yaml")).unwrap();
+    std::fs::write(own.join("pipewright.yaml"), text + "# changed\n").unwrap();
+    let mut again = own.clone();
+    again.push("../mine");
+    assert_ne!(pod(&render(&cluster, &again)), pod(&before));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Container {
             assert!(path.starts_with(MOUNTS) && mount["readOnly"] == true, "{mount}");
             let volumes = pod["volumes"].as_array().unwrap();
             let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
-            mount_files(&root.path().join(&path[1..]), &files(volume, documents));
+            mount_files(&root.path().join(&path[1..]), files(volume, documents));
         }
         let variable = |variable: &Value| {
             let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
@@ -135,13 +135,23 @@ fn files(volume: &Value, documents: &[Value]) -> BTreeMap<String, Vec<u8>> {
     items.map(file).collect()
 }
 
-/// As the kubelet does it: each name is a link into `..data`, which is a link to a folder.
-fn mount_files(path: &Path, files: &BTreeMap<String, Vec<u8>>) {
-    let version = path.join("..2026_01_01_00_00_00.1");
-    std::fs::create_dir_all(&version).unwrap();
-    symlink("..2026_01_01_00_00_00.1", path.join("..data")).unwrap();
-    for (name, content) in files {
-        std::fs::write(version.join(name), content).unwrap();
+/// As the kubelet does it: each name is a link into `..data`, which is a link to a folder; another content is another
+/// folder, and one instant at which the link is swapped.
+fn mount_files(path: &Path, files: BTreeMap<String, Vec<u8>>) {
+    let version = format!("..{}", uuid::Uuid::new_v4());
+    std::fs::create_dir_all(path.join(&version)).unwrap();
+    for (name, content) in &files {
+        std::fs::write(path.join(&version).join(name), content).unwrap();
+    }
+    symlink(version, path.join("..data_tmp")).unwrap();
+    std::fs::rename(path.join("..data_tmp"), path.join("..data")).unwrap();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.starts_with("..") && !files.contains_key(&name) {
+            std::fs::remove_file(path.join(name)).unwrap();
+        }
+    }
+    for name in files.keys().filter(|name| path.join(name).symlink_metadata().is_err()) {
         symlink(Path::new("..data").join(name), path.join(name)).unwrap();
     }
 }
@@ -208,6 +218,25 @@ impl Pod {
     /// Waits until it logs something.
     pub async fn logs(&self, text: &str) {
         self.until(&format!("`{text}` in the log"), async || self.log().contains(text)).await;
+    }
+
+    /// Brings another content of a volume.
+    pub fn swap(&self, volume: &str, files: &[(&str, &str)]) {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+        mount_files(&self.container.root.path().join(volume), files);
+    }
+
+    /// Waits for an end with an error; what it logged.
+    pub fn ends_badly(&mut self) -> String {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(!status.success(), "{}", self.log());
+                return self.log();
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A file that the kernel has about the process.

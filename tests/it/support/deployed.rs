@@ -32,6 +32,11 @@ pub async fn kubeconfig_by_way_of(cluster: &Cluster, namespace: &str, server: &s
     let admin = client(&cluster.kubeconfig).await;
     install_account(&admin, cluster, namespace).await;
     let token = token(&admin, namespace).await;
+    write_kubeconfig(cluster, namespace, server, &token)
+}
+
+/// A kubeconfig with a token.
+pub fn write_kubeconfig(cluster: &Cluster, namespace: &str, server: &str, token: &str) -> PathBuf {
     let path = cluster.folder.join(format!("{namespace}.deployed.kubeconfig"));
     let authority = cluster.authority.display();
     let text = format!(
