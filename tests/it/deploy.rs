@@ -1,11 +1,13 @@
 //! `deploy/`: its manifests against the real API server, its pods under its service account, its image.
 
+mod facts;
 mod image;
 mod install;
 mod manifests;
 mod pod;
 mod proxy;
 mod rights;
+mod verbs;
 
 use std::path::Path;
 

@@ -145,7 +145,7 @@ async fn a_secret_may_be_read_through_the_api_where_a_role_grants_it() {
     let rule = json!({
         "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["github-webhook"], "verbs": ["get"],
     });
-    let role = json!({
+    let grant = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "secret"}, "rules": [rule],
     });
     let binding = json!({
@@ -153,7 +153,7 @@ async fn a_secret_may_be_read_through_the_api_where_a_role_grants_it() {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "secret"},
         "subjects": [{"kind": "ServiceAccount", "name": "pipewright", "namespace": namespace}],
     });
-    deployed::apply(&admin, namespace, &role).await;
+    deployed::apply(&admin, namespace, &grant).await;
     deployed::apply(&admin, namespace, &binding).await;
     deployed::may(&admin, namespace, &rule, &"get".into(), true).await;
     let mut pod = container().start_as_process();

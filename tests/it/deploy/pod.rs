@@ -17,7 +17,7 @@ use crate::support::process::{Folder, SECRET, free_ports, status};
 /// Where the Deployment mounts everything.
 const MOUNTS: &str = "/etc/pipewright/";
 /// How long something may take that takes a second on a machine of its own.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a container is started with.
 pub struct Container {
@@ -54,7 +54,7 @@ impl Container {
             assert!(path.starts_with(MOUNTS) && mount["readOnly"] == true, "{mount}");
             let volumes = pod["volumes"].as_array().unwrap();
             let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
-            mount_files(&root.path().join(&path[1..]), files(volume, documents));
+            mount_files(&root.path().join(&path[1..]), &files(volume, documents));
         }
         let variable = |variable: &Value| {
             let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
@@ -137,10 +137,10 @@ fn files(volume: &Value, documents: &[Value]) -> BTreeMap<String, Vec<u8>> {
 
 /// As the kubelet does it: each name is a link into `..data`, which is a link to a folder; another content is another
 /// folder, and one instant at which the link is swapped.
-fn mount_files(path: &Path, files: BTreeMap<String, Vec<u8>>) {
+fn mount_files(path: &Path, files: &BTreeMap<String, Vec<u8>>) {
     let version = format!("..{}", uuid::Uuid::new_v4());
     std::fs::create_dir_all(path.join(&version)).unwrap();
-    for (name, content) in &files {
+    for (name, content) in files {
         std::fs::write(path.join(&version).join(name), content).unwrap();
     }
     symlink(version, path.join("..data_tmp")).unwrap();
@@ -223,7 +223,7 @@ impl Pod {
     /// Brings another content of a volume.
     pub fn swap(&self, volume: &str, files: &[(&str, &str)]) {
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
-        mount_files(&self.container.root.path().join(volume), files);
+        mount_files(&self.container.root.path().join(volume), &files);
     }
 
     /// Waits for an end with an error; what it logged.

@@ -82,13 +82,12 @@ async fn pass(
     let path = request.uri().path_and_query().unwrap().as_str();
     *request.uri_mut() = format!("{server}{path}").parse().unwrap();
     request.headers_mut().remove(header::HOST);
-    let response = match client.request(request).await {
-        Ok(response) => response.map(Either::Left),
-        Err(_) => {
-            let mut response = Response::new(Either::Right(Full::default()));
-            *response.status_mut() = StatusCode::BAD_GATEWAY;
-            response
-        }
+    let response = if let Ok(response) = client.request(request).await {
+        response.map(Either::Left)
+    } else {
+        let mut response = Response::new(Either::Right(Full::default()));
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response
     };
     noted.lock().unwrap().push(Call { verb, resource, name, status: response.status().as_u16() });
     response
