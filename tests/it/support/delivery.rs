@@ -59,7 +59,7 @@ impl Progress {
 
 fn runs(client: &kube::Client) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun"));
-    Api::namespaced_with(client.clone(), "default", &resource)
+    Api::default_namespaced_with(client.clone(), &resource)
 }
 
 /// The numbers of the pull requests that have a run, one entry for each run; all of them, or those with one number.

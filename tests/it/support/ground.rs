@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::PostParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Api, Client, Config};
-use pipewright::cluster::memory::{Memory, Options};
+use pipewright::cluster::memory::{Memory, Options, PlayerOptions};
 use pipewright::cluster::{self, Clients};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::faulty::{Board, Switch};
 use super::skip;
 
 /// A cluster for one test.
@@ -32,46 +35,55 @@ pub struct Real {
     pub namespace: String,
     /// A kubeconfig of an administrator, whose context has that namespace.
     pub kubeconfig: PathBuf,
+    board: Board,
 }
 
-/// Each test twice, as `<name>::on_the_embedded_cluster` and `<name>::on_a_real_cluster`; the second one is skipped where
-/// there is none.
+/// Each of these functions twice, as the tests `<name>::on_the_embedded_cluster` and `<name>::on_a_real_cluster`; the second
+/// one is skipped where there is no such cluster.
 macro_rules! on_both_clusters {
-    ($($(#[$meta:meta])* async fn $name:ident($ground:ident: Ground) $body:block)*) => {$(
+    ($($name:ident),+ $(,)?) => {$(
         mod $name {
-            #[allow(unused_imports, clippy::wildcard_imports)]
-            use super::*;
-
-            $(#[$meta])*
-            async fn test($ground: $crate::support::ground::Ground) $body
-
             #[tokio::test(flavor = "multi_thread")]
             async fn on_the_embedded_cluster() {
-                test($crate::support::ground::Ground::embedded()).await;
+                super::$name($crate::support::ground::Ground::embedded()).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn on_a_real_cluster() {
                 if let Some(ground) = $crate::support::ground::Ground::real().await {
-                    test(ground).await;
+                    super::$name(ground).await;
                 }
             }
         }
-    )*};
+    )+};
 }
 pub(crate) use on_both_clusters;
 
 // === impl Ground ===
 
 impl Ground {
-    /// A new embedded cluster, without a player.
+    /// A new embedded cluster. Its player plays each task in 50 ms, as KWOK does in 100.
     pub fn embedded() -> Self {
-        Self::Embedded(Memory::start(Options::default()))
+        let player = PlayerOptions { task_duration: Duration::from_millis(50), ..PlayerOptions::default() };
+        Self::Embedded(Memory::start(Options { player: Some(player), ..Options::default() }))
     }
 
     /// A new namespace of the real cluster; none, and the test is noted as skipped, where there is no such cluster.
     pub async fn real() -> Option<Self> {
         Real::new().await.map(Self::Real)
+    }
+
+    /// Another one of its kind, in which nothing is yet.
+    pub async fn another(&self) -> Self {
+        match self {
+            Self::Embedded(_) => Self::embedded(),
+            Self::Real(real) => Self::Real(Real::in_cluster(Arc::clone(&real.cluster)).await),
+        }
+    }
+
+    /// Whether it is the real one, which plays some ten runs a second.
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Real(_))
     }
 
     /// The namespace of the test.
@@ -83,10 +95,10 @@ impl Ground {
     }
 
     /// An administrator's client, whose default namespace is the test's.
-    pub async fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         match self {
             Self::Embedded(memory) => memory.client("default"),
-            Self::Real(real) => real.client().await,
+            Self::Real(real) => real.client(),
         }
     }
 
@@ -94,7 +106,38 @@ impl Ground {
     pub async fn clients(&self) -> Clients {
         match self {
             Self::Embedded(memory) => memory.clients("default"),
-            Self::Real(real) => cluster::connect(Some(&real.kubeconfig)).await.unwrap(),
+            Self::Real(real) => {
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                real.board.before(&cluster::connect(Some(&real.kubeconfig)).await.unwrap())
+            }
+        }
+    }
+
+    /// What can go wrong between the service and the cluster.
+    pub fn faults(&self) -> Switch {
+        match self {
+            Self::Embedded(memory) => Switch::Embedded(memory.faults().clone()),
+            Self::Real(real) => Switch::Real(real.board.clone()),
+        }
+    }
+
+    /// Creates the objects of a YAML text, in the test's namespace where they have one.
+    pub async fn create(&self, text: &str) {
+        let client = self.client();
+        for document in text.split("\n---") {
+            let mut value: Value = serde_saphyr::from_str(document).unwrap();
+            let text = |name: &str| value[name].as_str().unwrap().to_owned();
+            let (api_version, kind) = (text("apiVersion"), text("kind"));
+            let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
+            let api: Api<DynamicObject> = if kind == "Namespace" {
+                Api::all_with(client.clone(), &resource)
+            } else {
+                value["metadata"].as_object_mut().unwrap().remove("namespace");
+                Api::default_namespaced_with(client.clone(), &resource)
+            };
+            let object: DynamicObject = serde_json::from_value(value).unwrap();
+            api.create(&PostParams::default(), &object).await.unwrap();
         }
     }
 }
@@ -118,16 +161,16 @@ impl Real {
         let namespace = format!("test-{}-{number}", std::process::id());
         let kubeconfig = cluster.folder.join(format!("{namespace}.kubeconfig"));
         write_kubeconfig(&kubeconfig, &cluster, &cluster.server, &namespace);
-        let real = Self { cluster, namespace, kubeconfig };
+        let real = Self { cluster, namespace, kubeconfig, board: Board::new() };
         let object: Namespace =
             serde_json::from_value(json!({"metadata": {"name": real.namespace}})).unwrap();
-        Api::all(real.client().await).create(&PostParams::default(), &object).await.unwrap();
+        Api::all(real.client()).create(&PostParams::default(), &object).await.unwrap();
         real
     }
 
     /// An administrator's client.
-    pub async fn client(&self) -> Client {
-        client(&self.kubeconfig).await
+    pub fn client(&self) -> Client {
+        client(&self.cluster, &self.cluster.server, &self.namespace)
     }
 }
 
@@ -143,11 +186,15 @@ pub fn write_kubeconfig(path: &Path, cluster: &pipewright_cluster::Cluster, serv
     std::fs::write(path, text).unwrap();
 }
 
-/// A client of whatever a kubeconfig leads to.
-pub async fn client(kubeconfig: &Path) -> Client {
+/// An administrator's client by way of `server`.
+pub fn client(cluster: &pipewright_cluster::Cluster, server: &str, namespace: &str) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let file = Kubeconfig::read_from(kubeconfig).unwrap();
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    let mut config = Config::new(server.parse().unwrap());
+    let pem = std::fs::read_to_string(&cluster.authority).unwrap();
+    let encoded: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    config.root_cert = Some(vec![BASE64_STANDARD.decode(encoded).unwrap()]);
+    config.auth_info.token = Some(cluster.token.clone().into());
+    namespace.clone_into(&mut config.default_namespace);
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }

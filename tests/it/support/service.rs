@@ -27,6 +27,8 @@ use pipewright::vocabulary::Forge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::ground::Ground;
+
 /// The secret of the source `github`.
 pub const SECRET: &str = "It's a Secret to Everybody";
 
@@ -148,14 +150,25 @@ pub struct Setup {
     pub mappings: Vec<(String, String)>,
     /// Whether the default sink captures in this process.
     pub capture: bool,
-    /// The cluster; a new one where there is none.
-    pub memory: Option<Memory>,
+    /// The cluster; a new embedded one, without a player, where there is none.
+    pub ground: Option<Ground>,
 }
 
 impl Setup {
     /// Without mappings, with a capturing default sink.
     pub fn new() -> Self {
-        Self { settings: Settings::default(), mappings: Vec::new(), capture: true, memory: None }
+        Self { settings: Settings::default(), mappings: Vec::new(), capture: true, ground: None }
+    }
+
+    /// The same over a given cluster.
+    pub fn over(ground: &Ground) -> Self {
+        Self::new().on(ground)
+    }
+
+    /// Over a given cluster.
+    pub fn on(mut self, ground: &Ground) -> Self {
+        self.ground = Some(ground.clone());
+        self
     }
 
     /// Adds a mapping file.
@@ -210,26 +223,32 @@ impl Setup {
         if self.settings.sources.is_empty() {
             self = self.source("github", vec![literal(SECRET)]);
         }
-        let Self { mut settings, capture, memory, .. } = self;
+        let Self { mut settings, capture, ground, .. } = self;
         settings.process.listen = "127.0.0.1:0".into();
         settings.process.admin_listen = "127.0.0.1:0".into();
         // Whatever the environment of the tests says about a pod.
-        settings.process.leader_election.namespace.get_or_insert_with(|| "default".into());
+        let ground = ground.unwrap_or_else(|| Ground::Embedded(Memory::start(Options::default())));
+        let namespace = ground.namespace();
+        settings.process.leader_election.namespace.get_or_insert_with(|| namespace.to_owned());
+        if let Ground::Real(_) = ground {
+            // What other tests do elsewhere is not seen here.
+            settings.process.namespace = namespace.to_owned();
+            settings.process.watch_namespace = namespace.to_owned();
+        }
         settings.process.mappings = vec![directory.path().to_owned()];
-        let memory = memory.unwrap_or_else(|| Memory::start(Options::default()));
         let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
         let mut sinks = Sinks::new(&Environment::default(), specs).unwrap();
         let events = Captured::default();
         if capture {
             sinks = sinks.with_receiver(DEFAULT, Arc::new(events.clone()));
         }
-        let clients = memory.clients("default");
+        let clients = ground.clients().await;
         let parts = Parts { settings, clients, sinks, log: None, on_reload: None };
         let running = app::start(parts).await?;
         Ok(Service {
             address: running.address,
             admin: running.admin_address,
-            memory,
+            ground,
             events,
             directory,
             http: http_client(),
@@ -245,7 +264,7 @@ pub struct Service {
     /// The admin port.
     pub admin: SocketAddr,
     /// Its cluster.
-    pub memory: Memory,
+    pub ground: Ground,
     /// What the default sink took.
     pub events: Captured,
     /// Its mapping files.
@@ -362,9 +381,13 @@ impl Service {
         line.unwrap_or_else(|| panic!("no `{name}` in\n{text}")).parse().unwrap()
     }
 
-    /// Every PipelineRun, in every namespace.
+    /// Every PipelineRun: in the namespace of the test where others have theirs, or in all.
     pub async fn runs(&self) -> Vec<DynamicObject> {
-        let api = Api::<DynamicObject>::all_with(self.memory.client("default"), &pipeline_runs());
+        let (client, kind) = (self.ground.client(), pipeline_runs());
+        let api: Api<DynamicObject> = match &self.ground {
+            Ground::Embedded(_) => Api::all_with(client, &kind),
+            Ground::Real(real) => Api::namespaced_with(client, &real.namespace, &kind),
+        };
         api.list(&ListParams::default()).await.unwrap().items
     }
 
