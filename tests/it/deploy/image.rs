@@ -100,7 +100,7 @@ fn the_dockerfile_copies_that_layout_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pod_does_its_work_in_the_image_as_nobody_on_a_read_only_file_system() {
     let Some(real) = Real::new().await else { return };
-    let (admin, namespace) = (real.client().await, real.namespace.as_str());
+    let (admin, namespace) = (real.client(), real.namespace.as_str());
     make_pipeline(&admin, namespace).await;
     deployed::kubeconfig(&real.cluster, namespace).await;
     let token = deployed::token(&admin, namespace).await;

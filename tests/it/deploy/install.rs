@@ -61,7 +61,7 @@ async fn runs(admin: &Client, namespace: &str) -> Vec<DynamicObject> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_documentation_install_what_works_and_take_it_away() {
     let Some(real) = Real::new().await else { return };
-    let (cluster, admin, namespace) = (&real.cluster, real.client().await, real.namespace.as_str());
+    let (cluster, admin, namespace) = (&real.cluster, real.client(), real.namespace.as_str());
     let sink = Recorder::start();
     make_pipeline(&admin, namespace).await;
     make_secret(cluster, namespace);
@@ -99,7 +99,7 @@ async fn the_commands_of_the_documentation_install_what_works_and_take_it_away()
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_may_be_in_another_namespace_than_the_pods() {
     let Some(real) = Real::new().await else { return };
-    let (cluster, admin, pods) = (&real.cluster, real.client().await, real.namespace.as_str());
+    let (cluster, admin, pods) = (&real.cluster, real.client(), real.namespace.as_str());
     let other = Real::in_cluster(Arc::clone(cluster)).await;
     let builds = other.namespace.as_str();
     let folder = editable("tekton");
@@ -123,7 +123,7 @@ async fn runs_may_be_in_another_namespace_than_the_pods() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_may_be_read_through_the_api_where_a_role_grants_it() {
     let Some(real) = Real::new().await else { return };
-    let (cluster, admin, namespace) = (&real.cluster, real.client().await, real.namespace.as_str());
+    let (cluster, admin, namespace) = (&real.cluster, real.client(), real.namespace.as_str());
     make_pipeline(&admin, namespace).await;
     make_secret(cluster, namespace);
     let kubeconfig = deployed::kubeconfig(cluster, namespace).await;

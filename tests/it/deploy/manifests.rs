@@ -99,7 +99,7 @@ fn each_overlay_installs_these_objects_and_no_tekton() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_document_is_valid_to_the_api_server_itself() {
     let Some(real) = Real::new().await else { return };
-    let namespaces: Api<Namespace> = Api::all(real.client().await);
+    let namespaces: Api<Namespace> = Api::all(real.client());
     for name in ["pipewright", "ci"] {
         let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
         match namespaces.create(&PostParams::default(), &object).await {
@@ -189,7 +189,7 @@ type Change = (&'static str, &'static dyn Fn(&mut Value));
 #[tokio::test(flavor = "multi_thread")]
 async fn the_restricted_level_of_pod_security_takes_the_pod_and_nothing_less_hardened() {
     let Some(real) = Real::new().await else { return };
-    let admin = real.client().await;
+    let admin = real.client();
     let namespaces: Api<Namespace> = Api::all(admin.clone());
     let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     namespaces.patch(&real.namespace, &PatchParams::default(), &Patch::Merge(&labels)).await.unwrap();

@@ -73,7 +73,7 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deployed_account_suffices_for_the_whole_work_and_every_verb_of_it_is_used() {
     let Some(real) = Real::new().await else { return };
-    let (admin, namespace) = (real.client().await, real.namespace.as_str());
+    let (admin, namespace) = (real.client(), real.namespace.as_str());
     make_pipeline(&admin, namespace).await;
     let proxy = Proxy::start(&real.cluster).await;
     let sink = Recorder::start();
@@ -147,7 +147,7 @@ async fn the_account_may_do_nothing_else() {
     let (cluster, namespace) = (&real.cluster, real.namespace.as_str());
     let other = Real::in_cluster(Arc::clone(cluster)).await;
     let kubeconfig = deployed::kubeconfig(cluster, namespace).await;
-    let ours = crate::support::ground::client(&kubeconfig).await;
+    let ours = deployed::client_of(&kubeconfig).await;
 
     // What the API server says that it may, beside what every account may: ask what it may.
     let rules = async |namespace: &str| {

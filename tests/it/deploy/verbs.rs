@@ -94,7 +94,7 @@ struct Without {
 
 impl Without {
     async fn start(real: &Real, case: Case) -> Self {
-        let (admin, namespace) = (real.client().await, real.namespace.clone());
+        let (admin, namespace) = (real.client(), real.namespace.clone());
         make_pipeline(&admin, &namespace).await;
         old_task_run(&admin, &namespace).await;
         let kubeconfig = deployed::kubeconfig(&real.cluster, &namespace).await;

@@ -11,8 +11,9 @@ use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use pipewright_cluster::Cluster;
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ pub async fn kubeconfig(cluster: &Cluster, namespace: &str) -> PathBuf {
 
 /// The same by way of `server`, such as a proxy.
 pub async fn kubeconfig_by_way_of(cluster: &Cluster, namespace: &str, server: &str) -> PathBuf {
-    let admin = client(&cluster.kubeconfig).await;
+    let admin = client(cluster, &cluster.server, namespace);
     install_account(&admin, cluster, namespace).await;
     let token = token(&admin, namespace).await;
     write_kubeconfig(cluster, namespace, server, &token)
@@ -47,6 +48,14 @@ pub fn write_kubeconfig(cluster: &Cluster, namespace: &str, server: &str, token:
     );
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// A client of whoever a kubeconfig is of.
+pub async fn client_of(kubeconfig: &Path) -> Client {
+    let file = Kubeconfig::read_from(kubeconfig).unwrap();
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }
 
 /// A token of the service account.
