@@ -142,11 +142,10 @@ async fn a_secret_may_be_read_through_the_api_where_a_role_grants_it() {
     let log = pod.ends_badly();
     assert!(log.contains("cannot get resource") && log.contains("secrets"), "{log}");
 
-    let rule = json!({
-        "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["github-webhook"], "verbs": ["get"],
-    });
     let grant = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "secret"}, "rules": [rule],
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "secret"}, "rules": [{
+            "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["github-webhook"], "verbs": ["get"],
+        }],
     });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "secret"},
@@ -155,7 +154,9 @@ async fn a_secret_may_be_read_through_the_api_where_a_role_grants_it() {
     });
     deployed::apply(&admin, namespace, &grant).await;
     deployed::apply(&admin, namespace, &binding).await;
-    deployed::may(&admin, namespace, &rule, &"get".into(), true).await;
+    for right in deployed::rights(&[grant]) {
+        right.is(true, &admin, namespace).await;
+    }
     let mut pod = container().start_as_process();
     pod.ready().await;
     works(&pod, &sink).await;

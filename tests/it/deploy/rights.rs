@@ -30,24 +30,6 @@ pub fn told(events: &[Event], subject: &str, about: &str) -> Vec<String> {
     about.filter_map(|event| event.ty().strip_prefix(&begins)?.split('.').next().map(str::to_owned)).collect()
 }
 
-/// The rules of the Roles, one for each verb: group, resource, verb, name.
-pub fn granted(documents: &[Value]) -> BTreeSet<(String, String, Option<String>)> {
-    let mut granted = BTreeSet::new();
-    for role in documents.iter().filter(|document| document["kind"] == "Role") {
-        for rule in role["rules"].as_array().unwrap() {
-            let name = rule["resourceNames"][0].as_str().map(str::to_owned);
-            let plural = rule["resources"][0].as_str().unwrap();
-            for list in ["apiGroups", "resources"] {
-                assert_eq!(rule[list].as_array().unwrap().len(), 1, "{rule}");
-            }
-            for verb in rule["verbs"].as_array().unwrap() {
-                granted.insert((plural.to_owned(), verb.as_str().unwrap().to_owned(), name.clone()));
-            }
-        }
-    }
-    granted
-}
-
 /// Makes a TaskRun that has ended when this returns.
 pub async fn old_task_run(admin: &Client, namespace: &str) {
     let run = json!({
@@ -129,16 +111,17 @@ async fn the_deployed_account_suffices_for_the_whole_work_and_every_verb_of_it_i
     let refused: Vec<&Call> = calls.iter().filter(|call| matches!(call.status, 401 | 403)).collect();
     assert!(refused.is_empty(), "{refused:?}");
     assert!(!pod.log().contains("forbidden"), "{}", pod.log());
-    let leases = |call: &Call| call.resource == "leases" && call.verb != "create";
-    let used: BTreeSet<_> = calls
+    let used: BTreeSet<(String, String, Option<String>)> = calls
         .into_iter()
         .map(|call| {
-            let name = if leases(&call) { call.name.clone() } else { None };
-            (call.resource, call.verb, name)
+            let named = call.resource == "leases" && call.verb != "create";
+            (call.resource, call.verb, call.name.filter(|_| named))
         })
         .collect();
     println!("{} calls, none refused: {used:?}", proxy.calls().len());
-    assert_eq!(used, granted(&render(&real.cluster, Path::new("deploy/base"))));
+    let granted = deployed::rights(&render(&real.cluster, Path::new("deploy/base")));
+    let granted = granted.into_iter().map(|right| (right.resource, right.verb, right.name));
+    assert_eq!(used, granted.collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]

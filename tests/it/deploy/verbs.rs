@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::pod::{Container, Pod};
-use super::rights::{granted, old_task_run, resource, told};
+use super::rights::{old_task_run, resource, told};
 use super::{installed, make_pipeline};
 use crate::support::deployed::{self, render};
 use crate::support::ground::Real;
@@ -67,7 +67,8 @@ const CASES: [Case; 13] = [
 async fn without_any_one_verb_something_breaks_and_says_so() {
     let Some(real) = Real::new().await else { return };
     let documents = render(&real.cluster, Path::new("deploy/base"));
-    let all: BTreeSet<_> = granted(&documents).into_iter().map(|(plural, verb, _)| (plural, verb)).collect();
+    let all: BTreeSet<_> =
+        deployed::rights(&documents).into_iter().map(|right| (right.resource, right.verb)).collect();
     let tried: BTreeSet<_> =
         CASES.iter().map(|case| (case.resource.to_owned(), case.verb.to_owned())).collect();
     assert_eq!(all, tried, "a verb without a case, or a case without a verb");
@@ -81,6 +82,28 @@ async fn without_any_one_verb_something_breaks_and_says_so() {
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<()>>()
         .await;
+}
+
+impl Case {
+    /// The Role without the verb.
+    fn taken_from(self, role: &Value) -> Value {
+        let mut rules = Vec::new();
+        for rule in role["rules"].as_array().unwrap() {
+            for resource in rule["resources"].as_array().unwrap() {
+                let mut part = rule.clone();
+                part["resources"] = json!([resource]);
+                if *resource == self.resource {
+                    part["verbs"].as_array_mut().unwrap().retain(|verb| *verb != self.verb);
+                }
+                rules.push(part);
+            }
+        }
+        // A rule must have a verb.
+        rules.retain(|rule| rule["verbs"] != json!([]));
+        let mut role = role.clone();
+        role["rules"] = rules.into();
+        role
+    }
 }
 
 /// A pod whose account lacks one verb.
@@ -100,26 +123,11 @@ impl Without {
         let kubeconfig = deployed::kubeconfig(&real.cluster, &namespace).await;
         let documents = installed(&real.cluster);
         for role in documents.iter().filter(|document| document["kind"] == "Role") {
-            let mut role = role.clone();
-            let mut lost = Vec::new();
-            for rule in role["rules"].as_array_mut().unwrap() {
-                let whole = rule.clone();
-                if rule["resources"][0] != case.resource {
-                    continue;
-                }
-                let verbs = rule["verbs"].as_array_mut().unwrap();
-                let before = verbs.len();
-                verbs.retain(|verb| verb != case.verb);
-                if verbs.len() < before {
-                    lost.push(whole);
-                }
-            }
-            // A rule must have a verb.
-            role["rules"].as_array_mut().unwrap().retain(|rule| rule["verbs"] != json!([]));
-            deployed::apply(&admin, &namespace, &role).await;
-            for rule in lost {
-                deployed::may(&admin, &namespace, &rule, &case.verb.into(), false).await;
-            }
+            deployed::apply(&admin, &namespace, &case.taken_from(role)).await;
+        }
+        for right in deployed::rights(&documents) {
+            let kept = right.resource != case.resource || right.verb != case.verb;
+            right.is(kept, &admin, &namespace).await;
         }
         let sink = Recorder::start();
         let container = Container::new(&documents, &namespace)

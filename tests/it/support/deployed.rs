@@ -1,6 +1,6 @@
 //! What `deploy/` says, on a real cluster: its manifests as kubectl renders them, and the rights of its service account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -21,6 +21,19 @@ use super::ground::client;
 
 /// The name of everything that `deploy/base` installs.
 pub const NAME: &str = "pipewright";
+
+/// One verb on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// The API group.
+    pub group: String,
+    /// The plural of the kind.
+    pub resource: String,
+    /// The only object that it is for, if it is for one.
+    pub name: Option<String>,
+    /// The verb.
+    pub verb: String,
+}
 
 /// A kubeconfig of exactly the service account of `deploy/base`, which is installed into `namespace` with its Roles (and
 /// nothing else of it). It may use one namespace only: the adapter needs `watchNamespace` set to it.
@@ -70,41 +83,61 @@ pub async fn token(admin: &Client, namespace: &str) -> String {
 /// Installs the service account of `deploy/base` with its Roles, and waits until they are in force.
 async fn install_account(admin: &Client, cluster: &Cluster, namespace: &str) {
     let documents = render(cluster, Path::new("deploy/base"));
-    let mut rules = Vec::new();
     for document in &documents {
-        let kind = document["kind"].as_str().unwrap();
-        if ["ServiceAccount", "Role", "RoleBinding"].contains(&kind) {
+        if ["ServiceAccount", "Role", "RoleBinding"].contains(&document["kind"].as_str().unwrap()) {
             apply(admin, namespace, document).await;
         }
-        if kind == "Role" {
-            rules.extend(document["rules"].as_array().unwrap().iter().cloned());
-        }
     }
-    for rule in rules {
-        for verb in rule["verbs"].as_array().unwrap() {
-            may(admin, namespace, &rule, verb, true).await;
-        }
+    for right in rights(&documents) {
+        right.is(true, admin, namespace).await;
     }
 }
 
-/// Waits until the service account may, or may not, do what a rule says: the API server learns of Roles by a watch.
-pub async fn may(admin: &Client, namespace: &str, rule: &Value, verb: &Value, allowed: bool) {
-    let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {
-        "user": format!("system:serviceaccount:{namespace}:{NAME}"),
-        "resourceAttributes": {
-            "namespace": namespace,
-            "group": rule["apiGroups"][0],
-            "resource": rule["resources"][0],
-            "name": rule["resourceNames"][0],
-            "verb": verb,
-        },
-    }}))
-    .unwrap();
-    let reviews: Api<SubjectAccessReview> = Api::all(admin.clone());
-    let begin = Instant::now();
-    while reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed != allowed {
-        assert!(begin.elapsed() < Duration::from_secs(30), "{rule} {verb} is not {allowed}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// What the Roles among the documents grant, one by one.
+pub fn rights(documents: &[Value]) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for role in documents.iter().filter(|document| document["kind"] == "Role") {
+        for rule in role["rules"].as_array().unwrap() {
+            let list = |field: &str| {
+                let words = rule[field].as_array().into_iter().flatten();
+                words.map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let (groups, names) = (list("apiGroups"), list("resourceNames"));
+            assert!(groups.len() == 1 && names.len() <= 1, "{rule}");
+            for resource in list("resources") {
+                rights.extend(list("verbs").into_iter().map(|verb| Right {
+                    group: groups[0].clone(),
+                    resource: resource.clone(),
+                    name: names.first().cloned(),
+                    verb,
+                }));
+            }
+        }
+    }
+    rights
+}
+
+// === impl Right ===
+
+impl Right {
+    /// Waits until the service account has it, or has it not: the API server learns of Roles by a watch.
+    pub async fn is(&self, granted: bool, admin: &Client, namespace: &str) {
+        let Self { group, resource, name, verb } = self;
+        let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {
+            "user": format!("system:serviceaccount:{namespace}:{NAME}"),
+            "resourceAttributes": {
+                "namespace": namespace, "group": group, "resource": resource, "name": name, "verb": verb,
+            },
+        }}))
+        .unwrap();
+        let reviews: Api<SubjectAccessReview> = Api::all(admin.clone());
+        let begin = Instant::now();
+        while reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+            != granted
+        {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{self:?} is not {granted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
