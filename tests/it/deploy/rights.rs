@@ -107,21 +107,26 @@ async fn the_deployed_account_suffices_for_the_whole_work_and_every_verb_of_it_i
     })
     .await;
 
+    let granted = deployed::rights(&render(&real.cluster, Path::new("deploy/base")));
+    let granted: BTreeSet<_> =
+        granted.into_iter().map(|right| (right.resource, right.verb, right.name)).collect();
+    let used = || -> BTreeSet<_> {
+        let calls = proxy.calls().into_iter();
+        calls
+            .map(|call| {
+                let named = call.resource == "leases" && call.verb != "create";
+                (call.resource, call.verb, call.name.filter(|_| named))
+            })
+            .collect()
+    };
+    // What was announced last is noted in a moment.
+    pod.until("every right is used", async || granted.is_subset(&used())).await;
     let calls = proxy.calls();
+    println!("{} calls: {:?}", calls.len(), used());
+    assert_eq!(used(), granted);
     let refused: Vec<&Call> = calls.iter().filter(|call| matches!(call.status, 401 | 403)).collect();
     assert!(refused.is_empty(), "{refused:?}");
     assert!(!pod.log().contains("forbidden"), "{}", pod.log());
-    let used: BTreeSet<(String, String, Option<String>)> = calls
-        .into_iter()
-        .map(|call| {
-            let named = call.resource == "leases" && call.verb != "create";
-            (call.resource, call.verb, call.name.filter(|_| named))
-        })
-        .collect();
-    println!("{} calls, none refused: {used:?}", proxy.calls().len());
-    let granted = deployed::rights(&render(&real.cluster, Path::new("deploy/base")));
-    let granted = granted.into_iter().map(|right| (right.resource, right.verb, right.name));
-    assert_eq!(used, granted.collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]
