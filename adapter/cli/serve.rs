@@ -29,6 +29,9 @@ pub(super) struct Arguments {
     /// The namespace of runs whose mapping names none [default: default]
     #[arg(long, env = "PIPEWRIGHT_NAMESPACE", hide_env_values = true)]
     namespace: Option<String>,
+    /// The namespace whose runs become events; `*` is all of them [default: *]
+    #[arg(long, env = "PIPEWRIGHT_WATCH_NAMESPACE", hide_env_values = true, value_name = "NAMESPACE")]
+    watch_namespace: Option<String>,
     /// Files and folders of mappings, separated by commas [default: those of the settings, or `mappings`]
     #[arg(
         long,
@@ -66,6 +69,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
     if let Some(namespace) = arguments.namespace {
         process.namespace = namespace;
+    }
+    if let Some(namespace) = arguments.watch_namespace {
+        process.watch_namespace = namespace;
     }
     if !arguments.mappings.is_empty() {
         process.mappings = arguments.mappings;

@@ -14,6 +14,8 @@ use pipewright::telemetry::metrics::{
 };
 use pipewright::vocabulary::github;
 
+use serde_json::Value;
+
 use crate::support::program::{PROJECT, run};
 
 const COMMANDS: [&str; 9] =
@@ -128,6 +130,26 @@ fn what_a_github_delivery_becomes_is_in_the_documentation() {
     hold("events.md", "github", &table);
 }
 
+#[test]
+fn the_rights_of_the_manifests_are_in_the_documentation() {
+    let mut table = "| in the namespace of | API group | resources | verbs |\n|---|---|---|---|\n".to_owned();
+    for (place, file) in [("the runs", "runs"), ("the pods", "adapter")] {
+        let path = Path::new(PROJECT).join(format!("deploy/base/{file}/roles.yaml"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let documents = text.split("---\n").map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+        for rule in documents.flat_map(|it| it["rules"].as_array().cloned().unwrap_or_default()) {
+            let list = |field: &str| {
+                let words = rule[field].as_array().unwrap().iter();
+                words.map(|word| format!("`{}`", word.as_str().unwrap())).collect::<Vec<_>>().join(", ")
+            };
+            let name = rule["resourceNames"][0].as_str().map(|name| format!(" named `{name}`"));
+            let resources = list("resources") + &name.unwrap_or_default();
+            let _ = writeln!(table, "| {place} | {} | {resources} | {} |", list("apiGroups"), list("verbs"));
+        }
+    }
+    hold("operations.md", "rights", &table);
+}
+
 /// The fenced blocks of a page in a language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
@@ -199,7 +221,7 @@ fn relative_links_lead_somewhere() {
 fn files_that_the_documentation_names_exist() {
     for (path, text) in pages() {
         for name in text.split('`').filter(|word| {
-            ["adapter/", "config/", "tests/", "mappings/", "docs/"]
+            ["adapter/", "config/", "deploy/", "tests/", "mappings/", "docs/"]
                 .iter()
                 .any(|folder| word.starts_with(folder))
                 && !word.contains(['*', ' ', '{', '<'])

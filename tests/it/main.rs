@@ -7,6 +7,7 @@ mod cloudevents;
 mod cloudevents_codec;
 mod delivery;
 mod dependencies;
+mod deploy;
 mod docs;
 mod edge;
 mod embedded_cluster;

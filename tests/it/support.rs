@@ -3,6 +3,7 @@
 pub mod arrivals;
 pub mod corpus;
 pub mod delivery;
+pub mod deployed;
 pub mod faulty;
 pub mod ground;
 pub mod process;
