@@ -15,7 +15,7 @@ use pipewright::cluster::{self, Clients};
 use serde_json::{Value, json};
 
 use super::faulty::{Board, Switch};
-use super::skip;
+use super::{deployed, skip};
 
 /// A cluster for one test.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct Real {
     pub namespace: String,
     /// A kubeconfig of an administrator, whose context has that namespace.
     pub kubeconfig: PathBuf,
+    /// Whether the adapter is an administrator too, because it shall do more than `deploy/` lets it.
+    is_administrator: bool,
     board: Board,
 }
 
@@ -108,8 +110,16 @@ impl Ground {
             Self::Embedded(memory) => memory.clients("default"),
             Self::Real(real) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                real.board.before(&cluster::connect(Some(&real.kubeconfig)).await.unwrap())
+                real.board.before(&cluster::connect(Some(&real.adapter().await)).await.unwrap())
             }
+        }
+    }
+
+    /// With an adapter that may do more than the service account of `deploy/`.
+    pub fn as_administrator(self) -> Self {
+        match self {
+            Self::Embedded(_) => self,
+            Self::Real(real) => Self::Real(Real { is_administrator: true, ..real }),
         }
     }
 
@@ -161,11 +171,19 @@ impl Real {
         let namespace = format!("test-{}-{number}", std::process::id());
         let kubeconfig = cluster.folder.join(format!("{namespace}.kubeconfig"));
         write_kubeconfig(&kubeconfig, &cluster, &cluster.server, &namespace);
-        let real = Self { cluster, namespace, kubeconfig, board: Board::new() };
+        let real = Self { cluster, namespace, kubeconfig, is_administrator: false, board: Board::new() };
         let object: Namespace =
             serde_json::from_value(json!({"metadata": {"name": real.namespace}})).unwrap();
         Api::all(real.client()).create(&PostParams::default(), &object).await.unwrap();
         real
+    }
+
+    /// A kubeconfig for the adapter: that of exactly the service account which `deploy/` installs.
+    pub async fn adapter(&self) -> PathBuf {
+        if self.is_administrator {
+            return self.kubeconfig.clone();
+        }
+        deployed::kubeconfig(&self.cluster, &self.namespace).await
     }
 
     /// An administrator's client.

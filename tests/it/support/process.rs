@@ -151,7 +151,7 @@ impl Cluster {
     pub async fn on(ground: &Ground, folder: &Folder, objects: &str, task_time: Option<Duration>) -> Self {
         let Ground::Real(real) = ground else { return Self::start(folder, objects, task_time) };
         ground.create(objects).await;
-        let kubeconfig = real.kubeconfig.clone();
+        let kubeconfig = real.adapter().await;
         Self { kubeconfig, namespace: real.namespace.clone(), of: Of::Real(real.clone()) }
     }
 

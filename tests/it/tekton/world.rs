@@ -57,7 +57,7 @@ impl World {
             std::fs::write(path.join(format!("{name}.yaml")), text).unwrap();
         }
         let recorder = Recorder::start();
-        let mut adapter = Adapter::at(&folder, "adapter", &real.kubeconfig, &path, Some(&recorder));
+        let mut adapter = Adapter::at(&folder, "adapter", &real.adapter().await, &path, Some(&recorder));
         let namespace = &real.namespace;
         adapter.settings(&format!(
             "{{namespace: {namespace}, watchNamespace: {namespace}, eventSource: '{SOURCE}', \
