@@ -15,6 +15,7 @@ mod fuzz;
 mod kubectl;
 mod lease;
 mod mapping;
+mod outages;
 mod overload;
 mod reload;
 mod restarts;

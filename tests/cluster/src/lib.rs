@@ -15,4 +15,4 @@ mod programs;
 pub mod supervisor;
 mod tekton;
 
-pub use description::{Cluster, Process};
+pub use description::{Cluster, FOLDER, PROGRAM, Process};

@@ -69,6 +69,17 @@ impl Arrivals {
         all.map(|run| run.arrivals - run.order.len()).sum()
     }
 
+    /// Of how many runs something arrived, of both kinds.
+    pub fn runs(&self) -> usize {
+        self.pipeline_runs.len() + self.task_runs.len()
+    }
+
+    /// How many ids beyond the one that each transition may have.
+    pub fn ids_too_many(&self) -> usize {
+        let all = self.pipeline_runs.values().chain(self.task_runs.values());
+        all.flat_map(|run| run.ids.values()).map(|ids| ids.len() - 1).sum()
+    }
+
     /// Asserts that every transition of `count` pipeline runs with one task each arrived in its order and under one
     /// id, and so did every change.
     pub fn assert_complete(&self, count: usize) {

@@ -1,0 +1,284 @@
+//! Faults of a real cluster, one after the other, under two real adapters: its processes stop, its answers and watches
+//! are lost on the way, the Lease is stolen, the past is forgotten, tokens expire. Each time the same law: as many runs as
+//! webhooks, every transition delivered, under one id each.
+
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use tokio::task::JoinSet;
+
+use crate::support::BUILD_PIPELINE;
+use crate::support::accounts::Account;
+use crate::support::arrivals::{Arrivals, PIPELINE_RUN, TASK_RUN};
+use crate::support::delivery::{Progress, try_built, unfinished};
+use crate::support::ground::{Ground, Real, write_kubeconfig_for};
+use crate::support::own_cluster::OwnCluster;
+use crate::support::process::{Adapter, Folder, Recorder, shipped_mappings};
+use crate::support::proxy::Proxy;
+use crate::support::sender::{Seen, Sender};
+use trouble::{TROUBLES, Trouble};
+
+/// How many webhooks for each fault, unless `PIPEWRIGHT_SOAK` says otherwise.
+const WEBHOOKS: usize = 120;
+/// How many of them are under way at once.
+const SENDERS: usize = 16;
+
+/// Two adapters in a namespace of their own.
+struct Trial {
+    real: Real,
+    admin: kube::Client,
+    proxy: Proxy,
+    account: Account,
+    replicas: [Adapter; 2],
+    recorder: Recorder,
+    seen: Arc<Seen>,
+    arrivals: Arrivals,
+    webhooks: usize,
+    began: Instant,
+    folder: Folder,
+}
+
+/// A row of the table.
+struct Row {
+    fault: &'static str,
+    webhooks: usize,
+    seen: Arc<Seen>,
+    /// What was done, with its count.
+    injected: String,
+    runs: usize,
+    transitions: usize,
+    repeats: usize,
+    missing: usize,
+    extra: usize,
+    took: Duration,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_of_a_real_cluster_every_webhook_is_one_run_and_every_transition_is_told() {
+    let Some(own) = OwnCluster::start("outages").await else { return };
+    let webhooks = std::env::var("PIPEWRIGHT_SOAK").map_or(WEBHOOKS, |text| text.parse().unwrap());
+    // A part of the name of a fault picks those.
+    let wanted = std::env::var("PIPEWRIGHT_FAULT").unwrap_or_default();
+    let mut rows = Vec::new();
+    for trouble in TROUBLES.into_iter().filter(|trouble| trouble.name().contains(&wanted)) {
+        let row = Trial::start(&own, trouble, webhooks).await.run(&own, trouble).await;
+        println!("{row}");
+        rows.push(row);
+    }
+    println!("\n{HEADER}");
+    for row in rows {
+        println!("{row}");
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    async fn start(own: &OwnCluster, trouble: Trouble, webhooks: usize) -> Self {
+        let real = Real::in_cluster(own.cluster.clone()).await;
+        Ground::Real(real.clone()).create(BUILD_PIPELINE).await;
+        let folder = Folder::kept("outage");
+        let account = Account::create(&real, folder.path().join("token")).await;
+        account.write(&trouble.first_token(&account).await);
+        let proxy = Proxy::start(&own.cluster.server, Some(&own.cluster.authority));
+        let server = if trouble.is_direct() { &own.cluster.server } else { &proxy.url };
+        let kubeconfig = folder.path().join("kubeconfig");
+        let user = format!("tokenFile: {}", account.token_file.display());
+        write_kubeconfig_for(&kubeconfig, &own.cluster, server, &real.namespace, &user);
+        let recorder = Recorder::start();
+        let replicas = ["one", "two"].map(|name| {
+            let mut adapter = Adapter::at(&folder, name, &kubeconfig, &shipped_mappings(), Some(&recorder));
+            adapter.namespace(&real.namespace);
+            let times = trouble.lease_times();
+            adapter.settings(&format!("{{watchNamespace: {}, leaderElection: {times}}}", real.namespace));
+            adapter.start();
+            adapter
+        });
+        for replica in &replicas {
+            replica.ready().await;
+        }
+        Self {
+            admin: real.client(),
+            real,
+            proxy,
+            account,
+            replicas,
+            recorder,
+            seen: Arc::default(),
+            arrivals: Arrivals::default(),
+            webhooks,
+            began: Instant::now(),
+            folder,
+        }
+    }
+
+    async fn run(mut self, own: &OwnCluster, trouble: Trouble) -> Row {
+        trouble.before(&self);
+        // Ends with this function.
+        let mut beside = JoinSet::new();
+        let sender = Sender {
+            cluster: self.admin.clone(),
+            urls: self.replicas.each_ref().map(|replica| replica.url.clone()).into(),
+            webhooks: self.webhooks,
+            senders: SENDERS,
+            pace: trouble.pace(),
+        };
+        beside.spawn(sender.send(self.seen.clone()));
+        self.until_acknowledged(self.webhooks / 4, &mut beside).await;
+        let injected = trouble.happen(&mut self, own, &mut beside).await;
+        self.until_acknowledged(self.webhooks, &mut beside).await;
+
+        let mut numbers = try_built(&self.admin, None).await.unwrap();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=self.webhooks).collect::<Vec<_>>(), "one run each: {self}");
+        self.until_announced().await;
+        self.until_marked().await;
+        self.arrivals.read(&self.recorder);
+        self.arrivals.assert_complete(self.webhooks);
+        trouble.assert_met(&self).await;
+        for replica in &self.replicas {
+            replica.ready().await;
+            assert!(!replica.log().contains("was not made for this event"), "a name was taken");
+        }
+        let distinct = numbers.iter().collect::<BTreeSet<_>>().len();
+        let all = self.webhooks * (PIPELINE_RUN.len() + TASK_RUN.len());
+        let transitions = self.arrivals.transitions();
+        Row {
+            fault: trouble.name(),
+            webhooks: self.webhooks,
+            seen: self.seen.clone(),
+            injected,
+            runs: numbers.len(),
+            transitions,
+            repeats: self.arrivals.again(),
+            missing: self.webhooks - distinct + all.saturating_sub(transitions),
+            extra: numbers.len() - distinct
+                + self.arrivals.runs().saturating_sub(2 * self.webhooks)
+                + self.arrivals.ids_too_many(),
+            took: self.began.elapsed(),
+        }
+    }
+
+    /// Waits until so many webhooks are acknowledged.
+    async fn until_acknowledged(&mut self, count: usize, beside: &mut JoinSet<()>) {
+        let mut progress = Progress::new();
+        while self.seen.count() < count {
+            assert!(progress.goes_on(self.seen.count()), "nothing is acknowledged any more: {self}");
+            if let Some(ended) = beside.try_join_next() {
+                ended.unwrap();
+            }
+            self.arrivals.read(&self.recorder);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until every transition has arrived.
+    async fn until_announced(&mut self) {
+        let mut progress = Progress::new();
+        let all = self.webhooks * (PIPELINE_RUN.len() + TASK_RUN.len());
+        while self.arrivals.transitions() < all {
+            if !progress.goes_on(self.arrivals.transitions()) {
+                let open = unfinished(&self.admin).await;
+                panic!("no transition arrives any more, {open} runs are not finished: {self}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.arrivals.read(&self.recorder);
+        }
+    }
+
+    /// Waits until every run bears the mark of all its transitions, so that nothing is ever sent again.
+    async fn until_marked(&self) {
+        let mut progress = Progress::new();
+        loop {
+            let unmarked = self.unmarked().await;
+            if unmarked == 0 {
+                return;
+            }
+            assert!(progress.goes_on(unmarked), "{unmarked} runs are not marked: {self}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn unmarked(&self) -> usize {
+        let mut unmarked = 0;
+        for (kind, transitions) in [("PipelineRun", PIPELINE_RUN.len()), ("TaskRun", TASK_RUN.len())] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
+            let api: Api<DynamicObject> = Api::default_namespaced_with(self.admin.clone(), &resource);
+            let list = api.list_metadata(&ListParams::default()).await.unwrap();
+            let marked = |annotations: &BTreeMap<String, String>| {
+                let mark = annotations.get("pipewright.dev/emitted")?;
+                let mark: serde_json::Value = serde_json::from_str(mark).ok()?;
+                Some(mark["sent"].as_array()?.len())
+            };
+            unmarked += list
+                .items
+                .iter()
+                .filter(|run| run.metadata.annotations.as_ref().and_then(marked) != Some(transitions))
+                .count();
+        }
+        unmarked
+    }
+
+    /// The sum of a metric over both replicas.
+    async fn metric(&self, name: &str) -> f64 {
+        let [one, two] = &self.replicas;
+        one.metric(name).await + two.metric(name).await
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} s in {}: {} of {} webhooks acknowledged, answers {:?}, {} without an answer; {} transitions arrived, \
+             {} again; proxy {:?}; logs in {}",
+            self.began.elapsed().as_secs(),
+            self.real.namespace,
+            self.seen.count(),
+            self.webhooks,
+            self.seen.answers(),
+            self.seen.broken(),
+            self.arrivals.transitions(),
+            self.arrivals.again(),
+            self.proxy.counts(),
+            self.folder.path().display(),
+        )
+    }
+}
+
+// === impl Row ===
+
+const HEADER: &str = "\
+| fault | done | webhooks | 202 (duplicate) | 503 | 429 | no answer | slowest | runs | transitions | again | missing | extra | took |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answers = self.seen.answers();
+        let answers = |code: u16| answers.get(&code).copied().unwrap_or_default();
+        write!(
+            f,
+            "| {} | {} | {} | {} ({}) | {} | {} | {} | {:.1} s | {} | {} | {} | {} | {} | {} s |",
+            self.fault,
+            self.injected,
+            self.webhooks,
+            answers(202),
+            self.seen.duplicates(),
+            answers(503),
+            answers(429),
+            self.seen.broken(),
+            self.seen.slowest().as_secs_f64(),
+            self.runs,
+            self.transitions,
+            self.repeats,
+            self.missing,
+            self.extra,
+            self.took.as_secs(),
+        )
+    }
+}
