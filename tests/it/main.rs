@@ -22,6 +22,7 @@ mod restarts;
 mod sinks;
 mod soak;
 mod support;
+mod tokens;
 mod vocabulary;
 mod webhook;
 mod webhook_signature;

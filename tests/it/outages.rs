@@ -143,7 +143,9 @@ impl Trial {
         trouble.assert_met(&self).await;
         for replica in &self.replicas {
             replica.ready().await;
-            assert!(!replica.log().contains("was not made for this event"), "a name was taken");
+            let log = replica.log();
+            assert!(!log.contains("was not made for this event"), "a name was taken");
+            assert!(!log.contains("failed with error"), "a client tells of every call that fails");
         }
         let distinct = numbers.iter().collect::<BTreeSet<_>>().len();
         let all = self.webhooks * (PIPELINE_RUN.len() + TASK_RUN.len());

@@ -90,7 +90,7 @@ impl Proxy {
     pub fn start(upstream: &str, authority: Option<&Path>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut roots = rustls::RootCertStore::empty();
-        for path in authority {
+        if let Some(path) = authority {
             let certificates = CertificateDer::pem_file_iter(path).unwrap();
             roots.add_parsable_certificates(certificates.map(Result::unwrap));
         }

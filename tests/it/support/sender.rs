@@ -54,12 +54,20 @@ impl Sender {
                 tokio::time::sleep_until(begin + self.pace * u32::try_from(place).unwrap()).await;
                 delivery
             })
-            .for_each_concurrent(self.senders, |delivery| {
+            .map(|delivery| {
                 let (client, this, seen) = (&client, &self, &seen);
                 async move {
                     this.until_acknowledged(client, seen, &delivery).await;
-                    this.assert_built(delivery.number).await;
-                    seen.inner().acknowledged.push(delivery.number);
+                    delivery.number
+                }
+            })
+            .buffer_unordered(self.senders)
+            // Whoever looks for a run keeps nobody from sending.
+            .for_each_concurrent(None, |number| {
+                let (this, seen) = (&self, &seen);
+                async move {
+                    this.assert_built(number).await;
+                    seen.inner().acknowledged.push(number);
                 }
             })
             .await;
