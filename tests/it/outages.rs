@@ -4,18 +4,20 @@
 
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::BUILD_PIPELINE;
 use crate::support::accounts::Account;
 use crate::support::arrivals::{Arrivals, PIPELINE_RUN, TASK_RUN};
-use crate::support::delivery::{Progress, try_built, unfinished};
+use crate::support::delivery::{Progress, try_built};
 use crate::support::ground::{Ground, Real, write_kubeconfig_for};
 use crate::support::own_cluster::OwnCluster;
 use crate::support::process::{Adapter, Folder, Recorder, shipped_mappings};
@@ -39,8 +41,23 @@ struct Trial {
     seen: Arc<Seen>,
     arrivals: Arrivals,
     webhooks: usize,
+    /// How many of these may be sent by now.
+    allowed: watch::Sender<usize>,
     began: Instant,
     folder: Folder,
+}
+
+/// What Tekton made of the runs.
+#[derive(Default)]
+struct Played {
+    /// By uid.
+    pipeline_runs: BTreeSet<String>,
+    task_runs: BTreeSet<String>,
+    /// Of both kinds.
+    unfinished: usize,
+    unmarked: usize,
+    /// Pipeline runs that did not succeed.
+    failed: usize,
 }
 
 /// A row of the table.
@@ -51,6 +68,8 @@ struct Row {
     /// What was done, with its count.
     injected: String,
     runs: usize,
+    /// Of these.
+    failed: usize,
     transitions: usize,
     repeats: usize,
     missing: usize,
@@ -112,6 +131,7 @@ impl Trial {
             seen: Arc::default(),
             arrivals: Arrivals::default(),
             webhooks,
+            allowed: watch::Sender::new(webhooks / 4),
             began: Instant::now(),
             folder,
         }
@@ -126,20 +146,21 @@ impl Trial {
             urls: self.replicas.each_ref().map(|replica| replica.url.clone()).into(),
             webhooks: self.webhooks,
             senders: SENDERS,
-            pace: trouble.pace(),
+            allowed: self.allowed.subscribe(),
         };
         beside.spawn(sender.send(self.seen.clone()));
         self.until_acknowledged(self.webhooks / 4, &mut beside).await;
         let injected = trouble.happen(&mut self, own, &mut beside).await;
+        self.allow(1, 1);
         self.until_acknowledged(self.webhooks, &mut beside).await;
 
         let mut numbers = try_built(&self.admin, None).await.unwrap();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=self.webhooks).collect::<Vec<_>>(), "one run each: {self}");
-        self.until_announced().await;
+        let played = self.until_announced().await;
         self.until_marked().await;
         self.arrivals.read(&self.recorder);
-        self.arrivals.assert_complete(self.webhooks);
+        self.arrivals.assert_all(self.webhooks, played.task_runs.len());
         trouble.assert_met(&self).await;
         for replica in &self.replicas {
             replica.ready().await;
@@ -148,22 +169,29 @@ impl Trial {
             assert!(!log.contains("failed with error"), "a client tells of every call that fails");
         }
         let distinct = numbers.iter().collect::<BTreeSet<_>>().len();
-        let all = self.webhooks * (PIPELINE_RUN.len() + TASK_RUN.len());
-        let transitions = self.arrivals.transitions();
+        let Played { pipeline_runs, task_runs, failed, .. } = played;
+        let missing = self.webhooks - distinct + self.arrivals.missing(&pipeline_runs, &task_runs);
+        let unknown = self.arrivals.unknown(&pipeline_runs, &task_runs);
+        let extra = numbers.len() - distinct + unknown + self.arrivals.ids_too_many();
+        assert_eq!((missing, extra), (0, 0), "{self}");
         Row {
             fault: trouble.name(),
             webhooks: self.webhooks,
             seen: self.seen.clone(),
             injected,
             runs: numbers.len(),
-            transitions,
+            failed,
+            transitions: self.arrivals.transitions(),
             repeats: self.arrivals.again(),
-            missing: self.webhooks - distinct + all.saturating_sub(transitions),
-            extra: numbers.len() - distinct
-                + self.arrivals.runs().saturating_sub(2 * self.webhooks)
-                + self.arrivals.ids_too_many(),
+            missing,
+            extra,
             took: self.began.elapsed(),
         }
+    }
+
+    /// Lets this part of the webhooks be sent.
+    fn allow(&self, part: usize, of: usize) {
+        self.allowed.send_replace(self.webhooks * part / of);
     }
 
     /// Waits until so many webhooks are acknowledged.
@@ -179,17 +207,22 @@ impl Trial {
         }
     }
 
-    /// Waits until every transition has arrived.
-    async fn until_announced(&mut self) {
+    /// Waits until every run is finished and each of its transitions has arrived; gives what there is then.
+    async fn until_announced(&mut self) -> Played {
         let mut progress = Progress::new();
-        let all = self.webhooks * (PIPELINE_RUN.len() + TASK_RUN.len());
-        while self.arrivals.transitions() < all {
-            if !progress.goes_on(self.arrivals.transitions()) {
-                let open = unfinished(&self.admin).await;
-                panic!("no transition arrives any more, {open} runs are not finished: {self}");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        loop {
+            let played = self.played().await;
             self.arrivals.read(&self.recorder);
+            let missing = self.arrivals.missing(&played.pipeline_runs, &played.task_runs);
+            if missing == 0 && played.unfinished == 0 {
+                return played;
+            }
+            assert!(
+                progress.goes_on(missing + played.unfinished),
+                "{missing} transitions do not arrive, {} runs are not finished: {self}",
+                played.unfinished
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -197,7 +230,7 @@ impl Trial {
     async fn until_marked(&self) {
         let mut progress = Progress::new();
         loop {
-            let unmarked = self.unmarked().await;
+            let unmarked = self.played().await.unmarked;
             if unmarked == 0 {
                 return;
             }
@@ -206,24 +239,26 @@ impl Trial {
         }
     }
 
-    async fn unmarked(&self) -> usize {
-        let mut unmarked = 0;
+    /// The runs in the cluster. A pipeline run that Tekton could not begin, such as for an API server that did not let it,
+    /// has failed without a task run.
+    async fn played(&self) -> Played {
+        let mut played = Played::default();
         for (kind, transitions) in [("PipelineRun", PIPELINE_RUN.len()), ("TaskRun", TASK_RUN.len())] {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
             let api: Api<DynamicObject> = Api::default_namespaced_with(self.admin.clone(), &resource);
-            let list = api.list_metadata(&ListParams::default()).await.unwrap();
-            let marked = |annotations: &BTreeMap<String, String>| {
-                let mark = annotations.get("pipewright.dev/emitted")?;
-                let mark: serde_json::Value = serde_json::from_str(mark).ok()?;
-                Some(mark["sent"].as_array()?.len())
-            };
-            unmarked += list
-                .items
-                .iter()
-                .filter(|run| run.metadata.annotations.as_ref().and_then(marked) != Some(transitions))
-                .count();
+            for run in api.list(&ListParams::default()).await.unwrap().items {
+                let marks = run.metadata.annotations.unwrap_or_default().remove("pipewright.dev/emitted");
+                let marks: Value = serde_json::from_str(marks.as_deref().unwrap_or("{}")).unwrap();
+                let marked = marks["sent"].as_array().is_some_and(|sent| sent.len() == transitions);
+                played.unmarked += usize::from(!marked);
+                played.unfinished += usize::from(run.data.pointer("/status/completionTime").is_none());
+                let failed = run.data.pointer("/status/conditions/0/status") == Some(&json!("False"));
+                played.failed += usize::from(failed && kind == "PipelineRun");
+                let runs = if kind == "TaskRun" { &mut played.task_runs } else { &mut played.pipeline_runs };
+                runs.insert(run.metadata.uid.unwrap());
+            }
         }
-        unmarked
+        played
     }
 
     /// The sum of a metric over both replicas.
@@ -256,7 +291,7 @@ impl fmt::Display for Trial {
 // === impl Row ===
 
 const HEADER: &str = "\
-| fault | done | webhooks | 202 (duplicate) | 503 | 429 | no answer | slowest | runs | transitions | again | missing | extra | took |
+| fault | done | webhooks | 202 (duplicate) | 503 | 429 | no answer | slowest | runs (failed) | transitions | again | missing | extra | took |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 impl fmt::Display for Row {
@@ -265,7 +300,7 @@ impl fmt::Display for Row {
         let answers = |code: u16| answers.get(&code).copied().unwrap_or_default();
         write!(
             f,
-            "| {} | {} | {} | {} ({}) | {} | {} | {} | {:.1} s | {} | {} | {} | {} | {} | {} s |",
+            "| {} | {} | {} | {} ({}) | {} | {} | {} | {:.1} s | {} ({}) | {} | {} | {} | {} | {} s |",
             self.fault,
             self.injected,
             self.webhooks,
@@ -276,6 +311,7 @@ impl fmt::Display for Row {
             self.seen.broken(),
             self.seen.slowest().as_secs_f64(),
             self.runs,
+            self.failed,
             self.transitions,
             self.repeats,
             self.missing,

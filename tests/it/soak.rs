@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use pipewright::cluster::memory::faults::{Fault, Mix};
 use pipewright::cluster::memory::{Memory, Options, PlayerOptions, Served, write_kubeconfig};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::arrivals::{Arrivals, PIPELINE_RUN, TASK_RUN};
@@ -70,7 +71,7 @@ async fn soak(size: Size) {
         urls: soak.replicas.each_ref().map(|replica| replica.url.clone()).into(),
         webhooks,
         senders,
-        pace: Duration::ZERO,
+        allowed: watch::channel(webhooks).1,
     };
     let sender = beside.spawn(sender.send(soak.seen.clone()));
     soak.kill_again_and_again(&sender, &mut beside).await;

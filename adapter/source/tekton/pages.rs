@@ -94,7 +94,7 @@ mod tests {
         let silent = service_fn({
             let asked = asked.clone();
             move |_: Request<Body>| {
-                let first = asked.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+                let first = asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
                 async move {
                     if first {
                         std::future::pending::<()>().await;

@@ -22,9 +22,7 @@ const AWAY: Duration = Duration::from_secs(30);
 /// Of each hundred calls to the API server so many fail.
 const FAILING_CALLS: u8 = 30;
 /// How often the Lease is taken away, by turns stolen and deleted.
-const THEFTS: usize = 6;
-/// How late a token comes after the one before is refused.
-const LATE: Duration = Duration::from_secs(2);
+const THEFTS: u8 = 6;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,19 +72,11 @@ impl Trouble {
         matches!(self, Self::ServerStopped | Self::ServerKilled | Self::EtcdKilled)
     }
 
-    /// The time between two webhooks, so that there are some before and after.
-    pub fn pace(self) -> Duration {
-        match self {
-            Self::Tokens => Duration::from_millis(200),
-            _ => Duration::from_millis(50),
-        }
-    }
-
-    /// The usual times are 15, 10 and 2 s.
+    /// Of the Lease; the usual times are 15, 10 and 2 s.
     pub fn lease_times(self) -> &'static str {
         match self {
-            // The leader goes on after the restart: whoever else led would list anyhow.
-            Self::Compaction => "{}",
+            // The leader goes on after the restart: whoever begins to lead lists anyhow.
+            Self::Compaction => "{leaseDuration: PT2M, renewDeadline: PT90S, retryPeriod: PT1S}",
             _ => "{leaseDuration: PT3S, renewDeadline: PT2S, retryPeriod: PT0.2S}",
         }
     }
@@ -108,11 +98,12 @@ impl Trouble {
         }
     }
 
-    /// What goes wrong in the middle, and is over when this returns; gives what was done, with its count.
+    /// What goes wrong after a quarter of the webhooks, and is over when this returns; gives what was done, with its count.
     pub async fn happen(self, trial: &mut Trial, own: &OwnCluster, beside: &mut JoinSet<()>) -> String {
         match self {
             Self::ServerStopped => {
                 own.ask(|cluster| cluster.stop("kube-apiserver")).await;
+                trial.allow(1, 2);
                 tokio::time::sleep(AWAY).await;
                 own.ask(|cluster| cluster.start("kube-apiserver")).await;
                 "1 SIGTERM, 1 start".into()
@@ -120,30 +111,34 @@ impl Trouble {
             Self::ServerKilled => {
                 for round in 1..=2 {
                     own.ask(|cluster| cluster.kill("kube-apiserver")).await;
+                    trial.allow(1 + round, 4);
                     own.ask(|cluster| cluster.start("kube-apiserver")).await;
-                    let some = trial.webhooks * (1 + round) / 4;
-                    trial.until_acknowledged(some, beside).await;
+                    trial.until_acknowledged(trial.webhooks * (1 + round) / 4, beside).await;
                 }
                 "2 SIGKILL, started at once".into()
             }
             Self::EtcdKilled => {
                 own.ask(|cluster| cluster.kill("etcd")).await;
+                trial.allow(1, 2);
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 own.ask(|cluster| cluster.start("etcd")).await;
                 "1 SIGKILL, started after 5 s".into()
             }
             Self::CutOff => {
                 trial.proxy.outage(true);
+                trial.allow(1, 2);
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 trial.proxy.outage(false);
                 "every connection reset".into()
             }
             Self::Mix => {
+                trial.allow(1, 1);
                 trial.until_acknowledged(trial.webhooks, beside).await;
                 trial.until_announced().await;
                 format!("{} of {} calls", trial.proxy.faults(), calls(trial))
             }
             Self::WatchesCut => {
+                trial.allow(1, 1);
                 trial.until_acknowledged(trial.webhooks, beside).await;
                 trial.until_announced().await;
                 format!("{} watches", trial.proxy.faults())
@@ -162,7 +157,10 @@ impl Trouble {
                 assert!(seen.refused() > 0, "no webhook met it: {trial}");
             }
             Self::ServerKilled => {
-                assert!(trial.metric("pipewright_watch_relists_total").await > 0.0, "no watch met it: {trial}");
+                assert!(
+                    trial.metric("pipewright_watch_relists_total").await > 0.0,
+                    "no watch met it: {trial}"
+                );
             }
             Self::Mix => {
                 for (fault, met) in trial.proxy.met() {
@@ -173,7 +171,7 @@ impl Trouble {
             Self::LeaseTaken => {
                 // Both began to lead or ceased to for every theft; after a deletion the leader may go on.
                 let changes = trial.metric("pipewright_leader_transitions_total").await;
-                assert!(changes > 1.0 + THEFTS as f64 / 2.0, "{changes} changes of the leader: {trial}");
+                assert!(changes > 1.0 + f64::from(THEFTS) / 2.0, "{changes} changes of the leader: {trial}");
             }
             Self::Compaction => {
                 assert!(trial.proxy.count("gone") > 0, "no watch was told 410: {trial}");
@@ -208,6 +206,7 @@ fn mix() -> Mix {
 async fn take_the_lease(trial: &Trial) -> String {
     let leases = leases::api(&trial.admin);
     for theft in 0..THEFTS {
+        trial.allow(usize::from(2 + theft), usize::from(2 + THEFTS));
         if theft % 2 == 0 {
             leases::write(&trial.admin, "thief", 1, "2026-01-01T00:00:00Z").await;
         } else {
@@ -233,6 +232,7 @@ async fn take_the_lease(trial: &Trial) -> String {
 /// the API server, which begins anew.
 async fn compact(trial: &mut Trial, own: &OwnCluster, beside: &mut JoinSet<()>) -> String {
     trial.proxy.watches(Watches::Refuse);
+    trial.allow(1, 2);
     trial.until_acknowledged(trial.webhooks / 2, beside).await;
     let etcd = &own.cluster.etcd;
     let post = async |path: &str, body: Value| -> Value {
@@ -245,9 +245,11 @@ async fn compact(trial: &mut Trial, own: &OwnCluster, beside: &mut JoinSet<()>) 
     // What is before the revision is gone indeed.
     let key = BASE64_STANDARD.encode("/registry");
     let before = revision.parse::<u64>().unwrap() - 1;
-    let asked = http().post(format!("{etcd}/v3/kv/range")).body(json!({"key": key, "revision": before}).to_string());
+    let asked =
+        http().post(format!("{etcd}/v3/kv/range")).body(json!({"key": key, "revision": before}).to_string());
     assert_eq!(asked.send().await.unwrap().status(), 400, "revision {before} is not compacted");
-    own.ask(|cluster| cluster.stop("kube-apiserver")).await;
+    own.ask(|cluster| cluster.kill("kube-apiserver")).await;
+    trial.allow(3, 4);
     own.ask(|cluster| cluster.start("kube-apiserver")).await;
     trial.proxy.watches(Watches::Pass);
     let progress = Progress::new();
@@ -258,15 +260,21 @@ async fn compact(trial: &mut Trial, own: &OwnCluster, beside: &mut JoinSet<()>) 
     format!("compacted at {revision}, {} watches told 410", trial.proxy.count("gone"))
 }
 
-/// The first token expires, the second is revoked; each time the next one comes late.
+/// The first token expires, the second is revoked; each time the next one comes late, when webhooks are refused already.
 async fn rotate(trial: &Trial) -> String {
-    let refused = async || {
+    let refused = async |quarters: usize| {
         let (before, progress) = (trial.proxy.count("server 401"), Progress::new());
         while trial.proxy.count("server 401") == before {
             assert!(progress.waits(), "no token is refused: {trial}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(LATE).await;
+        // Webhooks meet it too, which take some seconds to be refused.
+        let (before, progress) = (trial.seen.refused(), Progress::new());
+        trial.allow(quarters, 4);
+        while trial.seen.refused() == before {
+            assert!(progress.waits(), "no webhook is refused: {trial}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     };
     let back = async || {
         let (before, progress) = (trial.seen.count(), Progress::new());
@@ -277,12 +285,15 @@ async fn rotate(trial: &Trial) -> String {
         }
         begin.elapsed().as_secs_f64()
     };
-    refused().await;
+    refused(2).await;
     trial.account.write(&trial.account.bound("second").await);
     let first = back().await;
     trial.account.revoke("second").await;
-    refused().await;
+    refused(3).await;
     trial.account.write(&trial.account.bound("third").await);
     let second = back().await;
-    format!("2 tokens refused ({} times), taken {first:.1} and {second:.1} s after they came", trial.proxy.count("server 401"))
+    format!(
+        "2 tokens refused ({} times), taken {first:.1} and {second:.1} s after they came",
+        trial.proxy.count("server 401")
+    )
 }

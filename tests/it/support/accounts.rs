@@ -1,4 +1,4 @@
-//! A ServiceAccount for an adapter, with what it needs in one namespace, and tokens for it that do not last.
+//! A `ServiceAccount` for an adapter, with what it needs in one namespace, and tokens for it that do not last.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,9 +90,10 @@ impl Account {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let text = format!("{}.{}", part(&json!({"alg": "ES256", "typ": "JWT"})), part(&claims));
         let random = SystemRandom::new();
-        let key = PrivatePkcs8KeyDer::from_pem_file(self.cluster.folder.join("service-accounts.key")).unwrap();
         let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der(), &random).unwrap();
+            PrivatePkcs8KeyDer::from_pem_file(self.cluster.folder.join("service-accounts.key")).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der(), &random)
+            .unwrap();
         let signature = key.sign(&random, text.as_bytes()).unwrap();
         format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }

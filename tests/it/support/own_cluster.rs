@@ -40,16 +40,14 @@ impl OwnCluster {
         let begin = Instant::now();
         while !path.join("cluster.json").exists() {
             let ended = child.try_wait().unwrap();
-            assert!(ended.is_none() && begin.elapsed() < Duration::from_mins(5), "it does not start: {ended:?}");
+            assert!(
+                ended.is_none() && begin.elapsed() < Duration::from_mins(5),
+                "it does not start: {ended:?}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let cluster = Arc::new(pipewright_cluster::Cluster::read(&path).unwrap());
         Some(Self { cluster, child, folder })
-    }
-
-    /// Where logs may go that are wanted when the test fails.
-    pub fn folder(&self) -> &Folder {
-        &self.folder
     }
 
     /// Asks something of the supervisor, which takes its time.

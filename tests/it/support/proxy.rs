@@ -30,7 +30,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-
 /// What becomes of watches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Watches {
@@ -158,7 +157,8 @@ impl Proxy {
     /// How many faults it made.
     pub fn faults(&self) -> usize {
         let state = self.shared.state();
-        let ours = |name: &str| !name.starts_with("server") && !["requests", "watches", "gone"].contains(&name);
+        let ours =
+            |name: &str| !name.starts_with("server") && !["requests", "watches", "gone"].contains(&name);
         state.counts.iter().filter(|(name, _)| ours(name)).map(|(_, count)| count).sum()
     }
 }
@@ -241,11 +241,8 @@ impl Shared {
         for name in [header::CONNECTION, header::TRANSFER_ENCODING] {
             parts.headers.remove(name);
         }
-        let body = if is_watch {
-            self.watch(body, watches, reset)
-        } else {
-            body.map_err(|_| Broken).boxed_unsync()
-        };
+        let body =
+            if is_watch { self.watch(body, watches, reset) } else { body.map_err(|_| Broken).boxed_unsync() };
         Ok(Response::from_parts(parts, body))
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
+use tokio::sync::watch;
 
 use super::delivery::{Delivery, Progress, deliveries, try_built};
 use super::http;
@@ -23,8 +24,8 @@ pub struct Sender {
     pub webhooks: usize,
     /// How many of them are under way at once.
     pub senders: usize,
-    /// The least time between the first tries of two webhooks.
-    pub pace: Duration,
+    /// How many of them may be sent by now.
+    pub allowed: watch::Receiver<usize>,
 }
 
 /// What the sender saw.
@@ -48,11 +49,13 @@ impl Sender {
     /// Sends them all.
     pub async fn send(self, seen: Arc<Seen>) {
         let client = http();
-        let begin = tokio::time::Instant::now();
-        stream::iter(deliveries(self.webhooks).enumerate())
-            .then(|(place, delivery)| async move {
-                tokio::time::sleep_until(begin + self.pace * u32::try_from(place).unwrap()).await;
-                delivery
+        stream::iter(deliveries(self.webhooks))
+            .then(|delivery| {
+                let mut allowed = self.allowed.clone();
+                async move {
+                    allowed.wait_for(|allowed| *allowed >= delivery.number).await.unwrap();
+                    delivery
+                }
             })
             .map(|delivery| {
                 let (client, this, seen) = (&client, &self, &seen);
