@@ -1,6 +1,6 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
 # CARGO_TARGET_DIR is honoured; caches (the programs of the real cluster) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test cluster-up cluster-down soak faults bench fuzz fmt lint check-fmt docs kubectl run
+.PHONY: test cluster-up cluster-down soak faults bench bench-cluster fuzz fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
@@ -25,20 +25,24 @@ faults: ## one table: everything of a real cluster fails once; PIPEWRIGHT_SOAK=<
 bench: ## one table; not part of the tests
 	cargo bench --bench bench
 
+bench-cluster: ## beside direct POSTs and Tekton Triggers, on a real API server; needs Go; a quarter of an hour
+	cargo bench --locked --bench bench --no-run
+	cargo run --quiet --locked --package pipewright-cluster -- run --triggers cargo bench --locked --bench bench -- cluster
+
 fuzz: ## ten minutes for each fuzz target; FUZZ_SECONDS shortens; needs cargo-fuzz and a C++ compiler
 	./tests/fuzz/run.sh
 
 fmt:
-	cargo fmt
+	cargo fmt --all
 
 check-fmt:
-	cargo fmt --check
+	cargo fmt --all --check
 
 lint:
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
 
 run:
 	cargo run --release -- dev

@@ -21,7 +21,7 @@ use super::helper;
 /// The most bytes of one rendered leaf.
 pub(crate) const MAX_LEAF: usize = 256 * 1024;
 
-/// Stands for an author's own `$(` while a leaf is rendered: a code point that Unicode keeps out of texts, and that
+/// Stands for a `$` before a `(` that the author wrote, while a leaf is rendered: a code point that Unicode keeps out of texts, and that
 /// is taken out of all data before it meets a template.
 pub(crate) const OWN_DOLLAR: char = '\u{FDD0}';
 
@@ -32,8 +32,8 @@ static ENGINE: LazyLock<Handlebars<'static>> = LazyLock::new(helper::engine);
 pub(crate) enum Dollar {
     /// It stays: the text goes nowhere near a run.
     Keep,
-    /// In what comes from data every `$` before a `(` is doubled; what the author wrote stays.
-    Escape,
+    /// In what comes from data `$` and `(` are parted by a space; what the author wrote stays.
+    Part,
 }
 
 /// A compiled string leaf.
@@ -85,7 +85,7 @@ struct Bounded(String);
 
 impl Leaf {
     pub(crate) fn new(mut template: Template, dollar: Dollar) -> Self {
-        if dollar == Dollar::Escape {
+        if dollar == Dollar::Part {
             mark_own_dollars(&mut template);
         }
         template.elements.retain(|element| !matches!(element, TemplateElement::Comment(_)));
@@ -143,8 +143,8 @@ impl Leaf {
                 Value::String(out.0)
             }
         };
-        if self.dollar == Dollar::Escape {
-            escape_dollars(&mut value);
+        if self.dollar == Dollar::Part {
+            part_dollars(&mut value);
         }
         if size(&value) > MAX_LEAF {
             return Err(LeafError::TooLong);
@@ -202,10 +202,26 @@ fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     })
 }
 
+fn marked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut dollars = 0_usize;
+    for c in text.chars() {
+        if c == '$' {
+            dollars += 1;
+            continue;
+        }
+        let dollar = if c == '(' { OWN_DOLLAR } else { '$' };
+        out.extend(std::iter::repeat_n(dollar, std::mem::take(&mut dollars)));
+        out.push(c);
+    }
+    out.extend(std::iter::repeat_n('$', dollars));
+    out
+}
+
 fn mark_own_dollars(template: &mut Template) {
     for element in &mut template.elements {
         match element {
-            TemplateElement::RawString(text) => *text = text.replace("$(", &OWN_DOLLAR.to_string()),
+            TemplateElement::RawString(text) => *text = marked(text),
             TemplateElement::HelperBlock(block) => {
                 for inner in [&mut block.template, &mut block.inverse].into_iter().flatten() {
                     mark_own_dollars(inner);
@@ -234,20 +250,20 @@ fn count_rounds(template: &mut Template) {
     }
 }
 
-fn escape_dollars(value: &mut Value) {
+fn part_dollars(value: &mut Value) {
     match value {
         Value::String(text) => {
             if text.contains(['$', OWN_DOLLAR]) {
-                *text = escaped(text);
+                *text = parted(text);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(escape_dollars),
+        Value::Array(items) => items.iter_mut().for_each(part_dollars),
         Value::Object(members) => {
             *members = std::mem::take(members)
                 .into_iter()
                 .map(|(key, mut value)| {
-                    escape_dollars(&mut value);
-                    (escaped(&key), value)
+                    part_dollars(&mut value);
+                    (parted(&key), value)
                 })
                 .collect();
         }
@@ -255,26 +271,19 @@ fn escape_dollars(value: &mut Value) {
     }
 }
 
-/// Doubles every `$` of a run that ends before a `(`: `$(x)` becomes `$$(x)`, which the kubelet reads as text.
-fn escaped(text: &str) -> String {
+/// Puts a space between a `$` and a `(`: `$(x)` becomes `$ (x)`. There is no escape that every reader knows. Tekton looks for
+/// `$(params.x)` as a text, finds it in `$$(params.x)` too, and looks again in what it has put in; in a container's
+/// arguments and environment the kubelet reads `$$` as `$`; a shell does something else again.
+fn parted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    let mut dollars = 0_usize;
+    let mut after_dollar = false;
     for c in text.chars() {
-        match c {
-            '$' => dollars += 1,
-            '(' | OWN_DOLLAR => {
-                out.extend(std::iter::repeat_n('$', dollars * 2));
-                dollars = 0;
-                out.push_str(if c == '(' { "(" } else { "$(" });
-            }
-            other => {
-                out.extend(std::iter::repeat_n('$', dollars));
-                dollars = 0;
-                out.push(other);
-            }
+        if after_dollar && matches!(c, '(' | OWN_DOLLAR) {
+            out.push(' ');
         }
+        after_dollar = c == '$';
+        out.push(if c == OWN_DOLLAR { '$' } else { c });
     }
-    out.extend(std::iter::repeat_n('$', dollars));
     out
 }
 

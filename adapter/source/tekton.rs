@@ -91,7 +91,11 @@ struct Working(Arc<Status>, Hints);
 
 impl Default for Config {
     fn default() -> Self {
-        Self { kinds: vec![RunKind::PipelineRun, RunKind::TaskRun], scope: Scope::Cluster, concurrency: 64 }
+        Self {
+            kinds: vec![RunKind::PipelineRun, RunKind::TaskRun, RunKind::CustomRun],
+            scope: Scope::Cluster,
+            concurrency: 64,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! of its own that reads the body, verifies it and parses all of it. Floor and service take turns in short rounds,
 //! and each value is the median of its rounds.
 
+mod cluster;
 mod floor;
 mod load;
 mod mappings;
@@ -42,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(role) = std::env::var_os(floor::ROLE) {
         return floor::run(&role.to_string_lossy());
     }
-    let sections: [(&str, Section); 8] = [
+    let sections: [(&str, Section); 9] = [
         ("accepting", accepting),
         ("runs", runs),
         ("events", events),
@@ -51,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         ("transitions", transitions::measure),
         ("reload", reload::measure),
         ("startup", startup::measure),
+        ("cluster", cluster::measure),
     ];
     // Cargo adds flags of its own.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
@@ -61,14 +63,19 @@ fn main() -> anyhow::Result<()> {
     let folder = Folder::new()?;
     let mut table = Table::default();
     for (name, measure) in sections {
-        if wanted.is_empty() || wanted.iter().any(|it| it == name) {
+        // The last one needs a real cluster, and has a file of its own.
+        let is_usual = name != "cluster";
+        if (wanted.is_empty() && is_usual) || wanted.iter().any(|it| it == name) {
             measure(&folder, &mut table)?;
         }
     }
     print!("{table}");
-    if wanted.is_empty() {
-        progress(&format!("written to {}", table.write()?.display()));
-    }
+    let file = match wanted.as_slice() {
+        [] => "bench.json",
+        [only] if only == "cluster" => "cluster.json",
+        _ => return Ok(()),
+    };
+    progress(&format!("written to {}", table.write(file)?.display()));
     Ok(())
 }
 

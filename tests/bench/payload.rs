@@ -44,20 +44,7 @@ impl Payload {
     }
 
     fn read(event: &str, recorded: &str, ours: &str, size: usize) -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let corpus =
-            std::env::var_os("PIPEWRIGHT_CORPUS").map_or_else(|| root.join("../shared/data"), PathBuf::from);
-        let path = corpus.join("forge/github").join(recorded);
-        let body = if path.is_file() {
-            serde_json::to_vec(&parsed(&path)?)?
-        } else {
-            progress(&format!(
-                "no {}: a payload of ours, padded to the same size; set PIPEWRIGHT_CORPUS",
-                path.display()
-            ));
-            padded(parsed(&root.join("tests/fixtures/github").join(ours))?, size)?
-        };
-        Ok(Self::signed(event, &body))
+        Ok(Self::signed(event, &body(recorded, ours, size)?))
     }
 
     fn signed(event: &str, body: &[u8]) -> Self {
@@ -71,6 +58,27 @@ impl Payload {
             sign(SECRET.as_bytes(), body)
         );
         Self { before_id: before_id.into_bytes(), after_id: [b"\r\n\r\n", body].concat(), body: body.len() }
+    }
+}
+
+/// The push, to be changed and signed by whoever sends it.
+pub fn push() -> anyhow::Result<Value> {
+    Ok(serde_json::from_slice(&body("push/with-new-branch.payload.json", "push.branch.json", 7_678)?)?)
+}
+
+fn body(recorded: &str, ours: &str, size: usize) -> anyhow::Result<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus =
+        std::env::var_os("PIPEWRIGHT_CORPUS").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let path = corpus.join("forge/github").join(recorded);
+    if path.is_file() {
+        Ok(serde_json::to_vec(&parsed(&path)?)?)
+    } else {
+        progress(&format!(
+            "no {}: a payload of ours, padded to the same size; set PIPEWRIGHT_CORPUS",
+            path.display()
+        ));
+        padded(parsed(&root.join("tests/fixtures/github").join(ours))?, size)
     }
 }
 

@@ -181,11 +181,23 @@ impl Service {
         sink: Sink,
         limits: &str,
     ) -> anyhow::Result<Self> {
+        Self::on(folder, &cluster.kubeconfig, name, mappings, sink, &format!("limits: {limits}"))
+    }
+
+    /// Starts the service on any cluster, with more fields of its settings.
+    pub fn on(
+        folder: &Folder,
+        kubeconfig: &Path,
+        name: &str,
+        mappings: &Path,
+        sink: Sink,
+        fields: &str,
+    ) -> anyhow::Result<Self> {
         let secret = folder.file("secret");
         std::fs::write(&secret, SECRET)?;
         let mut settings = format!(
             "apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  listen: 127.0.0.1:0\n  \
-             adminListen: 127.0.0.1:0\n  mappings: [{}]\n  limits: {limits}\n---\napiVersion: pipewright.dev/v1alpha1\n\
+             adminListen: 127.0.0.1:0\n  mappings: [{}]\n  {fields}\n---\napiVersion: pipewright.dev/v1alpha1\n\
              kind: Source\nmetadata: {{name: github}}\nspec:\n  forge: github\n  secrets: [{{file: {}}}]\n",
             mappings.display(),
             secret.display()
@@ -205,7 +217,7 @@ impl Service {
             .args(["serve", "--log-format", "json", "--settings"])
             .arg(&file)
             .arg("--kubeconfig")
-            .arg(&cluster.kubeconfig)
+            .arg(kubeconfig)
             .stderr(File::create(&log)?);
         let start = Instant::now();
         let mut process = Process(command.spawn()?);

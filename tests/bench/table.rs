@@ -67,13 +67,13 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Writes `bench/bench.json` below cargo's target folder.
-    pub fn write(&self) -> anyhow::Result<PathBuf> {
+    /// Writes `bench/<name>` below cargo's target folder.
+    pub fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
         let folder = target.join("bench");
         std::fs::create_dir_all(&folder)?;
-        let path = folder.join("bench.json");
+        let path = folder.join(name);
         std::fs::write(&path, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(path)
     }

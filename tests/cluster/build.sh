@@ -67,7 +67,6 @@ build() {
     echo "building $1 with $(go env GOVERSION) from $package" >&2
     (
         cd "$here/$module"
-        go mod download >&2
         case $module in
             pipeline | triggers)
                 overlay "$1"

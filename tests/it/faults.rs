@@ -2,18 +2,40 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use http::StatusCode;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
-use pipewright::cluster::memory::{Memory, Options, PlayerOptions, player};
+use pipewright::cluster::memory::player;
 use pipewright::event::Event;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
-use crate::support::ground::Ground;
+use crate::support::ground::{Ground, on_both_clusters};
 use crate::support::process::fixture;
 use crate::support::service::{Receiver, SECRET, Service, Setup, pipeline_runs};
+
+on_both_clusters! {
+    a_create_whose_answer_is_lost_is_one_run_and_accepted,
+    a_throttled_create_waits_as_it_is_told_and_is_made_once,
+    an_outage_longer_than_the_deadline_acknowledges_nothing,
+    a_merge_and_the_push_that_it_makes_are_one_run,
+    with_the_shipped_mappings_a_merge_and_its_push_are_one_run_in_either_order,
+    two_events_of_one_delivery_that_mean_the_same_are_one_run,
+    a_redelivery_completes_what_a_failing_sink_left_undone_and_doubles_nothing,
+    watches_that_break_and_a_past_that_is_forgotten_lose_no_transition,
+    tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_their_run,
+    a_run_made_again_under_its_name_is_announced_anew,
+    a_pending_run_is_queued_and_starts_when_it_is_released,
+    what_happened_while_nobody_watched_is_told_in_order_and_only_once,
+    events_of_tekton_itself_make_us_look_and_are_never_the_fact,
+    an_event_of_tekton_makes_us_look_while_the_watch_is_away,
+    a_long_list_comes_to_its_end_though_pages_of_it_fail,
+    a_create_that_is_refused_waits_as_long_as_it_is_told,
+    a_wait_that_is_longer_than_the_deadline_is_passed_on,
+    nothing_is_acknowledged_that_nobody_could_see,
+}
 
 const POST: Requests = Requests::Method("POST");
 
@@ -21,18 +43,14 @@ fn opened() -> Vec<u8> {
     serde_json::to_vec(&fixture("pull_request.opened.json")).unwrap()
 }
 
-/// A service over a cluster whose player needs no time.
-async fn played() -> Service {
-    let player = PlayerOptions { task_duration: Duration::from_millis(20), ..PlayerOptions::default() };
-    let memory = Memory::start(Options { player: Some(player), ..Options::default() });
-    memory.apply_yaml(BUILD_PIPELINE).unwrap();
-    let mut setup = Setup::new().shipped("pull-request-build");
-    setup.ground = Some(Ground::Embedded(memory));
-    setup.start().await
+/// A service over a cluster that plays the runs it makes.
+async fn played(ground: &Ground) -> Service {
+    ground.create(BUILD_PIPELINE).await;
+    Setup::over(ground).shipped("pull-request-build").start().await
 }
 
 fn runs(service: &Service) -> Api<DynamicObject> {
-    Api::namespaced_with(service.ground.client(), "default", &pipeline_runs())
+    Api::default_namespaced_with(service.ground.client(), &pipeline_runs())
 }
 
 /// The transitions among events, as `pipelinerun.queued`, in the order of their arrival.
@@ -61,10 +79,9 @@ fn uid(event: &Event) -> &str {
     event.tree().unwrap()["customData"]["tekton"]["uid"].as_str().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_answer_is_lost_is_one_run_and_accepted() {
+async fn a_create_whose_answer_is_lost_is_one_run_and_accepted(ground: Ground) {
     for fault in [Fault::ResetAfter, Fault::ResetBefore, Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 0)] {
-        let service = Setup::new().shipped("pull-request-build").start().await;
+        let service = Setup::over(&ground).shipped("pull-request-build").start().await;
         service.ground.faults().inject(fault, POST, Rate::Next(1));
         let answer = service.github("pull_request", opened()).await;
         assert_eq!(answer.status, 202, "{fault:?}: {answer:?}");
@@ -75,9 +92,8 @@ async fn a_create_whose_answer_is_lost_is_one_run_and_accepted() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_throttled_create_waits_as_it_is_told_and_is_made_once() {
-    let service = Setup::new().shipped("pull-request-build").start().await;
+async fn a_throttled_create_waits_as_it_is_told_and_is_made_once(ground: Ground) {
+    let service = Setup::over(&ground).shipped("pull-request-build").start().await;
     service.ground.faults().inject(Fault::Status(StatusCode::TOO_MANY_REQUESTS, 1), POST, Rate::Next(2));
     let started = std::time::Instant::now();
     service.github("pull_request", opened()).await.accepted("created");
@@ -86,9 +102,8 @@ async fn a_throttled_create_waits_as_it_is_told_and_is_made_once() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_outage_longer_than_the_deadline_acknowledges_nothing() {
-    let service = Setup::new()
+async fn an_outage_longer_than_the_deadline_acknowledges_nothing(ground: Ground) {
+    let service = Setup::over(&ground)
         .shipped("pull-request-build")
         .with(|settings| settings.process.limits.webhook_deadline = Duration::from_millis(800))
         .start()
@@ -102,8 +117,7 @@ async fn an_outage_longer_than_the_deadline_acknowledges_nothing() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_merge_and_the_push_that_it_makes_are_one_run() {
+async fn a_merge_and_the_push_that_it_makes_are_one_run(ground: Ground) {
     // K28, K56: the commit is the same, so is the run.
     let mapping = "
 apiVersion: pipewright.dev/v1alpha1
@@ -119,7 +133,7 @@ spec:
   do: [{name: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}]
   dedupeBy: [repo, commit]
 ";
-    let service = Setup::new().mapping("build-main", mapping).start().await;
+    let service = Setup::over(&ground).mapping("build-main", mapping).start().await;
     let payload = |name| serde_json::to_vec(&fixture(name)).unwrap();
     let merge = service.github("pull_request", payload("pull_request.closed.merged.json")).await;
     merge.accepted("created");
@@ -130,13 +144,12 @@ spec:
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn with_the_shipped_mappings_a_merge_and_its_push_are_one_run_in_either_order() {
+async fn with_the_shipped_mappings_a_merge_and_its_push_are_one_run_in_either_order(ground: Ground) {
     let payload = |name| serde_json::to_vec(&fixture(name)).unwrap();
     let merge = ("pull_request", "delivery-of-the-merge", payload("pull_request.closed.merged.json"));
     let push = ("push", "delivery-of-the-push", payload("push.main.json"));
     for order in [[&merge, &push], [&push, &merge]] {
-        let mut setup = Setup::new();
+        let mut setup = Setup::over(&ground);
         for name in ["announce-run", "pull-request-build", "push-build", "tag-release"] {
             setup = setup.shipped(name);
         }
@@ -152,8 +165,7 @@ async fn with_the_shipped_mappings_a_merge_and_its_push_are_one_run_in_either_or
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_events_of_one_delivery_that_mean_the_same_are_one_run() {
+async fn two_events_of_one_delivery_that_mean_the_same_are_one_run(ground: Ground) {
     // The raw event and the CDEvent of the delivery both match; what they are told apart by does not count.
     let mapping = "
 apiVersion: pipewright.dev/v1alpha1
@@ -168,7 +180,10 @@ spec:
   do: [{name: build, pipelineRun: {spec: {pipelineRef: {name: build}}}}]
 ";
     for (dedupe, runs) in [("", 2), ("  dedupeBy: [commit]\n", 1)] {
-        let service = Setup::new().mapping("build-twice", &format!("{mapping}{dedupe}")).start().await;
+        let service = Setup::over(&ground.another().await)
+            .mapping("build-twice", &format!("{mapping}{dedupe}"))
+            .start()
+            .await;
         service.github("pull_request", opened()).await.accepted("created");
         assert_eq!(service.runs().await.len(), runs, "{dedupe}");
         service.github("pull_request", opened()).await;
@@ -177,8 +192,7 @@ spec:
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redelivery_completes_what_a_failing_sink_left_undone_and_doubles_nothing() {
+async fn a_redelivery_completes_what_a_failing_sink_left_undone_and_doubles_nothing(ground: Ground) {
     let mapping = "
 apiVersion: pipewright.dev/v1alpha1
 kind: Mapping
@@ -190,7 +204,7 @@ spec:
     - {name: tell, emit: {type: dev.cdeventsx.pipewright-build.requested.0.1.0, to: chat, subject: a}}
 ";
     let chat = Receiver::start().await;
-    let service = Setup::new()
+    let service = Setup::over(&ground)
         .mapping("build-and-tell", mapping)
         .sink("chat", chat.spec())
         .with(|settings| settings.process.limits.webhook_deadline = Duration::from_millis(600))
@@ -214,10 +228,9 @@ spec:
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
+async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition(ground: Ground) {
     const COUNT: usize = 40;
-    let service = played().await;
+    let service = played(&ground).await;
     let breaker = tokio::spawn({
         let faults = service.ground.faults();
         async move {
@@ -257,9 +270,8 @@ async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_their_run() {
-    let service = played().await;
+async fn tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_their_run(ground: Ground) {
+    let service = played(&ground).await;
     service.github("pull_request", opened()).await.accepted("created");
     let events = arrived(&service, "pipelinerun.finished", 1).await;
     assert_eq!(
@@ -277,9 +289,8 @@ async fn tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_the
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_made_again_under_its_name_is_announced_anew() {
-    let service = played().await;
+async fn a_run_made_again_under_its_name_is_announced_anew(ground: Ground) {
+    let service = played(&ground).await;
     service.github("pull_request", opened()).await.accepted("created");
     let first = arrived(&service, "pipelinerun.finished", 1).await;
     let name = service.runs().await[0].metadata.name.clone().unwrap();
@@ -300,9 +311,8 @@ async fn a_run_made_again_under_its_name_is_announced_anew() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pending_run_is_queued_and_starts_when_it_is_released() {
-    let service = played().await;
+async fn a_pending_run_is_queued_and_starts_when_it_is_released(ground: Ground) {
+    let service = played(&ground).await;
     let run: Value = json!({
         "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "held"},
         "spec": {"pipelineRef": {"name": "build"}, "status": "PipelineRunPending"},
@@ -323,15 +333,14 @@ async fn a_pending_run_is_queued_and_starts_when_it_is_released() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
-    let player = PlayerOptions { task_duration: Duration::from_millis(10), ..PlayerOptions::default() };
-    let memory = Memory::start(Options { player: Some(player), ..Options::default() });
-    memory.apply_yaml(BUILD_PIPELINE).unwrap();
-    let api = Api::<DynamicObject>::namespaced_with(memory.client("default"), "default", &pipeline_runs());
+async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once(ground: Ground) {
+    ground.create(BUILD_PIPELINE).await;
+    // The one is for the embedded cluster's player, the other for the kubelet of the real one.
+    let fails = json!({player::OUTCOME: "fail", "play.pipewright.dev/exit-code": "1"});
+    let api = Api::<DynamicObject>::default_namespaced_with(ground.client(), &pipeline_runs());
     let run: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
-        "metadata": {"name": "early", "annotations": {player::OUTCOME: "fail"}},
+        "metadata": {"name": "early", "annotations": fails},
         "spec": {"pipelineRef": {"name": "build"}},
     }))
     .unwrap();
@@ -344,11 +353,7 @@ async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    let start = || {
-        let mut setup = Setup::new();
-        setup.ground = Some(Ground::Embedded(memory.clone()));
-        setup.start()
-    };
+    let start = || Setup::over(&ground).start();
     let service = start().await;
     let events = arrived(&service, "pipelinerun.finished", 1).await;
     let names: Vec<String> =
@@ -366,14 +371,14 @@ async fn what_happened_while_nobody_watched_is_told_in_order_and_only_once() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact() {
-    let service = played().await;
+async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact(ground: Ground) {
+    let service = played(&ground).await;
     service.github("pull_request", opened()).await.accepted("created");
     arrived(&service, "pipelinerun.finished", 1).await;
     let run = service.runs().await.remove(0);
     let name = run.metadata.name.unwrap();
-    let body = json!({"pipelineRun": {"metadata": {"namespace": "default", "name": name}}}).to_string();
+    let metadata = json!({"namespace": ground.namespace(), "name": name});
+    let body = json!({"pipelineRun": {"metadata": metadata}}).to_string();
     let headers = [
         ("content-type", "application/json"),
         ("ce-specversion", "1.0"),
@@ -391,9 +396,8 @@ async fn events_of_tekton_itself_make_us_look_and_are_never_the_fact() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
-    let service = Setup::new().start().await;
+async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away(ground: Ground) {
+    let service = Setup::over(&ground).start().await;
     // The watch ends, its place in the past is gone, and listing fails: kube waits longer every time.
     let faults = service.ground.faults();
     faults.inject(Fault::ResetBefore, Requests::Method("GET"), Rate::Percent(100));
@@ -410,7 +414,8 @@ async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
     }))
     .unwrap();
     runs(&service).create(&PostParams::default(), &run).await.unwrap();
-    let body = json!({"pipelineRun": {"metadata": {"namespace": "default", "name": "unseen"}}}).to_string();
+    let metadata = json!({"namespace": ground.namespace(), "name": "unseen"});
+    let body = json!({"pipelineRun": {"metadata": metadata}}).to_string();
     let headers = [
         ("content-type", "application/json"),
         ("ce-specversion", "1.0"),
@@ -424,33 +429,31 @@ async fn an_event_of_tekton_makes_us_look_while_the_watch_is_away() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_comes_to_its_end_though_pages_of_it_fail() {
+async fn a_long_list_comes_to_its_end_though_pages_of_it_fail(ground: Ground) {
     // Six pages, and three of each ten reads fail: never are four pages in a row read at the first try.
     const COUNT: usize = 2_600;
-    let memory = Memory::start(Options::default());
-    let api: Api<DynamicObject> = Api::namespaced_with(memory.client("default"), "default", &pipeline_runs());
-    for number in 0..COUNT {
+    let api: Api<DynamicObject> = Api::default_namespaced_with(ground.client(), &pipeline_runs());
+    let creates = (0..COUNT).map(|number| {
+        // Somebody else's, so that nobody plays them.
         let run: DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
-            "metadata": {"name": format!("run-{number}")}, "spec": {"pipelineRef": {"name": "build"}},
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": format!("run-{number}")},
+            "spec": {"pipelineRef": {"name": "build"}, "managedBy": "example.com/nobody"},
         }))
         .unwrap();
-        api.create(&PostParams::default(), &run).await.unwrap();
-    }
+        let api = api.clone();
+        async move { api.create(&PostParams::default(), &run).await.unwrap() }
+    });
+    futures::stream::iter(creates).buffer_unordered(16).collect::<Vec<_>>().await;
     let code = StatusCode::SERVICE_UNAVAILABLE;
-    memory.faults().inject(Fault::Status(code, 0), Requests::Method("GET"), Rate::Percent(30));
-    let mut setup = Setup::new();
-    setup.ground = Some(Ground::Embedded(memory));
-    let service = setup.start().await;
+    ground.faults().inject(Fault::Status(code, 0), Requests::Method("GET"), Rate::Percent(30));
+    let service = Setup::over(&ground).start().await;
     // Nothing that is listed is looked at before the list is complete.
     arrived(&service, "pipelinerun.queued", 1).await;
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_is_refused_waits_as_long_as_it_is_told() {
-    let service = Setup::new().shipped("pull-request-build").start().await;
+async fn a_create_that_is_refused_waits_as_long_as_it_is_told(ground: Ground) {
+    let service = Setup::over(&ground).shipped("pull-request-build").start().await;
     let faults = service.ground.faults();
     // A 503 may come after the commit: it is looked at first, and then waited for.
     faults.inject(Fault::Status(StatusCode::SERVICE_UNAVAILABLE, 2), POST, Rate::Next(1));
@@ -461,9 +464,8 @@ async fn a_create_that_is_refused_waits_as_long_as_it_is_told() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_is_longer_than_the_deadline_is_passed_on() {
-    let service = Setup::new().shipped("pull-request-build").start().await;
+async fn a_wait_that_is_longer_than_the_deadline_is_passed_on(ground: Ground) {
+    let service = Setup::over(&ground).shipped("pull-request-build").start().await;
     let faults = service.ground.faults();
     for (code, told) in [(StatusCode::SERVICE_UNAVAILABLE, 20), (StatusCode::TOO_MANY_REQUESTS, 30)] {
         faults.inject(Fault::Status(code, told), POST, Rate::Next(1));
@@ -483,10 +485,9 @@ async fn a_wait_that_is_longer_than_the_deadline_is_passed_on() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_acknowledged_that_nobody_could_see() {
+async fn nothing_is_acknowledged_that_nobody_could_see(ground: Ground) {
     // The run exists, but no read ever tells: that is no proof.
-    let service = Setup::new()
+    let service = Setup::over(&ground)
         .shipped("pull-request-build")
         .with(|settings| settings.process.limits.webhook_deadline = Duration::from_secs(1))
         .start()

@@ -22,6 +22,7 @@ mod restarts;
 mod sinks;
 mod soak;
 mod support;
+mod tekton;
 mod tokens;
 mod vocabulary;
 mod webhook;

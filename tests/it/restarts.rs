@@ -8,16 +8,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use pipewright::cluster::memory::{Memory, Options};
 use pipewright::source::signature;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::BUILD_PIPELINE;
-use crate::support::ground::Ground;
+use crate::support::ground::{Ground, on_both_clusters};
 use crate::support::process::{Adapter, Cluster, Folder, SECRET, fixture, shipped_mappings, status};
 use crate::support::service::{Answer, Setup, read_answer};
+
+on_both_clusters! {
+    twenty_rolling_restarts_under_load_drop_no_webhook,
+    while_it_drains_new_connections_are_served_and_kept_ones_end_with_their_answer,
+    a_request_written_while_its_connection_closes_is_answered_or_can_be_sent_again,
+}
 
 /// A signed delivery of a pull request of its own.
 fn request(template: &Value, number: usize) -> Vec<u8> {
@@ -150,18 +155,17 @@ pub async fn count_runs(client: &kube::Client) -> usize {
 /// The numbers of the pull requests that have a run.
 async fn built(client: &kube::Client) -> Vec<usize> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun"));
-    let runs = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    let runs = Api::<DynamicObject>::default_namespaced_with(client.clone(), &resource);
     let list = runs.list(&ListParams::default()).await.unwrap();
     let number =
         |run: &DynamicObject| run.metadata.labels.as_ref().unwrap()["example.com/pull-request"].parse();
     list.items.iter().map(|run| number(run).unwrap()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_rolling_restarts_under_load_drop_no_webhook() {
+async fn twenty_rolling_restarts_under_load_drop_no_webhook(ground: Ground) {
     const RESTARTS: usize = 20;
     let folder = Folder::new("rolling");
-    let cluster = Cluster::start(&folder, BUILD_PIPELINE, None);
+    let cluster = Cluster::on(&ground, &folder, BUILD_PIPELINE, None).await;
     let mut adapters =
         ["one", "two"].map(|name| Adapter::new(&folder, name, &cluster, &shipped_mappings(), None));
     for adapter in &mut adapters {
@@ -238,10 +242,9 @@ async fn twenty_rolling_restarts_under_load_drop_no_webhook() {
     assert_eq!(runs.into_iter().collect::<BTreeSet<_>>(), sent);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_it_drains_new_connections_are_served_and_kept_ones_end_with_their_answer() {
+async fn while_it_drains_new_connections_are_served_and_kept_ones_end_with_their_answer(ground: Ground) {
     let folder = Folder::new("drain");
-    let cluster = Cluster::start(&folder, BUILD_PIPELINE, None);
+    let cluster = Cluster::on(&ground, &folder, BUILD_PIPELINE, None).await;
     let mut adapter = Adapter::new(&folder, "adapter", &cluster, &shipped_mappings(), None);
     adapter.start();
     adapter.ready().await;
@@ -281,15 +284,9 @@ async fn while_it_drains_new_connections_are_served_and_kept_ones_end_with_their
 
 /// A server may close a kept connection at the moment at which a client writes on it. HTTP/1.1 has no cure for that
 /// but the client's: to send again. Then it must be harmless.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_written_while_its_connection_closes_is_answered_or_can_be_sent_again() {
+async fn a_request_written_while_its_connection_closes_is_answered_or_can_be_sent_again(ground: Ground) {
     const TRIALS: usize = 24;
-    let memory = Memory::start(Options::default());
-    let start = async || {
-        let mut setup = Setup::new().shipped("pull-request-build");
-        setup.ground = Some(Ground::Embedded(memory.clone()));
-        setup.start().await
-    };
+    let start = async || Setup::over(&ground).shipped("pull-request-build").start().await;
     let template = fixture("pull_request.opened.json");
     let survivor = start().await;
     let (mut answered, mut again) = (0, 0);

@@ -17,8 +17,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use crate::support::ground::{Ground, on_both_clusters};
 use crate::support::process::fixture;
 use crate::support::service::{Answer, Receiver, Service, Setup, pipeline_runs};
+
+on_both_clusters! {
+    a_dead_letter_that_is_sent_again_means_the_event_that_died,
+    a_transition_that_the_dead_letter_sink_took_is_done,
+}
 
 const TAKEN: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
 
@@ -275,8 +281,7 @@ async fn every_way_that_a_sink_can_fail_in_one_table() {
     insta::assert_snapshot!("table", table);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_that_is_sent_again_means_the_event_that_died() {
+async fn a_dead_letter_that_is_sent_again_means_the_event_that_died(ground: Ground) {
     let mapping = "
 apiVersion: pipewright.dev/v1alpha1
 kind: Mapping
@@ -290,8 +295,12 @@ spec:
     let (chat, attic) = (Receiver::start().await, Receiver::start().await);
     let mut spec = chat.spec();
     spec.delivery.dead_letter_sink = Some(Destination::Sink("attic".to_owned()));
-    let service =
-        Setup::new().mapping("build", mapping).sink("chat", spec).sink("attic", attic.spec()).start().await;
+    let service = Setup::over(&ground)
+        .mapping("build", mapping)
+        .sink("chat", spec)
+        .sink("attic", attic.spec())
+        .start()
+        .await;
     let headers = [("content-type", "application/cloudevents+json")];
     let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "com.example.wanted"});
     service.send("POST", "/events", &headers, event.to_string()).await.accepted("created");
@@ -320,14 +329,13 @@ spec:
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transition_that_the_dead_letter_sink_took_is_done() {
+async fn a_transition_that_the_dead_letter_sink_took_is_done(ground: Ground) {
     let (sink, attic) = (Receiver::start().await, Receiver::start().await);
     sink.answer(400);
     let mut spec = sink.spec();
     spec.delivery.dead_letter_sink = Some(Destination::Sink("attic".to_owned()));
-    let service = Setup::new().sink(DEFAULT, spec).sink("attic", attic.spec()).start().await;
-    let api: Api<DynamicObject> = Api::namespaced_with(service.ground.client(), "default", &pipeline_runs());
+    let service = Setup::over(&ground).sink(DEFAULT, spec).sink("attic", attic.spec()).start().await;
+    let api: Api<DynamicObject> = Api::default_namespaced_with(service.ground.client(), &pipeline_runs());
     let run = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "build-1"},
         "spec": {"pipelineRef": {"name": "build"}}});
     api.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();

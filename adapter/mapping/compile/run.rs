@@ -165,7 +165,7 @@ impl Compiler<'_> {
                 "such as `pipelineRef: {name: build}`",
             );
         }
-        run.spec = self.shape(spec, Dollar::Escape, Templates::Allowed, 0, &mut uses)?;
+        run.spec = self.shape(spec, Dollar::Part, Templates::Allowed, 0, &mut uses)?;
         run.uses = uses;
         Some(run)
     }
@@ -278,7 +278,7 @@ impl Compiler<'_> {
                 let message = format!("`{text}` cannot be the value of a label");
                 self.error("invalid-label", entry.value.span.clone(), message, hint);
             }
-            if let Some(shape) = self.shape(&entry.value, Dollar::Escape, Templates::Allowed, 0, uses) {
+            if let Some(shape) = self.shape(&entry.value, Dollar::Part, Templates::Allowed, 0, uses) {
                 pairs.push((key.text.clone(), shape));
             }
         }
@@ -320,7 +320,7 @@ impl Compiler<'_> {
                 Some(merge_list(shapes.into_iter().collect::<Option<Vec<Shape>>>()?))
             }
             Kind::Map(entries) => {
-                let guarded = dollar == Dollar::Escape
+                let guarded = dollar == Dollar::Part
                     && entries.iter().any(|entry| FORBIDDEN.contains(&entry.key.text.as_str()));
                 let permit = guarded && entries.iter().any(is_permit);
                 let mut shapes = Vec::with_capacity(entries.len());

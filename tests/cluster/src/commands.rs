@@ -37,7 +37,7 @@ enum What {
         /// Print `cluster.json` instead of words
         #[arg(long)]
         json: bool,
-        /// Build the programs of Tekton Triggers as well
+        /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
     },
@@ -49,7 +49,7 @@ enum What {
     },
     /// Start one, run a command that finds it through `PIPEWRIGHT_CLUSTER`, and end it
     Run {
-        /// Build the programs of Tekton Triggers as well
+        /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
         /// The command
@@ -64,7 +64,7 @@ enum What {
         /// End with standard input: when whoever started this ends, however it ends
         #[arg(long)]
         until_eof: bool,
-        /// Build the programs of Tekton Triggers as well
+        /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
     },

@@ -20,6 +20,8 @@ pub struct Process {
     pub pid: Option<u32>,
     /// Standard output and error.
     pub log: PathBuf,
+    /// The port at which it shows that it is ready, if that is how it does.
+    pub port: Option<u16>,
 }
 
 /// A running cluster.

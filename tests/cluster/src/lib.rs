@@ -14,5 +14,6 @@ mod process;
 mod programs;
 pub mod supervisor;
 mod tekton;
+mod triggers;
 
 pub use description::{Cluster, FOLDER, PROGRAM, Process};

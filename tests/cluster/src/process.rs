@@ -69,12 +69,25 @@ impl Recipe {
 // === impl Supervised ===
 
 impl Supervised {
-    /// Starts a process, without waiting until it is ready. Its log is in the folder.
-    pub fn start(recipe: Recipe, folder: &Path) -> anyhow::Result<Self> {
+    /// A process that is not started yet. Its log will be in the folder.
+    pub fn stopped(recipe: Recipe, folder: &Path) -> Self {
         let log = folder.join(format!("{}.log", recipe.name));
-        let mut process = Self { recipe, log, child: None };
+        Self { recipe, log, child: None }
+    }
+
+    /// Starts a process, without waiting until it is ready.
+    pub fn start(recipe: Recipe, folder: &Path) -> anyhow::Result<Self> {
+        let mut process = Self::stopped(recipe, folder);
         process.spawn()?;
         Ok(process)
+    }
+
+    /// The port at which it shows that it is ready.
+    pub fn port(&self) -> Option<u16> {
+        match self.recipe.ready {
+            Ready::Port(port) => Some(port),
+            Ready::Says(_) => None,
+        }
     }
 
     /// Its name.

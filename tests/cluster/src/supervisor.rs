@@ -12,12 +12,12 @@ use crate::components::{self, Layout, free_port};
 use crate::control::{self, Ask};
 use crate::description::{Cluster, Process};
 use crate::process::{Recipe, Supervised};
-use crate::{manifests, programs, tekton};
+use crate::{manifests, programs, tekton, triggers};
 
 /// What is started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
-    /// Build the programs of Tekton Triggers as well; whoever wants them starts them.
+    /// Make the programs of Tekton Triggers ready as well; whoever wants them starts them.
     pub triggers: bool,
 }
 
@@ -44,7 +44,7 @@ impl Supervisor {
         layout.write()?;
         let socket = UnixListener::bind(layout.file("socket"))?;
         let mut supervisor = Self { layout, processes: Vec::new(), socket };
-        match supervisor.bring_up().await {
+        match supervisor.bring_up(parts).await {
             Ok(()) => {
                 eprintln!("the cluster is ready after {:.1} s", begin.elapsed().as_secs_f64());
                 Ok(supervisor)
@@ -56,7 +56,7 @@ impl Supervisor {
         }
     }
 
-    async fn bring_up(&mut self) -> anyhow::Result<()> {
+    async fn bring_up(&mut self, parts: Parts) -> anyhow::Result<()> {
         let webhook = free_port()?;
         eprintln!("starting etcd and kube-apiserver at {}", self.layout.address());
         self.add(components::etcd(&self.layout)?)?;
@@ -75,6 +75,12 @@ impl Supervisor {
         self.add(tekton::events(&self.layout)?)?;
         self.ready().await?;
         tekton::admit(&self.layout, webhook).await?;
+        if parts.triggers {
+            triggers::prepare(&self.layout).await?;
+            for recipe in triggers::recipes(&self.layout)? {
+                self.processes.push(Supervised::stopped(recipe, &self.layout.folder));
+            }
+        }
         self.describe()
     }
 
@@ -82,7 +88,10 @@ impl Supervisor {
     pub fn cluster(&self) -> Cluster {
         let layout = &self.layout;
         let processes = self.processes.iter().map(|process| {
-            (process.name().to_owned(), Process { pid: process.pid(), log: process.log().to_owned() })
+            (
+                process.name().to_owned(),
+                Process { pid: process.pid(), log: process.log().to_owned(), port: process.port() },
+            )
         });
         Cluster {
             folder: layout.folder.clone(),

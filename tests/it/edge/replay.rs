@@ -3,8 +3,13 @@
 use pipewright::source::secret::SecretReference;
 
 use super::announcing;
+use crate::support::ground::{Ground, on_both_clusters};
 use crate::support::process::fixture;
 use crate::support::service::{Directory, SECRET, Setup};
+
+on_both_clusters! {
+    a_replay_under_another_delivery_id_makes_no_second_run_and_no_new_ids,
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_signed_with_a_secret_that_was_rotated_away_is_401() {
@@ -29,9 +34,8 @@ async fn a_delivery_signed_with_a_secret_that_was_rotated_away_is_401() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replay_under_another_delivery_id_makes_no_second_run_and_no_new_ids() {
-    let service = Setup::new().shipped("pull-request-build").start().await;
+async fn a_replay_under_another_delivery_id_makes_no_second_run_and_no_new_ids(ground: Ground) {
+    let service = Setup::over(&ground).shipped("pull-request-build").start().await;
     let body = serde_json::to_vec(&fixture("pull_request.opened.json")).unwrap();
     let replay = async |delivery: &str| {
         let answer = service.delivery("github", SECRET, "pull_request", delivery, body.clone()).await;

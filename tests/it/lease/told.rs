@@ -30,7 +30,7 @@ pub async fn expected(client: &kube::Client, runs: usize) -> BTreeSet<(String, S
     ] {
         let kind = kube::api::GroupVersionKind::gvk("tekton.dev", "v1", kind);
         let resource = kube::api::ApiResource::from_gvk(&kind);
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        let api = Api::<DynamicObject>::default_namespaced_with(client.clone(), &resource);
         let items = api.list(&ListParams::default()).await.unwrap().items;
         assert!(items.len() <= runs, "{} of {runs}", items.len());
         for uid in items.iter().map(|item| item.metadata.uid.clone().unwrap()) {

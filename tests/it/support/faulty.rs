@@ -1,6 +1,6 @@
 //! Faults between a service and the real API server, by the words of the embedded cluster's faults.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -33,8 +33,8 @@ pub enum Switch {
 pub struct Board {
     rules: Arc<Mutex<VecDeque<Rule>>>,
     cut: Arc<watch::Sender<u64>>,
-    /// Whether the next watch that names a version is told that it is too old.
-    forgets: Arc<Mutex<bool>>,
+    /// How often the past was forgotten, and how often each path of a watch has been told so.
+    forgotten: Arc<Mutex<(u64, HashMap<String, u64>)>>,
 }
 
 struct Rule {
@@ -77,7 +77,7 @@ impl Switch {
     pub fn compact(&self) {
         match self {
             Self::Embedded(faults) => faults.compact(),
-            Self::Real(board) => *board.forgets.lock().unwrap() = true,
+            Self::Real(board) => board.forgotten.lock().unwrap().0 += 1,
         }
     }
 }
@@ -87,7 +87,7 @@ impl Switch {
 impl Board {
     /// Without faults.
     pub fn new() -> Self {
-        Self { rules: Arc::default(), cut: Arc::default(), forgets: Arc::default() }
+        Self { rules: Arc::default(), cut: Arc::default(), forgotten: Arc::default() }
     }
 
     /// Puts itself in front of clients.
@@ -107,9 +107,9 @@ impl Board {
     async fn call(self, client: Client, request: Request<Body>) -> Result<Answer, BoxError> {
         let query = request.uri().query().unwrap_or_default();
         if query.contains("watch=true") {
-            let forgets = query.contains("resourceVersion=") && !query.contains("resourceVersion=0");
-            if forgets && std::mem::take(&mut *self.forgets.lock().unwrap()) {
-                return Ok(status(StatusCode::GONE, 0));
+            let goes_on = query.contains("resourceVersion=") && !query.contains("resourceVersion=0");
+            if goes_on && self.forgot(request.uri().path()) {
+                return Ok(too_old());
             }
             return Ok(self.until_cut(client.send(request).await?));
         }
@@ -152,6 +152,12 @@ impl Board {
         })
     }
 
+    fn forgot(&self, path: &str) -> bool {
+        let (times, told) = &mut *self.forgotten.lock().unwrap();
+        let before = told.insert(path.to_owned(), *times).unwrap_or_default();
+        before < *times
+    }
+
     fn meet(&self, method: &str) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
         let fault = rules.iter_mut().find_map(|rule| rule.meets(method).then_some(rule.fault));
@@ -191,10 +197,20 @@ fn whole(response: Response<Body>) -> Answer {
     response.map(|body| body.map_err(BoxError::from).boxed_unsync())
 }
 
+/// The server's way to say that the past is gone: a watch that begins, and an error in it.
+fn too_old() -> Answer {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "too old resource version: 1 (2)", "reason": "Expired", "code": 410,
+    });
+    let line = format!("{}\n", json!({"type": "ERROR", "object": status}));
+    let body = Full::new(Bytes::from(line)).map_err(BoxError::from).boxed_unsync();
+    Response::builder().header("content-type", "application/json").body(body).unwrap()
+}
+
 /// The server's way to refuse.
 fn status(code: StatusCode, seconds: u32) -> Answer {
     let reason = match code {
-        StatusCode::GONE => "Expired",
         StatusCode::FORBIDDEN => "Forbidden",
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         _ => "ServiceUnavailable",

@@ -73,6 +73,19 @@ impl Ground {
         Real::new().await.map(Self::Real)
     }
 
+    /// Another one of its kind, in which nothing is yet.
+    pub async fn another(&self) -> Self {
+        match self {
+            Self::Embedded(_) => Self::embedded(),
+            Self::Real(real) => Self::Real(Real::in_cluster(Arc::clone(&real.cluster)).await),
+        }
+    }
+
+    /// Whether it is the real one, which plays some ten runs a second.
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+
     /// The namespace of the test.
     pub fn namespace(&self) -> &str {
         match self {
@@ -192,7 +205,7 @@ pub fn client(cluster: &pipewright_cluster::Cluster, server: &str, namespace: &s
     let encoded: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     config.root_cert = Some(vec![BASE64_STANDARD.decode(encoded).unwrap()]);
     config.auth_info.token = Some(cluster.token.clone().into());
-    config.default_namespace = namespace.to_owned();
+    namespace.clone_into(&mut config.default_namespace);
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }

@@ -11,6 +11,8 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use pipewright::event::Event;
 use pipewright::source::signature;
 
+use super::ground::{Ground, Real};
+
 /// The webhook secret of every adapter here.
 pub const SECRET: &str = "It's a Secret to Everybody";
 
@@ -21,11 +23,16 @@ pub struct Folder {
     keep: bool,
 }
 
-/// `pipewright cluster` as a process.
+/// A cluster outside of this process: `pipewright cluster` as a process of its own, or a namespace of the real one.
 pub struct Cluster {
-    pub url: String,
     pub kubeconfig: PathBuf,
-    child: Kill,
+    pub namespace: String,
+    of: Of,
+}
+
+enum Of {
+    Embedded { url: String, _child: Kill },
+    Real(Real),
 }
 
 /// `pipewright serve` as a process that can be killed and started again on the same ports.
@@ -136,16 +143,29 @@ impl Cluster {
         let mut line = String::new();
         BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("http")).expect(&line);
-        Self { url: url.trim_end_matches(';').to_owned(), kubeconfig, child }
+        let of = Of::Embedded { url: url.trim_end_matches(';').to_owned(), _child: child };
+        Self { kubeconfig, namespace: "default".to_owned(), of }
+    }
+
+    /// The same, or the real one, where the test stands on that; there Tekton takes the time that it takes.
+    pub async fn on(ground: &Ground, folder: &Folder, objects: &str, task_time: Option<Duration>) -> Self {
+        let Ground::Real(real) = ground else { return Self::start(folder, objects, task_time) };
+        ground.create(objects).await;
+        let kubeconfig = real.kubeconfig.clone();
+        Self { kubeconfig, namespace: real.namespace.clone(), of: Of::Real(real.clone()) }
     }
 
     /// A client of it.
     pub fn client(&self) -> kube::Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        assert!(!self.url.is_empty() && self.child.0.id() > 0);
-        let mut config = kube::Config::new(self.url.parse().unwrap());
-        config.default_retry = false;
-        kube::Client::try_from(config).unwrap()
+        match &self.of {
+            Of::Embedded { url, .. } => {
+                let mut config = kube::Config::new(url.parse().unwrap());
+                config.default_retry = false;
+                kube::Client::try_from(config).unwrap()
+            }
+            Of::Real(real) => real.client(),
+        }
     }
 }
 
@@ -160,7 +180,13 @@ impl Adapter {
         mappings: &Path,
         sink: Option<&Recorder>,
     ) -> Self {
-        Self::at(folder, name, &cluster.kubeconfig, mappings, sink)
+        let adapter = Self::at(folder, name, &cluster.kubeconfig, mappings, sink);
+        if let Of::Real(_) = cluster.of {
+            // What other tests do elsewhere is not seen here.
+            let namespace = &cluster.namespace;
+            adapter.settings(&format!("{{namespace: {namespace}, watchNamespace: {namespace}}}"));
+        }
+        adapter
     }
 
     /// The same for a cluster that a kubeconfig leads to.
@@ -225,8 +251,14 @@ impl Adapter {
     pub fn settings(&self, spec: &str) {
         let path = &self.command[self.command.iter().position(|word| word == "--settings").unwrap() + 1];
         let text = std::fs::read_to_string(path).unwrap();
-        let document = format!("---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec: {spec}\n");
-        std::fs::write(path, text + &document).unwrap();
+        // There is one such document; its spec is a flow on one line.
+        let spec = spec.strip_prefix('{').and_then(|spec| spec.strip_suffix('}')).unwrap();
+        let begin = "---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec: {";
+        let text = match text.split_once(begin) {
+            Some((others, fields)) => format!("{others}{begin}{spec}, {fields}"),
+            None => format!("{text}{begin}{spec}}}\n"),
+        };
+        std::fs::write(path, text).unwrap();
     }
 
     /// Has it work in one namespace only. Before the start.

@@ -160,9 +160,15 @@ impl Setup {
         Self { settings: Settings::default(), mappings: Vec::new(), capture: true, ground: None }
     }
 
-    /// The same over a cluster that others use too.
+    /// The same over a given cluster.
     pub fn over(ground: &Ground) -> Self {
-        Self { ground: Some(ground.clone()), ..Self::new() }
+        Self::new().on(ground)
+    }
+
+    /// Over a given cluster.
+    pub fn on(mut self, ground: &Ground) -> Self {
+        self.ground = Some(ground.clone());
+        self
     }
 
     /// Adds a mapping file.
@@ -373,12 +379,6 @@ impl Service {
         let text = self.get("/metrics").await.text;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("no `{name}` in\n{text}")).parse().unwrap()
-    }
-
-    /// Its cluster, where that is an embedded one.
-    pub fn memory(&self) -> &Memory {
-        let Ground::Embedded(memory) = &self.ground else { panic!("this is a test of the embedded cluster") };
-        memory
     }
 
     /// Every PipelineRun: in the namespace of the test where others have theirs, or in all.

@@ -73,20 +73,17 @@ fn substitute_text(text: &str, variables: &Variables) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("$(") {
-        // `$$(` is a literal `$(`, and stays for Tekton's users to see as such.
-        let escaped = rest[..at].ends_with('$');
+        // Tekton knows no escape: `$$(x)` becomes a `$` and the value.
         let end = rest[at..].find(')').map(|end| at + end);
-        let value = end.and_then(|end| variables.get(&rest[at + 2..end]));
-        match (value, end) {
-            (Some(value), Some(end)) if !escaped => {
-                out.push_str(&rest[..at]);
-                out.push_str(value);
-                rest = &rest[end + 1..];
-            }
-            _ => {
-                out.push_str(&rest[..at + 2]);
-                rest = &rest[at + 2..];
-            }
+        if let Some(end) = end
+            && let Some(value) = variables.get(&rest[at + 2..end])
+        {
+            out.push_str(&rest[..at]);
+            out.push_str(value);
+            rest = &rest[end + 1..];
+        } else {
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
         }
     }
     out.push_str(rest);
@@ -106,12 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_replaced_once_and_literals_stay() {
+    fn variables_are_replaced_once_and_nothing_escapes_them() {
         let variables = Variables::from([("params.a".to_owned(), "$(params.b)".to_owned())]);
         let value = json!(["<$(params.a)>", "$$(params.a)", "$(params.c)", "$(open"]);
         assert_eq!(
             substitute(&value, &variables),
-            json!(["<$(params.b)>", "$$(params.a)", "$(params.c)", "$(open"])
+            json!(["<$(params.b)>", "$$(params.b)", "$(params.c)", "$(open"])
         );
     }
 }

@@ -1,0 +1,136 @@
+//! Beside the limit and the peer, on a real API server: the same pushes become the same `PipelineRun` by a bare POST, by
+//! us, and by the sink of a Tekton Triggers `EventListener` with its core interceptors.
+//!
+//! A run counts when a watch sees it. Tekton's controller, the scheduler and the kubelet are stopped: what is measured is
+//! the way to the run, not the run. All contenders take turns on the same API server.
+
+mod contender;
+mod drive;
+mod exists;
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use pipewright_cluster::Cluster;
+
+use self::contender::Contender;
+use self::drive::{Pace, Round};
+use crate::process::Folder;
+use crate::progress;
+use crate::table::{Row, Table};
+
+/// Those that would compete for the two cores, and play runs that nobody waits for.
+const STOPPED: [&str; 4] = ["tekton-controller", "tekton-events", "kube-scheduler", "kwok"];
+/// Rounds of each measurement, in turns; the medians count.
+const ROUNDS: usize = 3;
+
+/// How a round is sent, with what it is called and how many pushes it has.
+const PACES: [(&str, Pace, usize); 4] = [
+    ("1 connection", Pace::Closed(1), 300),
+    ("8 connections", Pace::Closed(8), 600),
+    ("32 connections", Pace::Closed(32), 600),
+    ("100/s", Pace::Open(100), 600),
+];
+
+/// All contenders.
+pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
+    let cluster = Cluster::from_environment()?
+        .context("this needs a real cluster with the programs of Tekton Triggers: `make bench-cluster`")?;
+    for process in STOPPED {
+        if cluster.processes.get(process).is_some_and(|process| process.pid.is_some()) {
+            cluster.stop(process)?;
+        }
+    }
+    let contenders = contender::all(folder, &cluster)?;
+    let direct = &contenders[0];
+    progress("warming up the API server");
+    drive::run(&cluster, direct, Pace::Closed(8), 300)?;
+
+    for (name, pace, count) in PACES {
+        let mut rounds: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
+        for number in 1..=ROUNDS {
+            for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+                // As installed it makes five runs a second: few of them, once, are enough to see that.
+                let (count, slow) = if contender.is_slow() { (60, true) } else { (count, false) };
+                if slow && number > 1 {
+                    continue;
+                }
+                progress(&format!("{name}, {}, round {number} of {ROUNDS}", contender.name));
+                contender.start(&cluster)?;
+                let round = drive::run(&cluster, contender, pace, count)?;
+                contender.stop(&cluster)?;
+                progress(&round.to_string());
+                rounds.push(round);
+            }
+        }
+        let rounds: Vec<Round> = rounds.iter().map(|rounds| Round::median(rounds)).collect();
+        rows(table, name, pace, &contenders, &rounds)?;
+    }
+    Ok(())
+}
+
+fn rows(
+    table: &mut Table,
+    name: &str,
+    pace: Pace,
+    contenders: &[Contender],
+    rounds: &[Round],
+) -> anyhow::Result<()> {
+    let [direct, ours, announcing, raised, installed] = rounds else { anyhow::bail!("five contenders") };
+    ensure!(contenders.len() == rounds.len(), "a contender without a round");
+    let row = |what: &str, unit, value: fn(&Round) -> f64| {
+        Row::info(&format!("{name}: {what}"), unit, value(ours)).beside(value(direct)).against(value(raised))
+    };
+    table.push(row("created", "1/s", |it| it.created));
+    if matches!(pace, Pace::Closed(_)) {
+        let ratio = ours.created / direct.created;
+        let theirs = raised.created / direct.created;
+        table.push(
+            Row::at_least(&format!("{name}: created by the direct rate"), "ratio", ratio, 0.95)
+                .against(theirs),
+        );
+    }
+    table.push(row("accepted, p50", "ms", |it| it.accepted.0));
+    table.push(row("accepted, p99", "ms", |it| it.accepted.1));
+    table.push(row("exists, p50", "ms", |it| it.exists.0));
+    table.push(row("exists, p99", "ms", |it| it.exists.1));
+    if let Pace::Open(_) = pace {
+        let more = ours.exists.0 - direct.exists.0;
+        let theirs = raised.exists.0 - direct.exists.0;
+        table.push(
+            Row::at_most(&format!("{name}: exists later than directly, p50"), "ms", more, 1.0)
+                .against(theirs),
+        );
+    }
+    table.push(
+        Row::at_most(&format!("{name}: CPU of the adapter, each"), "ms", ours.own_cpu, 0.3)
+            .against(raised.own_cpu),
+    );
+    table.push(row("CPU of kube-apiserver, each", "ms", |it| it.cpu_of("kube-apiserver")));
+    table.push(row("CPU of tekton-webhook, each", "ms", |it| it.cpu_of("tekton-webhook")));
+    table.push(row("CPU of etcd, each", "ms", |it| it.cpu_of("etcd")));
+    table
+        .push(Row::info(&format!("{name}: memory of the adapter"), "MB", ours.memory).against(raised.memory));
+    table.push(
+        Row::at_most(&format!("{name}: accepted but missing"), "runs", ours.missing, 0.0)
+            .against(raised.missing),
+    );
+    table.push(
+        Row::info(&format!("{name}, announcing the runs too: created"), "1/s", announcing.created)
+            .beside(direct.created),
+    );
+    table.push(Row::info(&format!("{name}, announcing the runs too: CPU, each"), "ms", announcing.own_cpu));
+    table.push(
+        Row::info(&format!("{name}, Triggers as installed: created"), "1/s", ours.created)
+            .beside(direct.created)
+            .against(installed.created),
+    );
+    table.push(
+        Row::info(&format!("{name}, Triggers as installed: exists, p50"), "ms", ours.exists.0)
+            .against(installed.exists.0),
+    );
+    Ok(())
+}
+
+/// How long nothing may happen before what is missing counts as lost.
+const PATIENCE: Duration = Duration::from_secs(15);
