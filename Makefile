@@ -1,6 +1,6 @@
 # Every target is plain cargo underneath; the shell only adds what cargo does not know.
 # CARGO_TARGET_DIR is honoured; caches (the programs of the real cluster) live below XDG_CACHE_HOME, outside the clone.
-.PHONY: test cluster-up cluster-down soak bench bench-cluster fuzz fmt lint check-fmt docs kubectl run
+.PHONY: test cluster-up cluster-down soak faults bench bench-cluster fuzz fmt lint check-fmt docs kubectl run
 
 test: ## builds what it needs, runs every test, says what it skipped
 	./tests/run.sh
@@ -16,6 +16,11 @@ kubectl: ## a real kubectl from its Go module, once, into the cache; needs Go
 
 soak: ## 50 kills over 10,000 webhooks, two replicas and a failing cluster; minutes, not part of the tests
 	cargo test --release --locked --test it soak_of -- --ignored --nocapture
+
+faults: ## one table: everything of a real cluster fails once; PIPEWRIGHT_SOAK=<webhooks for each>; needs Go
+	cargo build --quiet --locked --package pipewright-cluster
+	PIPEWRIGHT_CLUSTER_PROGRAM=$${CARGO_TARGET_DIR:-target}/debug/pipewright-cluster \
+		cargo test --locked --test it outages:: -- --nocapture
 
 bench: ## one table; not part of the tests
 	cargo bench --bench bench

@@ -6,17 +6,27 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use kube::client::ConfigExt;
+use kube::client::{ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
 
+use token::TokenFile;
+
 pub mod create;
 pub mod lease;
 pub mod memory;
+mod token;
 
 /// How long one call to the API server may take; a webhook has 8 s for all of them.
 pub const CALL_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How long a connection to the API server is silent before the other side is asked whether it is there …
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// … how long until it is asked again …
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(5);
+/// … and how often before the connection is given up.
+const KEEPALIVE_TRIES: u32 = 3;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -98,32 +108,43 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Clients, Cl
     config.default_retry = false;
     config.connect_timeout = Some(CALL_TIMEOUT);
     let unusable = |error: kube::Error| ClusterError::Client(error.to_string());
-    let background = Client::try_from(config.clone()).map_err(unusable)?;
+    let token = TokenFile::take(&mut config.auth_info).map_err(ClusterError::Configuration)?;
     if config.proxy_url.is_some() {
-        let shared = background.clone();
-        return Ok(Clients::new(background, move || shared.clone()));
+        let shared = ClientBuilder::try_from(config).map_err(unusable)?;
+        let shared = match &token {
+            Some(token) => shared.with_layer(token).build(),
+            None => shared.build(),
+        };
+        return Ok(Clients::new(shared.clone(), move || shared.clone()));
     }
     // One set of certificates for all threads.
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CALL_TIMEOUT));
+    // A watch says nothing for minutes: without these, nobody would notice for as long that its server is gone.
+    http.set_keepalive(Some(KEEPALIVE));
+    http.set_keepalive_interval(Some(KEEPALIVE_AGAIN));
+    http.set_keepalive_retries(Some(KEEPALIVE_TRIES));
     let connector = config.rustls_https_connector_with_connector(http).map_err(unusable)?;
+    let background = plain(&config, token.clone(), connector.clone()).map_err(unusable)?;
     let otherwise = background.clone();
     Ok(Clients::new(background, move || {
         // What worked once fails later only where a file that the configuration names is gone by then.
-        plain(&config, connector.clone()).unwrap_or_else(|_| otherwise.clone())
+        plain(&config, token.clone(), connector.clone()).unwrap_or_else(|_| otherwise.clone())
     }))
 }
 
-/// What [`Client::try_from`] makes, without its spans, whose cost is that of a small answer.
-fn plain<C>(config: &Config, connector: C) -> kube::Result<Client>
+/// What [`Client::try_from`] makes, without its spans, whose cost is that of a small answer, and without its log, which
+/// has one line for every call that fails, in the voice of an error and without a word about which.
+fn plain<C>(config: &Config, token: Option<TokenFile>, connector: C) -> kube::Result<Client>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .option_layer(token)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));

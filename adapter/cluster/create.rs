@@ -182,8 +182,11 @@ async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Ins
         409 => Answer::Exists,
         // Overload passes; credentials are rotated.
         429 | 401 => Answer::Busy(reply.trouble(told)),
-        // A quota is freed when older objects go; other refusals by policy stay.
-        403 if told.message.contains("exceeded quota") => Answer::Busy(reply.trouble(told)),
+        // A quota is freed when older objects go, and rights are granted; an API server that has just started knows
+        // none for a second. Refusals by policy stay.
+        403 if ["exceeded quota", "is forbidden: User "].iter().any(|it| told.message.contains(it)) => {
+            Answer::Busy(reply.trouble(told))
+        }
         // A missing namespace is the mapping's mistake; a missing kind is Tekton not (yet) installed.
         404 if told.details.kind != "namespaces" => Answer::Busy(reply.trouble(told)),
         code @ 400..=499 => Answer::Failed(CreateError::Rejected { status: code, reason: told.message }),

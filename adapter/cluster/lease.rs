@@ -351,7 +351,8 @@ async fn call<V>(patience: Duration, request: impl Future<Output = kube::Result<
             Err(match status.code {
                 404 => Failure::Missing(reason),
                 409 => Failure::Conflict,
-                408 | 425 | 429 | 500.. => Failure::Transient(reason),
+                // Credentials are rotated.
+                401 | 408 | 425 | 429 | 500.. => Failure::Transient(reason),
                 _ => Failure::Refused(reason),
             })
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use pipewright::cluster::lease::Timing;
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
 
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
 use crate::support::ground::{Ground, on_both_clusters};
+use crate::support::leases;
 use crate::support::process::{Adapter, Cluster, Folder, Recorder};
 use crate::support::service::{Service, Setup, pipeline_runs};
 use told::{Told, all_told, expected, one_id_each, repeated, told};
@@ -77,44 +78,13 @@ async fn verbose(service: &Service) -> String {
     answer.text
 }
 
-fn leases(client: kube::Client) -> Api<Lease> {
-    Api::default_namespaced(client)
-}
-
 async fn spec(ground: &Ground) -> LeaseSpec {
-    leases(ground.client()).get("pipewright").await.unwrap().spec.unwrap()
+    leases::api(&ground.client()).get("pipewright").await.unwrap().spec.unwrap()
 }
 
 /// Puts another holder into the Lease, whoever is in it.
 async fn write(ground: &Ground, holder: &str, seconds: i32, renewed: &str) {
-    let api = leases(ground.client());
-    loop {
-        let old = api.get_opt("pipewright").await.unwrap();
-        let metadata = old.as_ref().map_or_else(
-            || ObjectMeta { name: Some("pipewright".into()), ..ObjectMeta::default() },
-            |old| old.metadata.clone(),
-        );
-        let before = old.as_ref().and_then(|old| old.spec.clone()).unwrap_or_default();
-        let time = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime(renewed.parse().unwrap()));
-        let spec = LeaseSpec {
-            holder_identity: Some(holder.into()),
-            lease_duration_seconds: Some(seconds),
-            acquire_time: time.clone(),
-            renew_time: time,
-            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + 1),
-            ..before
-        };
-        let lease = Lease { metadata, spec: Some(spec) };
-        let written = match old {
-            Some(_) => api.replace("pipewright", &PostParams::default(), &lease).await,
-            None => api.create(&PostParams::default(), &lease).await,
-        };
-        match written {
-            Ok(_) => return,
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
+    leases::write(&ground.client(), holder, seconds, renewed).await;
 }
 
 async fn create(client: &kube::Client, name: &str) {
@@ -252,7 +222,7 @@ async fn a_replica_that_is_killed_is_followed_when_its_lease_expires(ground: Gro
         adapter.ready().await;
     }
     let client = cluster.client();
-    let api = leases(client.clone());
+    let api = leases::api(&client);
     let holder = async || api.get("pipewright").await.unwrap().spec.unwrap().holder_identity;
     let mut made = 0;
     for leader in [0, 1] {
@@ -327,7 +297,7 @@ async fn a_deleted_lease_is_made_again_by_its_leader(ground: Ground) {
     played(&ground).await;
     let service = replica(&ground, SLOW).start().await;
     let standby = replica(&ground, SLOW).start().await;
-    let api = leases(ground.client());
+    let api = leases::api(&ground.client());
     let before = api.get("pipewright").await.unwrap();
     api.delete("pipewright", &DeleteParams::default()).await.unwrap();
     service.until("made again", async || api.get_opt("pipewright").await.unwrap().is_some()).await;

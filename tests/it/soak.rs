@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
 use http::StatusCode;
 use pipewright::cluster::memory::faults::{Fault, Mix};
 use pipewright::cluster::memory::{Memory, Options, PlayerOptions, Served, write_kubeconfig};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::arrivals::{Arrivals, PIPELINE_RUN, TASK_RUN};
-use crate::support::delivery::{Delivery, Progress, built, deliveries, unfinished};
-use crate::support::process::{Adapter, Folder, Random, Recorder, post_webhook, shipped_mappings};
+use crate::support::delivery::{Progress, built, unfinished};
+use crate::support::process::{Adapter, Folder, Random, Recorder, shipped_mappings};
+use crate::support::sender::{Seen, Sender};
 use crate::support::{BUILD_PIPELINE, http};
 
 /// Of each hundred calls to the API server so many fail …
@@ -30,19 +30,6 @@ struct Size {
     kills: usize,
     /// Webhooks under way at once.
     senders: usize,
-}
-
-/// What the sender saw.
-#[derive(Default)]
-struct Seen {
-    /// Numbers of acknowledged webhooks.
-    acknowledged: Mutex<Vec<usize>>,
-    accepted_as_duplicate: AtomicUsize,
-    /// Answers 429 and 503.
-    refused: AtomicUsize,
-    /// Requests without an answer.
-    broken: AtomicUsize,
-    slowest: Mutex<Duration>,
 }
 
 /// The cluster, the sink and the two replicas.
@@ -79,13 +66,14 @@ async fn soak(size: Size) {
     // Ends with this function.
     let mut beside = JoinSet::new();
     beside.spawn(trouble(soak.memory.clone()));
-    let sender = beside.spawn(send(
-        soak.memory.client("default"),
-        soak.seen.clone(),
-        soak.replicas.each_ref().map(|replica| replica.url.clone()),
+    let sender = Sender {
+        cluster: soak.memory.client("default"),
+        urls: soak.replicas.each_ref().map(|replica| replica.url.clone()).into(),
         webhooks,
         senders,
-    ));
+        allowed: watch::channel(webhooks).1,
+    };
+    let sender = beside.spawn(sender.send(soak.seen.clone()));
     soak.kill_again_and_again(&sender, &mut beside).await;
     soak.until_sent(&sender, &mut beside).await;
 
@@ -102,7 +90,7 @@ async fn soak(size: Size) {
         // The counters of killed processes are gone; their logs are not.
         assert!(!replica.log().contains("was not made for this event"), "a name was taken");
     }
-    assert!(soak.seen.broken.load(Ordering::Relaxed) > 0, "no kill met a request; they prove nothing");
+    assert!(soak.seen.broken() > 0, "no kill met a request; they prove nothing");
     let mix = soak.memory.faults().mix(None).unwrap();
     for (fault, met) in mix.met() {
         assert!(met > 0, "{fault:?} met no call: {mix:?}");
@@ -134,56 +122,6 @@ async fn trouble(memory: Memory) {
         } else {
             memory.faults().cut_served_watches();
         }
-    }
-}
-
-/// Sends every webhook until it is acknowledged, and looks for its run at that instant.
-async fn send(cluster: kube::Client, seen: Arc<Seen>, urls: [String; 2], webhooks: usize, senders: usize) {
-    let client = http();
-    stream::iter(deliveries(webhooks))
-        .for_each_concurrent(senders, |delivery| {
-            let (client, cluster, seen, urls) = (&client, &cluster, &seen, &urls);
-            async move {
-                seen.until_acknowledged(client, urls, &delivery).await;
-                // At this instant the event is acknowledged: its run must exist, whatever happens to the replicas.
-                assert_eq!(built(cluster, Some(delivery.number)).await, [delivery.number]);
-                seen.acknowledged.lock().unwrap().push(delivery.number);
-            }
-        })
-        .await;
-}
-
-// === impl Seen ===
-
-impl Seen {
-    async fn until_acknowledged(&self, client: &reqwest::Client, urls: &[String; 2], delivery: &Delivery) {
-        let first = Instant::now();
-        // Replicas take turns, and a repeat goes to the other one.
-        for attempt in 0.. {
-            let url = &urls[(delivery.number + attempt) % 2];
-            match post_webhook(client, url, "pull_request", &delivery.id, &delivery.body).await {
-                Ok((202, result)) => {
-                    if result == "duplicate" {
-                        self.accepted_as_duplicate.fetch_add(1, Ordering::Relaxed);
-                    }
-                    break;
-                }
-                Ok((code, _)) => {
-                    assert!(code >= 500 || code == 429, "{} answered {code}", delivery.number);
-                    self.refused.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(_) => {
-                    self.broken.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let mut slowest = self.slowest.lock().unwrap();
-        *slowest = first.elapsed().max(*slowest);
-    }
-
-    fn count(&self) -> usize {
-        self.acknowledged.lock().unwrap().len()
     }
 }
 
@@ -288,7 +226,7 @@ impl Soak {
         self.note(replica).await;
         self.replicas[replica].kill();
         self.kills += 1;
-        let promised = self.seen.acknowledged.lock().unwrap().clone();
+        let promised = self.seen.acknowledged();
         self.replicas[replica].start();
         // Each was looked for when it was acknowledged; whether they stay is seen now and then, for it takes long.
         if self.kills.is_multiple_of(10) {
@@ -328,7 +266,6 @@ impl Soak {
 impl fmt::Display for Soak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = &self.seen;
-        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         write!(
             f,
             "{} s: {} of {} webhooks acknowledged ({} as duplicates), {} answers 429 or 503, {} requests cut off, \
@@ -337,10 +274,10 @@ impl fmt::Display for Soak {
             self.began.elapsed().as_secs(),
             seen.count(),
             self.size.webhooks,
-            count(&seen.accepted_as_duplicate),
-            count(&seen.refused),
-            count(&seen.broken),
-            seen.slowest.lock().unwrap().as_secs_f64(),
+            seen.duplicates(),
+            seen.refused(),
+            seen.broken(),
+            seen.slowest().as_secs_f64(),
             self.kills,
             self.arrivals.transitions(),
             self.arrivals.again(),

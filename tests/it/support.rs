@@ -1,13 +1,18 @@
 //! What several integration tests share.
 
+pub mod accounts;
 pub mod arrivals;
 pub mod corpus;
 pub mod delivery;
 pub mod deployed;
 pub mod faulty;
 pub mod ground;
+pub mod leases;
+pub mod own_cluster;
 pub mod process;
 pub mod program;
+pub mod proxy;
+pub mod sender;
 pub mod service;
 
 use std::io::Write;

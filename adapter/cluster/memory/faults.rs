@@ -151,7 +151,7 @@ impl Faults {
     /// What meets a request; rules leave watches alone.
     pub(super) fn meet(&self, method: &Method, way: Way, is_watch: bool) -> Option<Fault> {
         let mut mix = self.mix.lock().unwrap_or_else(PoisonError::into_inner);
-        let mixed = mix.as_mut().filter(|_| way == Way::Served).and_then(Mix::next);
+        let mixed = mix.as_mut().filter(|_| way == Way::Served).and_then(Mix::meet);
         drop(mix);
         if is_watch || mixed.is_some() {
             return mixed;
@@ -187,7 +187,8 @@ impl Mix {
         self.faults.iter().copied().zip(self.met.iter().copied())
     }
 
-    fn next(&mut self) -> Option<Fault> {
+    /// What meets the next request.
+    pub fn meet(&mut self) -> Option<Fault> {
         self.requests += 1;
         if self.random() % 100 >= u64::from(self.percent) {
             return None;

@@ -125,7 +125,13 @@ where
 
     /// The run as the API server has it now.
     pub(super) async fn get(&self, key: &ObjectRef<Run>) -> Result<Option<Run>, String> {
-        call(self.api(key).get_opt(&key.name)).await
+        call(async {
+            match self.api(key).get(&key.name).await {
+                Err(kube::Error::Api(status)) if is_gone(&status, &key.name) => Ok(None),
+                other => other.map(Some),
+            }
+        })
+        .await
     }
 
     async fn mark(&self, key: &ObjectRef<Run>, uid: &str, announced: &[String]) -> Result<(), Failure> {
@@ -134,7 +140,7 @@ where
         let api = self.api(key);
         let patched = call(async {
             match api.patch(&key.name, &params, &patch).await {
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+                Err(kube::Error::Api(status)) if is_gone(&status, &key.name) => Ok(None),
                 other => other.map(Some),
             }
         });
@@ -149,6 +155,12 @@ where
     fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
         Api::namespaced_with(self.client.clone(), key.namespace.as_deref().unwrap_or_default(), &key.dyntype)
     }
+}
+
+/// Whether it is this object that is not there: an API server that has just started knows no custom resources for a
+/// while, and answers 404 to every path of theirs.
+fn is_gone(status: &kube::core::Status, name: &str) -> bool {
+    status.is_not_found() && status.details.as_ref().is_some_and(|details| details.name == name)
 }
 
 async fn call<V>(request: impl Future<Output = kube::Result<V>>) -> Result<V, String> {

@@ -277,6 +277,24 @@ async fn a_cluster_without_tekton_is_no_crash_and_its_installation_is_noticed() 
 }
 
 #[tokio::test]
+async fn a_run_is_not_taken_for_gone_while_its_kind_is_not_served() {
+    let (api, receiver) = (Api::default(), Receiver::default());
+    let watching = start(&api, &receiver);
+    until("the list", || watching.status.synced()).await;
+    receiver.fail("u1/queued", 1);
+    api.apply(run_object("a", "u1", Some("True")));
+    until("the failure", || watching.status.failures() == 1).await;
+    // As an API server does that has just started. Its watches go on where they were and tell nothing twice.
+    api.serve(false);
+    until("the second look", || api.count("GET one") > 0 && watching.status.failures() == 2).await;
+    api.serve(true);
+    until("the mark", || mark(&api, "a") == Some(all("u1"))).await;
+    assert_eq!(receiver.ids(), ["u1/queued", "u1/started", "u1/finished"]);
+    assert_eq!(watching.status.lost(), 0);
+    watching.stop().await;
+}
+
+#[tokio::test]
 async fn a_hint_finds_what_a_silent_watch_does_not_tell() {
     let (api, receiver) = (Api::default(), Receiver::default());
     let watching = start(&api, &receiver);

@@ -16,4 +16,4 @@ pub mod supervisor;
 mod tekton;
 mod triggers;
 
-pub use description::{Cluster, Process};
+pub use description::{Cluster, FOLDER, PROGRAM, Process};

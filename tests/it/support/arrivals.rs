@@ -69,12 +69,44 @@ impl Arrivals {
         all.map(|run| run.arrivals - run.order.len()).sum()
     }
 
+    /// How many ids beyond the one that each transition may have.
+    pub fn ids_too_many(&self) -> usize {
+        let all = self.pipeline_runs.values().chain(self.task_runs.values());
+        all.flat_map(|run| run.ids.values()).map(|ids| ids.len() - 1).sum()
+    }
+
+    /// How many transitions of these runs, by uid, did not arrive: of pipeline runs, and of task runs.
+    pub fn missing(&self, pipeline_runs: &BTreeSet<String>, task_runs: &BTreeSet<String>) -> usize {
+        let kinds = [
+            (&self.pipeline_runs, pipeline_runs, PIPELINE_RUN.as_slice()),
+            (&self.task_runs, task_runs, TASK_RUN.as_slice()),
+        ];
+        let of = |run: Option<&Run>, all: &[&str]| {
+            all.iter().filter(|name| !run.is_some_and(|run| run.ids.contains_key(**name))).count()
+        };
+        kinds
+            .iter()
+            .map(|(told, uids, all)| uids.iter().map(|uid| of(told.get(uid), all)).sum::<usize>())
+            .sum()
+    }
+
+    /// Of how many runs something arrived that are not among these.
+    pub fn unknown(&self, pipeline_runs: &BTreeSet<String>, task_runs: &BTreeSet<String>) -> usize {
+        let kinds = [(&self.pipeline_runs, pipeline_runs), (&self.task_runs, task_runs)];
+        kinds.iter().map(|(told, uids)| told.keys().filter(|uid| !uids.contains(*uid)).count()).sum()
+    }
+
     /// Asserts that every transition of `count` pipeline runs with one task each arrived in its order and under one
     /// id, and so did every change.
     pub fn assert_complete(&self, count: usize) {
-        for (kind, runs, order) in [
-            ("pipeline run", &self.pipeline_runs, PIPELINE_RUN.as_slice()),
-            ("task run", &self.task_runs, TASK_RUN.as_slice()),
+        self.assert_all(count, count);
+    }
+
+    /// The same where not every pipeline run came as far as to have a task run.
+    pub fn assert_all(&self, count: usize, task_runs: usize) {
+        for (kind, runs, count, order) in [
+            ("pipeline run", &self.pipeline_runs, count, PIPELINE_RUN.as_slice()),
+            ("task run", &self.task_runs, task_runs, TASK_RUN.as_slice()),
         ] {
             assert_eq!(runs.len(), count, "{kind}s that events told of");
             for (uid, run) in runs {

@@ -1,5 +1,6 @@
 //! Distinct webhooks as a forge would send them, and the runs that came of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,11 @@ impl Progress {
         if value != self.value {
             *self = Self { value, since: Instant::now() };
         }
+        self.waits()
+    }
+
+    /// Whether it has not stood still for too long.
+    pub fn waits(&self) -> bool {
         self.since.elapsed() < Duration::from_secs(100)
     }
 }
@@ -64,13 +70,16 @@ fn runs(client: &kube::Client) -> Api<DynamicObject> {
 
 /// The numbers of the pull requests that have a run, one entry for each run; all of them, or those with one number.
 pub async fn built(client: &kube::Client, number: Option<usize>) -> Vec<usize> {
+    try_built(client, number).await.unwrap()
+}
+
+/// The same where the API server may be away.
+pub async fn try_built(client: &kube::Client, number: Option<usize>) -> kube::Result<Vec<usize>> {
     let label_selector = number.map(|number| format!("example.com/pull-request={number}"));
     let parameters = ListParams { label_selector, ..ListParams::default() };
-    let list = runs(client).list_metadata(&parameters).await.unwrap();
-    list.items
-        .iter()
-        .map(|run| run.metadata.labels.as_ref().unwrap()["example.com/pull-request"].parse().unwrap())
-        .collect()
+    let list = runs(client).list_metadata(&parameters).await?;
+    let number = |labels: &BTreeMap<String, String>| labels["example.com/pull-request"].parse().unwrap();
+    Ok(list.items.iter().map(|run| number(run.metadata.labels.as_ref().unwrap())).collect())
 }
 
 /// How many runs the player has not brought to their end.

@@ -194,11 +194,22 @@ impl Real {
 
 /// A kubeconfig of an administrator by way of `server`, such as a proxy.
 pub fn write_kubeconfig(path: &Path, cluster: &pipewright_cluster::Cluster, server: &str, namespace: &str) {
-    let (authority, token) = (cluster.authority.display(), &cluster.token);
+    write_kubeconfig_for(path, cluster, server, namespace, &format!("token: {}", cluster.token));
+}
+
+/// A kubeconfig of another user, such as `tokenFile: /a/b`.
+pub fn write_kubeconfig_for(
+    path: &Path,
+    cluster: &pipewright_cluster::Cluster,
+    server: &str,
+    namespace: &str,
+    user: &str,
+) {
+    let authority = cluster.authority.display();
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
          clusters: [{{name: c, cluster: {{server: '{server}', certificate-authority: '{authority}'}}}}]\n\
-         users: [{{name: u, user: {{token: {token}}}}}]\n\
+         users: [{{name: u, user: {{{user}}}}}]\n\
          contexts: [{{name: test, context: {{cluster: c, user: u, namespace: {namespace}}}}}]\n"
     );
     std::fs::write(path, text).unwrap();

@@ -261,6 +261,11 @@ impl Adapter {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Has it work in one namespace only. Before the start.
+    pub fn namespace(&mut self, namespace: &str) {
+        self.command.extend(["--namespace".to_owned(), namespace.to_owned()]);
+    }
+
     /// Makes leadership change hands within seconds. Before the start.
     pub fn short_lease(&self) {
         self.settings("{leaderElection: {leaseDuration: PT3S, renewDeadline: PT2S, retryPeriod: PT0.2S}}");

@@ -150,7 +150,7 @@ impl Api {
             }
             (Method::GET, path) => match self.get(name_of(path)) {
                 Some(object) => full(&object),
-                None => failure(404, "NotFound"),
+                None => gone(name_of(path)),
             },
             (Method::PATCH, path) => {
                 assert_eq!(head.headers["content-type"], "application/merge-patch+json");
@@ -170,7 +170,7 @@ impl Api {
             state.failing_patches -= 1;
             return failure(500, "InternalError");
         }
-        let Some(mut object) = state.runs.get(name).cloned() else { return failure(404, "NotFound") };
+        let Some(mut object) = state.runs.get(name).cloned() else { return gone(name) };
         if patch["metadata"]["uid"] != object["metadata"]["uid"] {
             return failure(422, "Invalid");
         }
@@ -228,6 +228,13 @@ fn name_of(path: &str) -> &str {
 
 fn full(body: &Value) -> Response<BoxBody<Bytes, Infallible>> {
     Response::new(Full::from(body.to_string()).boxed())
+}
+
+/// What is told of an object that does not exist, unlike of a kind.
+fn gone(name: &str) -> Response<BoxBody<Bytes, Infallible>> {
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound",
+        "message": "scripted", "details": {"name": name, "group": "tekton.dev", "kind": "pipelineruns"}});
+    Response::builder().status(404).body(Full::from(body.to_string()).boxed()).unwrap()
 }
 
 fn failure(code: u16, reason: &str) -> Response<BoxBody<Bytes, Infallible>> {
