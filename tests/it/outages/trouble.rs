@@ -122,9 +122,10 @@ impl Trouble {
             Self::EtcdKilled => {
                 own.ask(|cluster| cluster.kill("etcd")).await;
                 trial.allow(1, 2);
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                // For longer than a webhook waits.
+                tokio::time::sleep(Duration::from_secs(12)).await;
                 own.ask(|cluster| cluster.start("etcd")).await;
-                "1 SIGKILL, started after 5 s".into()
+                "1 SIGKILL, started after 12 s".into()
             }
             Self::CutOff => {
                 trial.proxy.outage(true);

@@ -121,7 +121,7 @@ kind: Role
 metadata: {name: adapter}
 rules:
   - {apiGroups: [tekton.dev], resources: [pipelineruns], verbs: [create, get, list, watch, patch]}
-  - {apiGroups: [tekton.dev], resources: [taskruns], verbs: [get, list, watch, patch]}
+  - {apiGroups: [tekton.dev], resources: [taskruns, customruns], verbs: [get, list, watch, patch]}
   - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
   - {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [pipewright], verbs: [get, update, watch]}
 ---
