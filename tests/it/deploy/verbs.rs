@@ -48,7 +48,7 @@ enum Sign {
 }
 
 const CASES: [Case; 17] = [
-    Case { resource: "pipelineruns", verb: "create", sign: Sign::Refused(422) },
+    Case { resource: "pipelineruns", verb: "create", sign: Sign::Refused(503) },
     Case { resource: "pipelineruns", verb: "get", sign: Sign::RefusedAgain(503) },
     Case { resource: "pipelineruns", verb: "list", sign: Sign::NotReady },
     Case { resource: "pipelineruns", verb: "watch", sign: Sign::NewNotAnnounced },
