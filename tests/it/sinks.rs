@@ -336,8 +336,9 @@ async fn a_transition_that_the_dead_letter_sink_took_is_done(ground: Ground) {
     spec.delivery.dead_letter_sink = Some(Destination::Sink("attic".to_owned()));
     let service = Setup::over(&ground).sink(DEFAULT, spec).sink("attic", attic.spec()).start().await;
     let api: Api<DynamicObject> = Api::default_namespaced_with(service.ground.client(), &pipeline_runs());
+    // Which nobody plays: it has one transition.
     let run = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "build-1"},
-        "spec": {"pipelineRef": {"name": "build"}}});
+        "spec": {"pipelineRef": {"name": "build"}, "managedBy": "example.com/nobody"}});
     api.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();
     service
         .until("the transition is noted on the run", async || {
