@@ -179,6 +179,7 @@ async fn twenty_rolling_restarts_under_load_drop_no_webhook(ground: Ground) {
 
     let stop = Arc::new(AtomicBool::new(false));
     let next = Arc::new(AtomicUsize::new(1));
+    let is_real = ground.is_real();
     let senders: Vec<_> = (0..6)
         .map(|_| {
             let (balancer, stop, next) = (Arc::clone(&balancer), Arc::clone(&stop), Arc::clone(&next));
@@ -187,7 +188,11 @@ async fn twenty_rolling_restarts_under_load_drop_no_webhook(ground: Ground) {
                 let mut answers = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let answer = balancer.send(&request(&template, number)).await;
+                    let mut answer = balancer.send(&request(&template, number)).await;
+                    // The real cluster may be slower than a deadline; then the sender keeps its event, and sends again.
+                    while is_real && matches!(&answer, Ok(answer) if answer.status == 503) {
+                        answer = balancer.send(&request(&template, number)).await;
+                    }
                     answers.push((number, answer.map(|answer| (answer.status, answer.result().to_owned()))));
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -229,10 +234,10 @@ async fn twenty_rolling_restarts_under_load_drop_no_webhook(ground: Ground) {
         count(&balancer.told_to_close),
         count(&balancer.refused)
     );
-    // An answer of the real one that comes too late for its call is asked for again, and then the run is there.
+    // An answer of the cluster that comes too late for its call is asked for again, and then the run is there.
     let wrong: Vec<_> = answers
         .iter()
-        .filter(|(_, answer)| !matches!(answer, Ok((202, result)) if result == "created" || ground.is_real()))
+        .filter(|(_, answer)| !matches!(answer, Ok((202, result)) if ["created", "duplicate"].contains(&result.as_str())))
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}\n{}\n{}", adapters[0].log(), adapters[1].log());
     assert!(answers.len() > 10 * RESTARTS, "{} webhooks show little", answers.len());
@@ -265,8 +270,11 @@ async fn while_it_drains_new_connections_are_served_and_kept_ones_end_with_their
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut new = TcpStream::connect(address).await.unwrap();
+    // Both at once: one answer may take as long as it drains.
     for (number, stream) in [&mut kept, &mut new].into_iter().enumerate() {
         stream.write_all(&request(&template, number + 3)).await.unwrap();
+    }
+    for stream in [&mut kept, &mut new] {
         let answer = read_answer(stream).await;
         answer.accepted("created");
         assert_eq!(answer.header("connection"), "close");
