@@ -13,6 +13,7 @@ mod embedded_cluster;
 mod faults;
 mod fuzz;
 mod kubectl;
+mod kubernetes;
 mod lease;
 mod mapping;
 mod overload;

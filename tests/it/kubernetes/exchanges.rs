@@ -1,0 +1,127 @@
+//! Recorded exchanges with the real cluster, repeated on both.
+//!
+//! `tests/fixtures/kubernetes/*.txt` has requests and, on the lines that begin with `<`, what the real cluster answered.
+//! `UPDATE_CONTRACT=1 cargo test --test it exchanges` on a real cluster records the answers again.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::support::ground::{Ground, on_both_clusters};
+
+use super::wire::{Answer, Step, Wire};
+
+/// A line of a file.
+enum Part {
+    /// A heading, a comment or an empty line; it is kept.
+    Text(String),
+    /// A request, the lines that it was written in, and its answer.
+    Exchange(Step, Vec<String>, Vec<String>),
+}
+
+fn parse(text: &str) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        match parts.last_mut() {
+            Some(Part::Exchange(_, _, answer)) if line.starts_with('<') => {
+                answer.push(line.to_owned());
+                open = false;
+            }
+            Some(Part::Exchange(step, lines, _)) if open && !line.is_empty() && !is_request(line) => {
+                lines.push(line.to_owned());
+                if let Some((key, value)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) {
+                    step.headers.push((key.to_owned(), value.to_owned()));
+                } else {
+                    step.body.push_str(line);
+                    step.body.push('\n');
+                }
+            }
+            _ if line.is_empty() || line.starts_with('#') => {
+                parts.push(Part::Text(line.to_owned()));
+                open = false;
+            }
+            _ => {
+                let (verb, target) = line.split_once(' ').unwrap_or_else(|| panic!("not a request: {line}"));
+                let step = Step { verb: verb.to_owned(), target: target.to_owned(), ..Step::default() };
+                parts.push(Part::Exchange(step, vec![line.to_owned()], Vec::new()));
+                open = true;
+            }
+        }
+    }
+    parts
+}
+
+/// `GET configmaps/a`, and not a line of a body.
+fn is_request(line: &str) -> bool {
+    line.split_once(' ').is_some_and(|(verb, target)| {
+        verb.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            && target.starts_with(|c: char| c == '/' || c.is_ascii_lowercase())
+    })
+}
+
+fn print(answer: &Answer) -> Vec<String> {
+    let mut lines = vec![format!("< {}", answer.head)];
+    lines.extend(answer.warnings.iter().map(|warning| format!("< warning: {warning}")));
+    lines.extend(answer.bodies.iter().map(|body| format!("< {body}")));
+    lines
+}
+
+/// Repeats the exchanges of one file.
+async fn repeat(ground: Ground, name: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/kubernetes/{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut wire = Wire::new(&ground).await;
+    wire.managed = text.starts_with("# With the record of owned fields");
+    let (mut again, mut wrong) = (String::new(), String::new());
+    let mut heading = String::new();
+    for part in parse(&text) {
+        match part {
+            Part::Text(line) => {
+                if line.starts_with("##") {
+                    wire.begin();
+                    heading.clone_from(&line);
+                }
+                writeln!(again, "{line}").unwrap();
+            }
+            Part::Exchange(step, lines, recorded) => {
+                let answer = print(&wire.send(&step).await);
+                if answer != recorded {
+                    let side = |side: &[String]| side.join("\n    ");
+                    let (request, recorded, answer) = (lines.join("\n  "), side(&recorded), side(&answer));
+                    write!(wrong, "\n{heading}\n  {request}\n  recorded\n    {recorded}\n  answered\n    {answer}\n")
+                        .unwrap();
+                }
+                for line in lines.iter().chain(&answer) {
+                    writeln!(again, "{line}").unwrap();
+                }
+            }
+        }
+    }
+    if std::env::var_os("UPDATE_CONTRACT").is_some() && matches!(ground, Ground::Real(_)) {
+        std::fs::write(path, again).unwrap();
+        return;
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+on_both_clusters! {
+    async fn creating(ground: Ground) { repeat(ground, "create").await; }
+
+    async fn updating(ground: Ground) { repeat(ground, "update").await; }
+
+    async fn patching(ground: Ground) { repeat(ground, "patch").await; }
+
+    async fn applying(ground: Ground) { repeat(ground, "apply").await; }
+
+    async fn deleting(ground: Ground) { repeat(ground, "delete").await; }
+
+    async fn listing(ground: Ground) { repeat(ground, "list").await; }
+
+    async fn watching(ground: Ground) { repeat(ground, "watch").await; }
+
+    async fn admitting(ground: Ground) { repeat(ground, "admission").await; }
+
+    async fn describing(ground: Ground) { repeat(ground, "tables").await; }
+
+    async fn discovering(ground: Ground) { repeat(ground, "discovery").await; }
+}
