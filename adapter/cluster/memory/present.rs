@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::admission;
+use super::failure::Failure;
 use super::object::{self, Object};
 use super::request::Form;
 use super::resource::{Cell, Column, Id};
@@ -46,11 +47,12 @@ pub enum Columns {
 
 impl Include {
     /// Reads the parameter.
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
         match text {
-            "None" => Self::None,
-            "Object" => Self::Object,
-            _ => Self::Metadata,
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            "" | "Metadata" => Ok(Self::Metadata),
+            other => Err(Failure::bad_request(format!("unrecognized includeObject value: {other:?}"))),
         }
     }
 }
@@ -77,6 +79,8 @@ pub fn list<'a>(id: Id, objects: impl IntoIterator<Item = &'a Object>, meta: &Va
         Form::Table => table(id, meta, objects, style, Columns::Defined).to_string().into(),
         Form::Metadata => {
             let items: Vec<Value> = objects.into_iter().map(|object| metadata_only(&object.value)).collect();
+            // Go's nil slice.
+            let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
             json!({
                 "apiVersion": "meta.k8s.io/v1",
                 "kind": "PartialObjectMetadataList",
@@ -102,12 +106,49 @@ pub fn list<'a>(id: Id, objects: impl IntoIterator<Item = &'a Object>, meta: &Va
                 if at > 0 {
                     out.put_u8(b',');
                 }
-                out.put(object.json.as_ref());
+                if resource.is_custom() {
+                    out.put(object.json.as_ref());
+                } else {
+                    out.put(without_type(&object.json));
+                }
             }
             out.put(&b"]}"[..]);
             out.freeze()
         }
     }
+}
+
+/// An object of a core kind as it stands in a list: `apiVersion` and `kind` are said once, by the list. They are taken out
+/// of the text, which is cheaper than to print the object again.
+fn without_type(json: &Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(json);
+    let Some(rest) = text.strip_prefix("{\"apiVersion\":") else { return json.clone() };
+    let Some((_, rest)) = rest.split_once(',') else { return json.clone() };
+    // The keys of the top level are sorted; the first `kind` at depth one is the object's.
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let bytes = rest.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match byte {
+            b'\\' if in_text => escaped = true,
+            b'"' => {
+                if !in_text && depth == 0 && rest[at..].starts_with("\"kind\":\"") {
+                    let value = at + "\"kind\":\"".len();
+                    let Some(end) = rest[value..].find('"').map(|end| value + end + 1) else { break };
+                    let after = rest[end..].strip_prefix(',').unwrap_or(&rest[end..]);
+                    return format!("{{{}{after}", &rest[..at]).into();
+                }
+                in_text = !in_text;
+            }
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    json.clone()
 }
 
 /// One line of a watch.
@@ -117,7 +158,7 @@ pub fn event(kind: &str, id: Id, object: &Object, style: Style, columns: Columns
 
 /// A bookmark, in a line of a watch; the end of the initial events is marked by an annotation.
 pub fn bookmark(id: Id, version: u64, ends_initial_events: bool, style: Style) -> Bytes {
-    let mut meta = json!({ "resourceVersion": version.to_string(), "creationTimestamp": null });
+    let mut meta = json!({ "resourceVersion": version.to_string() });
     if ends_initial_events {
         meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }

@@ -216,6 +216,16 @@ impl Resource {
         if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
     }
 
+    /// Where etcd keeps it; the real server tells in one message.
+    pub fn storage(&self) -> String {
+        if self.is_custom() { format!("{}/{}", self.group, self.plural) } else { self.plural.to_owned() }
+    }
+
+    /// Whether a PUT creates what is not there.
+    pub fn is_created_by_put(&self) -> bool {
+        matches!(self.kind, "Lease" | "Event")
+    }
+
     /// Whether it is defined by a `CustomResourceDefinition`.
     pub fn is_custom(&self) -> bool {
         self.origin == Origin::Custom

@@ -235,12 +235,20 @@ impl Store {
                 (None, None) => return Ok((found, false)),
             };
             if let Some(object) = next.filter(|object| page.selector.matches(&object.value)) {
-                if found.len() == page.limit {
-                    return Ok((found, true));
-                }
                 found.push(object.clone());
+                if found.len() == page.limit {
+                    return Ok((found, self.has_after(page, object)));
+                }
             }
         }
+    }
+
+    /// Whether any object follows, matching or not: as on the real server, a page may be followed by an empty one.
+    fn has_after(&self, page: &Page<'_>, last: &Object) -> bool {
+        let all = Selector::default();
+        let after = key_of(&last.value);
+        let rest = Page { after: Some(&after), limit: usize::MAX, selector: &all, ..*page };
+        self.list(&rest).is_ok_and(|(rest, _)| !rest.is_empty())
     }
 
     /// Up to `limit` changes of a resource after a version.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::json;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 use tower::BoxError;
@@ -131,6 +132,14 @@ fn present_objects(api: &Api, watch: &Watch) -> (u64, Vec<Arc<Object>>) {
     (version, objects)
 }
 
+/// An object that ceases to match is told as it was when it last matched, at the version of the change.
+fn last_seen(change: &Change) -> Arc<Object> {
+    let Some(previous) = &change.previous else { return change.object.clone() };
+    let mut value = previous.value.clone();
+    super::object::meta_mut(&mut value).insert("resourceVersion".to_owned(), json!(change.version.to_string()));
+    super::api::unsaved(value, change.version)
+}
+
 async fn next(mut state: State) -> Option<(Result<Bytes, BoxError>, State)> {
     if state.ended {
         return None;
@@ -193,10 +202,11 @@ impl State {
         for change in changes {
             self.cursor = change.version;
             if let Some(kind) = self.seen_as(change) {
+                let left = (kind == "DELETED" && change.kind != Kind::Deleted).then(|| last_seen(change));
                 out.extend_from_slice(&present::event(
                     kind,
                     self.watch.id,
-                    &change.object,
+                    left.as_deref().unwrap_or(&change.object),
                     self.watch.style,
                     self.columns,
                 ));

@@ -14,8 +14,21 @@ use super::wire::{Answer, Step, Wire};
 enum Part {
     /// A heading, a comment or an empty line; it is kept.
     Text(String),
-    /// A request, the lines that it was written in, and its answer.
-    Exchange(Step, Vec<String>, Vec<String>),
+    /// A request and its answers.
+    Exchange(Exchange),
+}
+
+#[derive(Default)]
+struct Exchange {
+    step: Step,
+    /// The lines that the request was written in.
+    written: Vec<String>,
+    /// Why the embedded cluster answers something else; documented in docs/embedded-cluster.md.
+    differs: bool,
+    /// What the real cluster answered: the lines with `<`.
+    answer: Vec<String>,
+    /// What the embedded cluster answers where it differs: the lines with `~`.
+    embedded: Vec<String>,
 }
 
 fn parse(text: &str) -> Vec<Part> {
@@ -23,17 +36,24 @@ fn parse(text: &str) -> Vec<Part> {
     let mut open = false;
     for line in text.lines() {
         match parts.last_mut() {
-            Some(Part::Exchange(_, _, answer)) if line.starts_with('<') => {
-                answer.push(line.to_owned());
+            Some(Part::Exchange(exchange)) if line.starts_with("< ") => {
+                exchange.answer.push(line[2..].to_owned());
                 open = false;
             }
-            Some(Part::Exchange(step, lines, _)) if open && !line.is_empty() && !is_request(line) => {
-                lines.push(line.to_owned());
-                if let Some((key, value)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) {
-                    step.headers.push((key.to_owned(), value.to_owned()));
+            Some(Part::Exchange(exchange)) if line.starts_with("~ ") => {
+                exchange.embedded.push(line[2..].to_owned());
+                open = false;
+            }
+            Some(Part::Exchange(exchange)) if open && !line.is_empty() && !is_request(line) => {
+                exchange.written.push(line.to_owned());
+                if line.starts_with("@differs ") {
+                    exchange.differs = true;
+                } else if let Some((key, value)) = line.strip_prefix('@').and_then(|line| line.split_once(' '))
+                {
+                    exchange.step.headers.push((key.to_owned(), value.to_owned()));
                 } else {
-                    step.body.push_str(line);
-                    step.body.push('\n');
+                    exchange.step.body.push_str(line);
+                    exchange.step.body.push('\n');
                 }
             }
             _ if line.is_empty() || line.starts_with('#') => {
@@ -43,7 +63,8 @@ fn parse(text: &str) -> Vec<Part> {
             _ => {
                 let (verb, target) = line.split_once(' ').unwrap_or_else(|| panic!("not a request: {line}"));
                 let step = Step { verb: verb.to_owned(), target: target.to_owned(), ..Step::default() };
-                parts.push(Part::Exchange(step, vec![line.to_owned()], Vec::new()));
+                let written = vec![line.to_owned()];
+                parts.push(Part::Exchange(Exchange { step, written, ..Exchange::default() }));
                 open = true;
             }
         }
@@ -60,9 +81,9 @@ fn is_request(line: &str) -> bool {
 }
 
 fn print(answer: &Answer) -> Vec<String> {
-    let mut lines = vec![format!("< {}", answer.head)];
-    lines.extend(answer.warnings.iter().map(|warning| format!("< warning: {warning}")));
-    lines.extend(answer.bodies.iter().map(|body| format!("< {body}")));
+    let mut lines = vec![answer.head.clone()];
+    lines.extend(answer.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(answer.bodies.iter().map(|body| body.to_string()));
     lines
 }
 
@@ -83,21 +104,34 @@ async fn repeat(ground: Ground, name: &str) {
                 }
                 writeln!(again, "{line}").unwrap();
             }
-            Part::Exchange(step, lines, recorded) => {
-                let answer = print(&wire.send(&step).await);
-                if answer != recorded {
+            Part::Exchange(mut exchange) => {
+                let answer = print(&wire.send(&exchange.step).await);
+                let recorded = match ground {
+                    Ground::Embedded(_) if exchange.differs => &mut exchange.embedded,
+                    _ => &mut exchange.answer,
+                };
+                if answer != *recorded {
                     let side = |side: &[String]| side.join("\n    ");
-                    let (request, recorded, answer) = (lines.join("\n  "), side(&recorded), side(&answer));
-                    write!(wrong, "\n{heading}\n  {request}\n  recorded\n    {recorded}\n  answered\n    {answer}\n")
+                    let (request, then, now) = (exchange.written.join("\n  "), side(recorded), side(&answer));
+                    write!(wrong, "\n{heading}\n  {request}\n  recorded\n    {then}\n  answered\n    {now}\n")
                         .unwrap();
                 }
-                for line in lines.iter().chain(&answer) {
+                if matches!(ground, Ground::Real(_)) || exchange.differs {
+                    *recorded = answer;
+                }
+                for line in &exchange.written {
                     writeln!(again, "{line}").unwrap();
+                }
+                for line in &exchange.answer {
+                    writeln!(again, "< {line}").unwrap();
+                }
+                for line in &exchange.embedded {
+                    writeln!(again, "~ {line}").unwrap();
                 }
             }
         }
     }
-    if std::env::var_os("UPDATE_CONTRACT").is_some() && matches!(ground, Ground::Real(_)) {
+    if std::env::var_os("UPDATE_CONTRACT").is_some() {
         std::fs::write(path, again).unwrap();
         return;
     }

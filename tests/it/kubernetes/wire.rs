@@ -53,7 +53,6 @@ struct Seen {
     variables: BTreeMap<String, String>,
     uids: Vec<String>,
     versions: Vec<String>,
-    continued: bool,
 }
 
 const PATCHES: &[(&str, &str)] = &[
@@ -80,9 +79,17 @@ const RESOURCES: &[(&str, &[&str])] = &[
 impl Wire {
     /// To one cluster.
     pub async fn new(ground: &Ground) -> Self {
+        let client = ground.client().await;
+        let mut namespace = ground.namespace().to_owned();
+        if let Ground::Embedded(memory) = ground {
+            // Some rules are others in `default`.
+            namespace = "test-embedded-0".to_owned();
+            let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
+            memory.apply_yaml(&text).unwrap();
+        }
         Self {
-            client: ground.client().await,
-            namespace: ground.namespace().to_owned(),
+            client,
+            namespace,
             seen: Seen::default(),
             managed: false,
         }
@@ -201,6 +208,7 @@ impl Seen {
         static VARIABLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\$\{([^}]+)\}").unwrap());
         let value = |found: &Captures<'_>| match &found[1] {
             "namespace" => namespace.to_owned(),
+            "unique" => namespace.rsplit('-').next().unwrap().to_owned(),
             repeat if repeat.starts_with("repeat:") => {
                 let (text, count) = repeat["repeat:".len()..].split_once('*').unwrap();
                 text.repeat(count.parse().unwrap())
@@ -246,10 +254,8 @@ impl Seen {
                 *text = match key {
                     "resourceVersion" if text.is_empty() => String::new(),
                     "resourceVersion" => number(&mut self.versions, text, "V"),
-                    "continue" => {
-                        self.continued = true;
-                        "TOKEN".to_owned()
-                    }
+                    "continue" if !text.is_empty() => "TOKEN".to_owned(),
+                    "continue" | "storageVersionHash" | "serverAddress" => String::new(),
                     _ => self.text(text, namespace, sent),
                 };
             }
@@ -260,11 +266,13 @@ impl Seen {
                 if !managed {
                     map.remove("managedFields");
                 }
+                arrange(map);
                 let prefix = map.get("generateName").and_then(Value::as_str).map(str::to_owned);
                 if let (Some(prefix), Some(Value::String(name))) = (prefix, map.get_mut("name"))
-                    && let Some(generated) = name.strip_prefix(&prefix)
+                    && let Some((kept, generated)) = name.split_at_checked(name.len().saturating_sub(5))
+                    && prefix.starts_with(kept)
                 {
-                    *name = format!("{prefix}{}", "?".repeat(generated.len()));
+                    *name = format!("{kept}{}", "?".repeat(generated.len()));
                 }
                 // A list and a table have the version of the cluster, which others move on.
                 let of_cluster = map.contains_key("items") || map.contains_key("rows");
@@ -293,7 +301,14 @@ impl Seen {
         static TIME: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap());
         static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{3,}\b").unwrap());
+        static CURRENT: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"(current: |version: \d+ \()\d+").unwrap());
         let text = text.replace(namespace, "default");
+        let text = CURRENT.replace_all(&text, "${1}NOW");
+        static PATCHED: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r#"(?s)Invalid value: "\{.*\}": "#).unwrap());
+        // The object is quoted with its fields in the order of Go's structs.
+        let text = PATCHED.replace_all(&text, "Invalid value: \"{…}\": ");
         let text = UID.replace_all(&text, |found: &Captures<'_>| {
             if sent.contains(&found[0]) && !self.variables.values().any(|value| *value == found[0]) {
                 return found[0].to_owned();
@@ -310,6 +325,41 @@ impl Seen {
             if known { number(&mut self.versions, &found[0], "V") } else { found[0].to_owned() }
         });
         text.into_owned()
+    }
+}
+
+/// Puts in order what comes in any order, and takes out what only tells how far a server got.
+fn arrange(map: &mut serde_json::Map<String, Value>) {
+    map.remove("storageVersionHash");
+    // The real server checks some things twice; its message says so once.
+    if let Some(Value::Array(causes)) = map.get_mut("causes") {
+        let mut seen: Vec<Value> = Vec::new();
+        causes.retain(|cause| !seen.contains(cause) && { seen.push(cause.clone()); true });
+    }
+    // Sorted by a time in seconds.
+    if let Some(Value::Array(entries)) = map.get_mut("managedFields") {
+        let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        entries.sort_by_key(|entry| ["operation", "manager", "subresource"].map(|key| text(entry, key)));
+    }
+    // Of what a group has, what the embedded cluster has too.
+    let known: Vec<&str> = RESOURCES.iter().flat_map(|(_, plurals)| *plurals).copied().collect();
+    let is_known = |name: &str| known.contains(&name.split('/').next().unwrap_or_default());
+    if let Some(Value::Array(resources)) = map.get_mut("resources") {
+        resources.retain(|resource| resource["name"].as_str().is_some_and(is_known));
+        resources.sort_by_key(|resource| resource["name"].as_str().unwrap_or_default().to_owned());
+    }
+    if let Some(Value::Array(verbs)) = map.get_mut("verbs") {
+        verbs.sort_by_key(|verb| verb.as_str().unwrap_or_default().to_owned());
+    }
+    if let Some(Value::Array(versions)) = map.get_mut("versions") {
+        versions.retain(|version| version["version"] != "v1alpha1");
+    }
+    // Ages.
+    static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[smhdy])+$").unwrap());
+    if let Some(Value::Array(cells)) = map.get_mut("cells") {
+        for cell in cells.iter_mut().filter(|cell| cell.as_str().is_some_and(|text| AGE.is_match(text))) {
+            *cell = json!("AGE");
+        }
     }
 }
 
