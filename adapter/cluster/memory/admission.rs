@@ -32,8 +32,10 @@ pub fn default(id: Id, value: &mut Value, old: Option<&Value>, part: Part) -> Re
             }
             if part == Part::Status && kind.ends_with("Run") {
                 let status = object::map_mut(value).entry("status").or_insert_with(|| json!({}));
-                if status.is_null() {
-                    *status = json!({});
+                let status = object::map_mut(status);
+                // A field of Go's struct that is written even when it is empty.
+                if kind == "TaskRun" {
+                    status.entry("podName").or_insert_with(|| json!(""));
                 }
             }
             tekton(kind, value)
@@ -52,6 +54,12 @@ fn tekton(kind: &str, value: &mut Value) -> Result<(), String> {
     }
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(()) };
     spec.retain(|_, value| !value.is_null());
+    // A parameter is text, or an array or map of texts.
+    for param in spec.get_mut("params").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(value) = param.get_mut("value").filter(|value| value.is_number() || value.is_boolean()) {
+            *value = json!(value.to_string());
+        }
+    }
     match kind {
         "PipelineRun" => {
             let timeouts = object::map_mut(spec.entry("timeouts").or_insert(Value::Null));

@@ -426,7 +426,9 @@ impl Api {
         )? {
             Written::Created(object) | Written::Updated(object) | Written::Removed(object) => {
                 let mut value = object.value.clone();
-                object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
+                if !managed.is_null() {
+                    object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
+                }
                 if options.effect == Effect::DryRun {
                     return Ok(Written::Created(unsaved(value, 0)));
                 }

@@ -49,15 +49,9 @@ struct Entry {
 
 /// Records an update: what `new` sets differently from `old` now belongs to the writer.
 pub fn track_update(old: Option<&Value>, new: &mut Value, writer: &Writer) {
-    let is_reset = |value: &Value| {
-        object::meta(value).get("managedFields").is_some_and(|fields| {
-            let list = fields.as_array().map(Vec::as_slice).unwrap_or_default();
-            list.iter().all(|entry| entry.as_object().is_some_and(Map::is_empty))
-        })
-    };
     let mut entries = entries(old.unwrap_or(&Value::Null));
     // A client may empty the list to start over; from then on only an apply begins a new one.
-    if old.is_some() && (is_reset(new) || entries.is_empty()) {
+    if old.is_some_and(|old| entries.is_empty() || is_reset(new, old)) {
         object::meta_mut(new).remove("managedFields");
         return;
     }
@@ -71,6 +65,13 @@ pub fn track_update(old: Option<&Value>, new: &mut Value, writer: &Writer) {
         entry.time = Some(writer.time.clone());
     }
     store(new, entries);
+}
+
+/// Whether an update empties the record of its object: by an empty list, or one with only an empty entry.
+pub fn is_reset(new: &Value, old: &Value) -> bool {
+    let list = |value| object::meta(value).get("managedFields").and_then(Value::as_array);
+    let is_empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);
+    list(old).is_some() && list(new).is_some_and(|entries| entries.iter().all(is_empty))
 }
 
 /// Takes what is written and what is gone from all entries, or all but the one at a place.

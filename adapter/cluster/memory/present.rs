@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::object::{self, Object};
 use super::request::Form;
 use super::resource::{Cell, Column, Id};
+use super::schema;
 
 /// How rows are made.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,10 @@ impl Include {
             "None" => Ok(Self::None),
             "Object" => Ok(Self::Object),
             "" | "Metadata" => Ok(Self::Metadata),
-            other => Err(Failure::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            other => Err(Failure::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be \
+                 'Metadata', 'Object', 'None', or empty"
+            ))),
         }
     }
 }
@@ -162,18 +166,16 @@ pub fn bookmark(id: Id, version: u64, ends_initial_events: bool, style: Style) -
     if ends_initial_events {
         meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }
-    let resource = id.get();
-    let (api_version, kind) = (resource.api_version(), resource.kind);
     let object = match style.form {
-        Form::Full => json!({"apiVersion": api_version, "kind": kind, "metadata": meta}),
+        Form::Full => schema::empty(id, &meta),
         Form::Metadata => partial(&meta),
         // As on the real server, the row carries what the table itself cannot.
         Form::Table => json!({
             "apiVersion": "meta.k8s.io/v1",
             "kind": "Table",
             "metadata": {"resourceVersion": version.to_string()},
-            "columnDefinitions": [],
-            "rows": [{"cells": [], "object": partial(&meta)}],
+            "columnDefinitions": null,
+            "rows": [{"cells": cells(id, &schema::empty(id, &meta), style.now), "object": partial(&meta)}],
         }),
     };
     line("BOOKMARK", object.to_string().as_bytes())
@@ -213,34 +215,34 @@ fn table<'a>(
     let rows: Vec<Value> = objects
         .into_iter()
         .map(|object| {
-            let mut cells = Vec::new();
-            if !is_event(id) {
-                cells.push(json!(object::name(&object.value)));
-            }
-            cells.extend(resource.columns.iter().map(|column| cell(column, &object.value, style.now)));
-            let mut row = json!({ "cells": cells });
+            let mut row = json!({ "cells": cells(id, &object.value, style.now) });
             match style.include {
-                Include::None => {}
+                Include::None => row["object"] = Value::Null,
                 Include::Metadata => row["object"] = metadata_only(&object.value),
                 Include::Object => row["object"] = object.value.clone(),
             }
             row
         })
         .collect();
-    let definitions: Vec<Value> = match columns {
-        Columns::Known => Vec::new(),
+    let definitions = match columns {
+        Columns::Known => Value::Null,
         Columns::Defined => {
             let name = json!({
                 "name": "Name", "type": "string", "format": "name", "priority": 0,
                 "description": "Name must be unique within a namespace.",
             });
             let others = resource.columns.iter().map(|column| {
+                let custom = resource.is_custom();
                 json!({
-                    "name": column.name, "type": "string", "format": "", "priority": column.priority,
+                    "name": column.name,
+                    // A CustomResourceDefinition has columns of dates; compiled in are strings only.
+                    "type": if custom && matches!(column.value, Cell::Age(_)) { "date" } else { "string" },
+                    "format": if column.value == Cell::Pointer("/metadata/name") { "name" } else { "" },
+                    "priority": column.priority,
                     "description": "",
                 })
             });
-            (!is_event(id)).then_some(name).into_iter().chain(others).collect()
+            Value::Array((!is_event(id)).then_some(name).into_iter().chain(others).collect())
         }
     };
     json!({
@@ -250,6 +252,12 @@ fn table<'a>(
         "columnDefinitions": definitions,
         "rows": rows,
     })
+}
+
+fn cells(id: Id, value: &Value, now: Timestamp) -> Vec<Value> {
+    let name = (!is_event(id)).then(|| json!(object::name(value)));
+    let others = id.get().columns.iter().map(|column| cell(column, value, now));
+    name.into_iter().chain(others).collect()
 }
 
 /// Events are printed without their names.
@@ -263,10 +271,18 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
         Cell::Pointer(pointer) => value.pointer(pointer).cloned().unwrap_or(json!("")),
         Cell::Succeeded(field) => {
             let condition = admission::succeeded(value);
-            json!(condition.map(|condition| object::text(condition, &[field])).unwrap_or_default())
+            condition.and_then(|condition| condition.get(field)).cloned().unwrap_or_default()
         }
-        Cell::Count(pointer) => {
-            json!(value.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len))
+        Cell::Count(maps) => {
+            let count = |key: &&str| value.get(*key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
+            json!(maps.iter().map(count).sum::<usize>())
+        }
+        Cell::Number(pointer, least) => json!(value.pointer(pointer).and_then(Value::as_i64).unwrap_or(least)),
+        Cell::Message => json!(text("/message").unwrap_or_default().trim()),
+        Cell::Source => {
+            let parts = ["/source/component", "/source/host"].map(|pointer| text(pointer).unwrap_or_default());
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            json!(parts.join(", "))
         }
         Cell::Involved => {
             let kind = object::text(value, &["involvedObject", "kind"]).to_ascii_lowercase();
@@ -277,9 +293,12 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
             let time =
                 text(pointer).or_else(|| (pointer == "/lastTimestamp").then(|| text("/eventTime")).flatten());
             let time = time.and_then(|time| time.parse::<Timestamp>().ok());
-            // A run that has not ended has no completion time; kubectl prints nothing for it.
-            let missing = if pointer.starts_with("/status") { "" } else { "<unknown>" };
-            json!(time.map_or_else(|| missing.to_owned(), |time| age((now - time).get_seconds())))
+            match time {
+                Some(time) => json!(age((now - time).get_seconds())),
+                // A run that has not ended has no completion time; kubectl prints nothing for it.
+                None if pointer.starts_with("/status") => Value::Null,
+                None => json!("<unknown>"),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -180,7 +180,8 @@ impl Form {
         }
         let names_one = ["application/json", "application/*", "*/*"].iter().any(|media| accept.contains(media));
         if id.get().is_custom() || names_one {
-            return Err(Failure::not_acceptable(format!("only the following media types are accepted: {KNOWN}")));
+            let message = format!("only the following media types are accepted: {KNOWN}");
+            return Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message));
         }
         let streams = if parts.method == Method::GET { format!(", {STREAMS}") } else { String::new() };
         Err(Failure::not_acceptable(format!("406: Not Acceptable\n\nAvailable representations: {KNOWN}{streams}")))

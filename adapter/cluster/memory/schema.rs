@@ -77,6 +77,7 @@ static MANAGED: Struct = Struct {
     ],
     always: &[],
 };
+const OWNERS_OF_FIELDS: Type = Type::List(&Type::Message(&MANAGED));
 /// `metadata` of every kind.
 pub static META: Struct = Struct {
     name: "ObjectMeta",
@@ -95,7 +96,7 @@ pub static META: Struct = Struct {
         (12, "annotations", TEXT_MAP),
         (13, "ownerReferences", Type::List(&Type::Message(&OWNER))),
         (14, "finalizers", Type::List(&Type::Text)),
-        (17, "managedFields", Type::List(&Type::Message(&MANAGED))),
+        (17, "managedFields", OWNERS_OF_FIELDS),
     ],
     always: &[],
 };
@@ -270,6 +271,20 @@ pub fn of(kind: &str) -> Option<&'static Struct> {
     })
 }
 
+/// What a bookmark carries besides its metadata.
+pub fn empty(id: Id, meta: &Value) -> Value {
+    let resource = id.get();
+    let mut value = json!({ "metadata": meta });
+    if let Some(kind) = of(resource.kind)
+        && let Ok(decoded) = message(&value, kind, "", "", &mut Unknown::new())
+    {
+        value = decoded;
+    }
+    value["apiVersion"] = json!(resource.api_version());
+    value["kind"] = json!(resource.kind);
+    value
+}
+
 /// Brings an object into the form in which the server keeps it: unknown fields are collected and dropped, empty ones left
 /// out, times written as Go writes them. A value of another type is an error, in the words of Go's decoder.
 pub fn decode(id: Id, value: &mut Value) -> Result<Unknown, String> {
@@ -318,6 +333,12 @@ fn message(
     let mut map = Map::new();
     for (key, value) in given {
         let join = |path: &str| if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        // An empty list says to forget all owners.
+        if key == "managedFields" && value.is_array() {
+            let list = decoded(value, &OWNERS_OF_FIELDS, ty, &join(path), &join(shown), unknown)?;
+            map.insert(key.clone(), list.unwrap_or_else(|| json!([])));
+            continue;
+        }
         if ty.name == "FieldsV1" {
             map.insert(key.clone(), value.clone());
             continue;

@@ -305,7 +305,7 @@ impl Service {
         })?;
         let mut meta = json!({ "resourceVersion": version.to_string() });
         // The lists of custom resources have the field always.
-        if id.get().is_custom() {
+        if id.get().is_custom() && style.form == Form::Full {
             meta["continue"] = json!("");
         }
         if let Some(last) = objects.last().filter(|_| more) {
@@ -339,6 +339,7 @@ impl Service {
         };
         let bookmarks = query.is_true("allowWatchBookmarks");
         let from = match (initial, asked) {
+            (Some(true), Some(asked)) if asked > self.api.store().version() => watch::From::Future(asked),
             (Some(true), _) => {
                 watch::From::Present { end: if bookmarks { EndMark::Bookmark } else { EndMark::None } }
             }

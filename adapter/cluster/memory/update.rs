@@ -48,7 +48,7 @@ pub fn replace(
         return Err(Failure::stale(id, &key.name));
     }
     split(id, &old.value, &mut value, options.part);
-    keep_system_fields(&old.value, &mut value);
+    keep_system_fields(&old.value, &mut value, tracking);
     admission::default(id, &mut value, Some(&old.value), options.part)?;
     if resource.is_custom() {
         let generation = object::meta(&old.value).get("generation").and_then(Value::as_i64).unwrap_or(1);
@@ -61,10 +61,7 @@ pub fn replace(
     }
     if tracking == Tracking::Update {
         let unchanged = fields::same(&old.value, &value);
-        let emptied = object::meta(&value)
-            .get("managedFields")
-            .is_some_and(|fields| fields.as_array().is_some_and(Vec::is_empty));
-        if unchanged && !emptied {
+        if unchanged && !fields::is_reset(&value, &old.value) {
             return Ok(Written::Updated(old.clone()));
         }
         fields::track_update(Some(&old.value), &mut value, &writer(id, options, now));
@@ -136,7 +133,7 @@ pub fn only_status(old: &Value, value: &mut Value) {
     meta.extend(said);
 }
 
-fn keep_system_fields(old: &Value, value: &mut Value) {
+fn keep_system_fields(old: &Value, value: &mut Value, tracking: Tracking) {
     let old = object::meta(old);
     let meta = object::meta_mut(value);
     meta.retain(|_, value| !value.is_null());
@@ -154,7 +151,9 @@ fn keep_system_fields(old: &Value, value: &mut Value) {
             meta.insert(key.to_owned(), kept.clone());
         }
     }
-    if !meta.contains_key("managedFields")
+    // An apply may have left no owner of anything.
+    if tracking == Tracking::Update
+        && !meta.contains_key("managedFields")
         && let Some(kept) = old.get("managedFields")
     {
         meta.insert("managedFields".to_owned(), kept.clone());

@@ -58,7 +58,7 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     }
     let meta = object::meta(value);
     for (key, label) in meta.get("labels").and_then(Value::as_object).into_iter().flatten() {
-        if let Err(why) = qualified_name(key) {
+        for why in qualified_name(key).err().into_iter().flatten() {
             causes.push(Cause::invalid("metadata.labels", &json!(key), why));
         }
         match label.as_str() {
@@ -73,7 +73,7 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     let mut size = 0;
     for (key, annotation) in meta.get("annotations").and_then(Value::as_object).into_iter().flatten() {
         // Annotation keys may have capitals in the prefix; labels may not.
-        if let Err(why) = qualified_name(&key.to_ascii_lowercase()) {
+        for why in qualified_name(&key.to_ascii_lowercase()).err().into_iter().flatten() {
             causes.push(Cause::invalid("metadata.annotations", &json!(key), why));
         }
         match annotation.as_str() {
@@ -91,8 +91,9 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::too_long("metadata.annotations", ANNOTATION_LIMIT));
     }
     for (at, finalizer) in object::finalizers(value).enumerate() {
-        if let Err(why) = qualified_name(finalizer) {
-            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), why));
+        if let Err(errors) = qualified_name(finalizer) {
+            let cause = |why| Cause::invalid("metadata.finalizers", &json!(finalizer), why);
+            causes.extend(errors.into_iter().map(cause));
         } else if !finalizer.contains('/') && id.get().origin == Origin::Builtin && !is_standard(finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(finalizer), why));
@@ -229,30 +230,34 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
 }
 
 /// A label or annotation key, or a finalizer: `[prefix/]name`.
-pub fn qualified_name(text: &str) -> Result<(), String> {
+pub fn qualified_name(text: &str) -> Result<(), Vec<String>> {
+    let mut errors = Vec::new();
     let (prefix, name) = match text.split_once('/') {
         Some((_, name)) if name.contains('/') => {
-            return Err(format!(
+            return Err(vec![format!(
                 "a valid label key must {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
                 QUALIFIED.trim_start_matches("name part must ")
-            ));
+            )]);
         }
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
     };
     if let Some(prefix) = prefix {
         if prefix.is_empty() {
-            return Err("prefix part must be non-empty".to_owned());
+            errors.push("prefix part must be non-empty".to_owned());
+        } else if let Err(why) = subdomain(prefix) {
+            errors.push(format!("prefix part {why}"));
         }
-        subdomain(prefix).map_err(|why| format!("prefix part {why}"))?;
     }
     if name.is_empty() {
-        return Err("name part must be non-empty".to_owned());
+        errors.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        errors.push("name part must be no more than 63 bytes".to_owned());
     }
-    if name.len() > 63 {
-        return Err("name part must be no more than 63 bytes".to_owned());
+    if !is_word(name) {
+        errors.push(QUALIFIED.to_owned());
     }
-    if is_word(name) { Ok(()) } else { Err(QUALIFIED.to_owned()) }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// A label's value.

@@ -50,6 +50,8 @@ pub enum From {
     },
     /// After a version.
     Version(u64),
+    /// After a version that there is not yet; the watch fails.
+    Future(u64),
 }
 
 /// Whether the end of the initial events is marked.
@@ -93,6 +95,11 @@ pub fn open(api: Arc<Api>, watch: Watch, cut: Receiver<u64>) -> BoxStream<'stati
     let mut columns = Columns::Defined;
     let cursor = match watch.from {
         From::Version(version) => version,
+        From::Future(version) => {
+            let current = api.store().version();
+            let failure = Failure::too_large_version(version, current).to_value();
+            return stream::iter([Ok(present::error(&failure))]).boxed();
+        }
         From::Present { end } => {
             let (version, objects) = present_objects(&api, &watch);
             for object in objects {

@@ -267,6 +267,14 @@ impl Seen {
                     map.remove("managedFields");
                 }
                 arrange(map);
+                // A bookmark tells how far the cluster is.
+                let marked = map.get("annotations").is_some_and(|a| a["k8s.io/initial-events-end"] == "true");
+                if marked || map.get("type").is_some_and(|kind| kind == "BOOKMARK") {
+                    let meta = if marked { Some(&mut *map) } else { bookmark(map) };
+                    if let Some(meta) = meta {
+                        meta.insert("resourceVersion".to_owned(), json!(""));
+                    }
+                }
                 let prefix = map.get("generateName").and_then(Value::as_str).map(str::to_owned);
                 if let (Some(prefix), Some(Value::String(name))) = (prefix, map.get_mut("name"))
                     && let Some((kept, generated)) = name.split_at_checked(name.len().saturating_sub(5))
@@ -328,9 +336,20 @@ impl Seen {
     }
 }
 
+/// The metadata of the object in a line of a watch.
+fn bookmark(map: &mut serde_json::Map<String, Value>) -> Option<&mut serde_json::Map<String, Value>> {
+    map.get_mut("object")?.get_mut("metadata")?.as_object_mut()
+}
+
 /// Puts in order what comes in any order, and takes out what only tells how far a server got.
 fn arrange(map: &mut serde_json::Map<String, Value>) {
-    map.remove("storageVersionHash");
+    for key in ["storageVersionHash", "serverAddressByClientCIDRs"] {
+        map.remove(key);
+    }
+    // Prose of the real server's documentation, which no client shows.
+    if map.contains_key("format") {
+        map.remove("description");
+    }
     // The real server checks some things twice; its message says so once.
     if let Some(Value::Array(causes)) = map.get_mut("causes") {
         let mut seen: Vec<Value> = Vec::new();

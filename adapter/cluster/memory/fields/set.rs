@@ -35,7 +35,7 @@ pub enum Place {
     OwnerReferences,
     /// `metadata.finalizers`: a set.
     Finalizers,
-    /// `imagePullSecrets` and `secrets` of a service account: entries have their name for a key.
+    /// `secrets` of a service account: entries have their name for a key, and are replaced as a whole.
     Named,
     /// Anything else: maps are merged, lists are replaced as a whole.
     Elsewhere,
@@ -64,7 +64,7 @@ impl Place {
         match (self, key) {
             (Self::Root, "apiVersion" | "kind") => None,
             (Self::Root, "metadata") => Some(Self::Metadata),
-            (Self::Root, "imagePullSecrets" | "secrets") if parent["kind"] == "ServiceAccount" => {
+            (Self::Root, "secrets") if parent["kind"] == "ServiceAccount" => {
                 Some(Self::Named)
             }
             (Self::Root, "involvedObject") => Some(Self::Atom),
@@ -82,10 +82,7 @@ impl Place {
 
     /// The place of an element of such a list.
     pub fn element(self) -> Self {
-        match self {
-            Self::Named => Self::Elsewhere,
-            _ => Self::Atom,
-        }
+        Self::Atom
     }
 
     /// The path element of a list element, for lists that are merged.

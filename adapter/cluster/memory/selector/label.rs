@@ -120,7 +120,8 @@ impl<'a> Parser<'a> {
         if token != Token::Word {
             return Err(format!("found '{key}', expected: identifier"));
         }
-        validate::qualified_name(key).map_err(|why| format!("<nil>: Invalid value: {key:?}: {why}"))?;
+        validate::qualified_name(key)
+            .map_err(|errors| format!("<nil>: Invalid value: {key:?}: {}", errors.join("; ")))?;
         let key = key.to_owned();
         if absent {
             return Ok((key, Requirement::Absent));
