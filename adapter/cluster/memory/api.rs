@@ -552,7 +552,11 @@ fn undecodable(id: Id, value: &Value, source: Source, why: &str) -> Failure {
         return failure;
     }
     // Of a custom resource the metadata is decoded on its own.
-    let why = if resource.is_custom() { why.replace("ObjectMeta.metadata.", "ObjectMeta.") } else { why.to_owned() };
+    let why = if resource.is_custom() {
+        why.replace("ObjectMeta.metadata.", "ObjectMeta.")
+    } else {
+        why.to_owned()
+    };
     Failure::bad_request(format!(
         "{} in version {:?} cannot be handled as a {}: {why}",
         resource.kind, resource.version, resource.kind

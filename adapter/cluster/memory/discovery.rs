@@ -53,7 +53,9 @@ pub fn answer(parts: &Parts) -> Result<Document, Failure> {
         }),
         ["apis", name] => {
             let groups = groups();
-            let Some(versions) = groups.get(name).filter(|_| !name.is_empty()) else { return not_found(parts) };
+            let Some(versions) = groups.get(name).filter(|_| !name.is_empty()) else {
+                return not_found(parts);
+            };
             let mut value = group(name, versions);
             value["kind"] = json!("APIGroup");
             value["apiVersion"] = json!("v1");

@@ -211,9 +211,11 @@ fn entries(value: &Value) -> Vec<Entry> {
 fn store(value: &mut Value, mut entries: Vec<Entry>) {
     entries.retain(|entry| !entry.set.is_empty());
     entries.sort_by(|a, b| {
-        let key =
-            |entry: &Entry| (entry.operation.clone(), entry.time.clone(), entry.manager.clone());
-        key(a).cmp(&key(b)).then_with(|| a.api_version.cmp(&b.api_version)).then_with(|| a.subresource.cmp(&b.subresource))
+        let key = |entry: &Entry| (entry.operation.clone(), entry.time.clone(), entry.manager.clone());
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.api_version.cmp(&b.api_version))
+            .then_with(|| a.subresource.cmp(&b.subresource))
     });
     if entries.is_empty() {
         object::meta_mut(value).remove("managedFields");

@@ -287,7 +287,11 @@ pub(super) fn print_duration(time: Duration) -> String {
             let (unit, size) = if time.as_millis() > 0 { ("ms", 1_000_000) } else { ("µs", 1000) };
             let whole = time.subsec_nanos() / size;
             let rest = time.subsec_nanos() % size;
-            let rest = if rest == 0 { String::new() } else { format!(".{rest:06}").trim_end_matches('0').to_owned() };
+            let rest = if rest == 0 {
+                String::new()
+            } else {
+                format!(".{rest:06}").trim_end_matches('0').to_owned()
+            };
             format!("{whole}{rest}{unit}")
         }
         (0, 0, seconds) => format!("{seconds}{fraction}s"),

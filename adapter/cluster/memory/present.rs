@@ -274,13 +274,17 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
             condition.and_then(|condition| condition.get(field)).cloned().unwrap_or_default()
         }
         Cell::Count(maps) => {
-            let count = |key: &&str| value.get(*key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
+            let count =
+                |key: &&str| value.get(*key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
             json!(maps.iter().map(count).sum::<usize>())
         }
-        Cell::Number(pointer, least) => json!(value.pointer(pointer).and_then(Value::as_i64).unwrap_or(least)),
+        Cell::Number(pointer, least) => {
+            json!(value.pointer(pointer).and_then(Value::as_i64).unwrap_or(least))
+        }
         Cell::Message => json!(text("/message").unwrap_or_default().trim()),
         Cell::Source => {
-            let parts = ["/source/component", "/source/host"].map(|pointer| text(pointer).unwrap_or_default());
+            let parts =
+                ["/source/component", "/source/host"].map(|pointer| text(pointer).unwrap_or_default());
             let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             json!(parts.join(", "))
         }

@@ -53,7 +53,8 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
         "DeleteOptions" => Some(&DELETE_OPTIONS),
         kind => schema::of(kind).filter(|_| kind != "Event" || api_version == "v1"),
     };
-    let fields = fields.ok_or_else(|| format!("kind `{kind}` of `{api_version}` is not known in protobuf"))?;
+    let fields =
+        fields.ok_or_else(|| format!("kind `{kind}` of `{api_version}` is not known in protobuf"))?;
     let mut value = message(raw, fields)?;
     value["apiVersion"] = json!(api_version);
     value["kind"] = json!(kind);

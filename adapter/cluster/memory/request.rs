@@ -103,7 +103,8 @@ impl Target {
                     [name, last] => match sub(id, last) {
                         Some(sub) => Some(object(id, namespace, name, sub)),
                         None => {
-                            let key = Key { id, namespace: (*namespace).to_owned(), name: (*name).to_owned() };
+                            let key =
+                                Key { id, namespace: (*namespace).to_owned(), name: (*name).to_owned() };
                             id.get().is_custom().then_some(Self::NoPart(key))
                         }
                     },
@@ -178,13 +179,16 @@ impl Form {
                 Some(_) => continue,
             };
         }
-        let names_one = ["application/json", "application/*", "*/*"].iter().any(|media| accept.contains(media));
+        let names_one =
+            ["application/json", "application/*", "*/*"].iter().any(|media| accept.contains(media));
         if id.get().is_custom() || names_one {
             let message = format!("only the following media types are accepted: {KNOWN}");
             return Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message));
         }
         let streams = if parts.method == Method::GET { format!(", {STREAMS}") } else { String::new() };
-        Err(Failure::not_acceptable(format!("406: Not Acceptable\n\nAvailable representations: {KNOWN}{streams}")))
+        Err(Failure::not_acceptable(format!(
+            "406: Not Acceptable\n\nAvailable representations: {KNOWN}{streams}"
+        )))
     }
 }
 
@@ -249,8 +253,9 @@ pub fn parse_object(id: Id, media: Media, body: &[u8]) -> Result<Value, Failure>
         ))
     };
     let value = match media {
-        Media::Json => serde_json::from_slice(body)
-            .map_err(|error| refuse(format!("couldn't get version/kind; json parse error: {}", go_error(&error))))?,
+        Media::Json => serde_json::from_slice(body).map_err(|error| {
+            refuse(format!("couldn't get version/kind; json parse error: {}", go_error(&error)))
+        })?,
         media => parse_body(media, body)?,
     };
     if !value.is_object() {
@@ -276,7 +281,8 @@ pub fn parse_patch(media: Media, body: &[u8]) -> Result<Value, Failure> {
         Value::Null if media == Media::MergePatch => Err(Failure::bad_request("Invalid JSON Patch")),
         value if media != Media::JsonPatch && !value.is_object() => {
             let found = type_name(&value);
-            let why = format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+            let why =
+                format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
             Err(Failure::bad_request(format!("{prefix}{why}")))
         }
         value => Ok(value),
@@ -359,7 +365,10 @@ mod tests {
                 Some(Target::Object(key(pr, "n", "a"), Sub::Status)),
             ),
             ("/apis/tekton.dev/v1/pipelineruns/a", None),
-            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale", Some(Target::NoPart(key(pr, "n", "a")))),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale",
+                Some(Target::NoPart(key(pr, "n", "a"))),
+            ),
             ("/api/v1/namespaces/n/configmaps/a/scale", None),
             ("/apis/tekton.dev/v9/pipelineruns", None),
             ("/api/v1/namespaces", Some(Target::Collection(Id::NAMESPACES, String::new()))),

@@ -152,7 +152,10 @@ static NAMESPACE: Struct = Struct {
             "status",
             Type::Message(&Struct {
                 name: "NamespaceStatus",
-                fields: &[(1, "phase", Type::Text), (2, "conditions", Type::List(&Type::Message(&CONDITION)))],
+                fields: &[
+                    (1, "phase", Type::Text),
+                    (2, "conditions", Type::List(&Type::Message(&CONDITION))),
+                ],
                 always: &[],
             }),
         ),
@@ -481,7 +484,9 @@ pub fn check_applied(id: Id, value: &Value) -> Result<(), String> {
     );
     let found = match of(resource.kind) {
         Some(kind) => applied(value, &Type::Message(kind), ""),
-        None => value.get("metadata").map_or(Ok(()), |meta| applied(meta, &Type::Message(&META), ".metadata")),
+        None => {
+            value.get("metadata").map_or(Ok(()), |meta| applied(meta, &Type::Message(&META), ".metadata"))
+        }
     };
     found.map_err(|why| format!("{head}: {why}"))
 }
@@ -509,11 +514,14 @@ fn applied(value: &Value, ty: &Type, path: &str) -> Result<(), String> {
         (Type::Map(item), Value::Object(map)) => {
             map.iter().try_for_each(|(key, value)| applied(value, item, &format!("{path}.{key}")))
         }
-        (Type::List(item), Value::Array(items)) => {
-            items.iter().enumerate().try_for_each(|(at, value)| applied(value, item, &format!("{path}[{at}]")))
-        }
+        (Type::List(item), Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, value)| applied(value, item, &format!("{path}[{at}]"))),
         (Type::List(_), _) => wrong("list"),
-        (Type::Text | Type::Optional | Type::Bytes | Type::Time | Type::MicroTime, other) if !other.is_string() => {
+        (Type::Text | Type::Optional | Type::Bytes | Type::Time | Type::MicroTime, other)
+            if !other.is_string() =>
+        {
             wrong("string")
         }
         (Type::Int | Type::Number, other) if !other.is_number() => wrong("numeric (int or float)"),

@@ -111,7 +111,9 @@ fn parse_fields(id: Id, text: &str) -> Result<Vec<Field>, Failure> {
         } else if let Some((path, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
             (path, value, true)
         } else {
-            return Err(Failure::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'")));
+            return Err(Failure::bad_request(format!(
+                "invalid selector: '{text}'; can't understand '{term}'"
+            )));
         };
         let path = path.trim();
         let resource = id.get();
@@ -122,7 +124,9 @@ fn parse_fields(id: Id, text: &str) -> Result<Vec<Field>, Failure> {
             let message = if resource.is_custom() || !resource.fields.is_empty() {
                 format!("field label not supported: {path}")
             } else {
-                format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                format!(
+                    "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+                )
             };
             return Err(Failure::bad_request(message));
         }

@@ -133,13 +133,11 @@ impl Service {
         body: &Bytes,
         warnings: &Warnings,
     ) -> Result<Answer, Failure> {
-        let Some(target) = Target::parse(parts.uri.path()) else { 
+        let Some(target) = Target::parse(parts.uri.path()) else {
             return discovery::not_found(parts).map(page);
         };
         match target {
-            Target::Other if parts.method == Method::GET => {
-                Ok(page(discovery::answer(parts)?))
-            }
+            Target::Other if parts.method == Method::GET => Ok(page(discovery::answer(parts)?)),
             Target::Other => Err(Failure::method_not_allowed()),
             Target::NoPart(key) => Err(Failure::not_found(key.id, &key.name)),
             Target::Collection(id, namespace) => {
@@ -155,11 +153,7 @@ impl Service {
             Form::Table => Include::parse(query.get("includeObject"))?,
             _ => Include::Metadata,
         };
-        Ok(Style {
-            form,
-            include,
-            now: (self.clock)(),
-        })
+        Ok(Style { form, include, now: (self.clock)() })
     }
 
     fn collection(
@@ -311,9 +305,8 @@ impl Service {
         if let Some(last) = objects.last().filter(|_| more) {
             meta["continue"] = json!(write_token(version, &last.value));
             if selector.is_empty() {
-                let key = (object::namespace(&last.value).to_owned(), object::name(&last.value).to_owned());
-                let rest = Page { after: Some(&key), limit: usize::MAX, ..page };
-                meta["remainingItemCount"] = json!(store.list(&rest).map_or(0, |(rest, _)| rest.len()));
+                let rest = store.count_after(&page, last, usize::MAX);
+                meta["remainingItemCount"] = json!(rest.unwrap_or_default());
             }
         }
         drop(store);
@@ -432,7 +425,10 @@ fn list_options(query: &Query) -> Result<(), Failure> {
         }
     } else {
         if !wanted.is_empty() && version.is_empty() {
-            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+            forbid(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            );
         }
         if !wanted.is_empty() && continues {
             forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");

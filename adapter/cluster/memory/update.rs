@@ -43,7 +43,9 @@ pub fn replace(
         }
     } else if version != old.version.to_string() {
         if version.parse::<u64>().is_err() {
-            return Err(Failure::bad_version(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
+            return Err(Failure::bad_version(format!(
+                "strconv.ParseUint: parsing {version:?}: invalid syntax"
+            )));
         }
         return Err(Failure::stale(id, &key.name));
     }

@@ -99,7 +99,10 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(finalizer), why));
         }
     }
-    if ["orphan", "foregroundDeletion"].iter().all(|guard| object::finalizers(value).any(|name| name == *guard)) {
+    if ["orphan", "foregroundDeletion"]
+        .iter()
+        .all(|guard| object::finalizers(value).any(|name| name == *guard))
+    {
         let why = "finalizer orphan and foregroundDeletion cannot be both set";
         causes.push(Cause::invalid("metadata.finalizers", &meta["finalizers"], why));
     }
@@ -210,7 +213,11 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     if id.get().plural == "events" {
         let (own, involved) = (object::namespace(new), object::text(new, &["involvedObject", "namespace"]));
         if old.is_none() && own != if involved.is_empty() { "default" } else { involved } {
-            causes.push(Cause::invalid("involvedObject.namespace", &json!(involved), "does not match event.namespace"));
+            causes.push(Cause::invalid(
+                "involvedObject.namespace",
+                &json!(involved),
+                "does not match event.namespace",
+            ));
         }
     }
     if id.get().plural == "secrets" && object::text(new, &["type"]) == "kubernetes.io/tls" {

@@ -143,7 +143,8 @@ fn present_objects(api: &Api, watch: &Watch) -> (u64, Vec<Arc<Object>>) {
 fn last_seen(change: &Change) -> Arc<Object> {
     let Some(previous) = &change.previous else { return change.object.clone() };
     let mut value = previous.value.clone();
-    super::object::meta_mut(&mut value).insert("resourceVersion".to_owned(), json!(change.version.to_string()));
+    super::object::meta_mut(&mut value)
+        .insert("resourceVersion".to_owned(), json!(change.version.to_string()));
     super::api::unsaved(value, change.version)
 }
 

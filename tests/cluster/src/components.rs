@@ -130,15 +130,16 @@ pub fn controller_manager(layout: &Layout) -> anyhow::Result<Recipe> {
 /// The scheduler.
 pub fn scheduler(layout: &Layout) -> anyhow::Result<Recipe> {
     let port = free_port()?;
-    let recipe = Recipe::new("kube-scheduler", layout.program("kube-scheduler")?, Ready::Port(port)).arguments([
-        format!("--kubeconfig={}", layout.file("kubeconfig").display()),
-        "--bind-address=127.0.0.1".into(),
-        format!("--secure-port={port}"),
-        "--leader-elect=false".into(),
-        format!("--cert-dir={}", layout.file("scheduler").display()),
-        "--kube-api-qps=200".into(),
-        "--kube-api-burst=400".into(),
-    ]);
+    let recipe = Recipe::new("kube-scheduler", layout.program("kube-scheduler")?, Ready::Port(port))
+        .arguments([
+            format!("--kubeconfig={}", layout.file("kubeconfig").display()),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={port}"),
+            "--leader-elect=false".into(),
+            format!("--cert-dir={}", layout.file("scheduler").display()),
+            "--kube-api-qps=200".into(),
+            "--kube-api-burst=400".into(),
+        ]);
     Ok(recipe)
 }
 

@@ -8,11 +8,11 @@ mod certificates;
 pub mod commands;
 mod components;
 mod control;
+mod description;
 mod manifests;
 mod process;
 mod programs;
 pub mod supervisor;
 mod tekton;
-mod description;
 
 pub use description::{Cluster, Process};

@@ -58,10 +58,8 @@ pub async fn kubectl(layout: &Layout, arguments: &[&str], input: &str) -> anyhow
         .kill_on_drop(true)
         .spawn()?;
     let mut stdin = child.stdin.take().context("no standard input")?;
-    let (written, output) = tokio::join!(
-        async move { stdin.write_all(input.as_bytes()).await },
-        child.wait_with_output()
-    );
+    let (written, output) =
+        tokio::join!(async move { stdin.write_all(input.as_bytes()).await }, child.wait_with_output());
     let output = output?;
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "kubectl {}: {error}", arguments.join(" "));

@@ -134,7 +134,12 @@ impl Supervised {
             };
             if ended.is_some() || begin.elapsed() > PATIENCE {
                 let what = ended.map_or("is not ready".to_owned(), |status| format!("ended with {status}"));
-                bail!("{} {what}; the end of {}:\n{}", self.recipe.name, self.log.display(), self.last_lines());
+                bail!(
+                    "{} {what}; the end of {}:\n{}",
+                    self.recipe.name,
+                    self.log.display(),
+                    self.last_lines()
+                );
             }
             sleep(BETWEEN_LOOKS).await;
         }

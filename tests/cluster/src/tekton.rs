@@ -52,7 +52,9 @@ pub async fn admit(layout: &Layout, webhook: u16) -> anyhow::Result<()> {
             Err(error) if begin.elapsed() > PATIENCE => {
                 return Err(error.context("Tekton's admission webhook does not work"));
             }
-            Ok(_) if begin.elapsed() > PATIENCE => anyhow::bail!("Tekton's admission webhook fills in no defaults"),
+            Ok(_) if begin.elapsed() > PATIENCE => {
+                anyhow::bail!("Tekton's admission webhook fills in no defaults")
+            }
             _ => sleep(Duration::from_millis(100)).await,
         }
     }

@@ -48,7 +48,8 @@ fn parse(text: &str) -> Vec<Part> {
                 exchange.written.push(line.to_owned());
                 if line.starts_with("@differs ") {
                     exchange.differs = true;
-                } else if let Some((key, value)) = line.strip_prefix('@').and_then(|line| line.split_once(' '))
+                } else if let Some((key, value)) =
+                    line.strip_prefix('@').and_then(|line| line.split_once(' '))
                 {
                     exchange.step.headers.push((key.to_owned(), value.to_owned()));
                 } else {
@@ -89,7 +90,8 @@ fn print(answer: &Answer) -> Vec<String> {
 
 /// Repeats the exchanges of one file.
 async fn repeat(ground: Ground, name: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/kubernetes/{name}.txt"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/kubernetes/{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap();
     let mut wire = Wire::new(&ground).await;
     wire.managed = text.starts_with("# With the record of owned fields");
@@ -113,8 +115,11 @@ async fn repeat(ground: Ground, name: &str) {
                 if answer != *recorded {
                     let side = |side: &[String]| side.join("\n    ");
                     let (request, then, now) = (exchange.written.join("\n  "), side(recorded), side(&answer));
-                    write!(wrong, "\n{heading}\n  {request}\n  recorded\n    {then}\n  answered\n    {now}\n")
-                        .unwrap();
+                    write!(
+                        wrong,
+                        "\n{heading}\n  {request}\n  recorded\n    {then}\n  answered\n    {now}\n"
+                    )
+                    .unwrap();
                 }
                 if matches!(ground, Ground::Real(_)) || exchange.differs {
                     *recorded = answer;

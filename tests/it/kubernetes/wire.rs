@@ -87,12 +87,7 @@ impl Wire {
             let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
             memory.apply_yaml(&text).unwrap();
         }
-        Self {
-            client,
-            namespace,
-            seen: Seen::default(),
-            managed: false,
-        }
+        Self { client, namespace, seen: Seen::default(), managed: false }
     }
 
     /// Forgets what was said so far, but for what later requests may use.
@@ -197,7 +192,11 @@ async fn lines(body: Body, count: usize) -> Vec<Vec<u8>> {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), read).await.unwrap_or_default();
-    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(count).map(<[u8]>::to_vec).collect()
+    text.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .take(count)
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 // === impl Seen ===
@@ -353,7 +352,12 @@ fn arrange(map: &mut serde_json::Map<String, Value>) {
     // The real server checks some things twice; its message says so once.
     if let Some(Value::Array(causes)) = map.get_mut("causes") {
         let mut seen: Vec<Value> = Vec::new();
-        causes.retain(|cause| !seen.contains(cause) && { seen.push(cause.clone()); true });
+        causes.retain(|cause| {
+            !seen.contains(cause) && {
+                seen.push(cause.clone());
+                true
+            }
+        });
     }
     // Sorted by a time in seconds.
     if let Some(Value::Array(entries)) = map.get_mut("managedFields") {

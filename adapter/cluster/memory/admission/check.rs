@@ -100,7 +100,8 @@ fn pipeline_run(new: &Value, old: Option<&Value>, errors: &mut FieldErrors) {
             errors.add(message, format!("spec.params[{name}].value"));
         }
     }
-    if !["", "PipelineRunPending", "Cancelled", "CancelledRunFinally", "StoppedRunFinally"].contains(&status) {
+    if !["", "PipelineRunPending", "Cancelled", "CancelledRunFinally", "StoppedRunFinally"].contains(&status)
+    {
         errors.add(
             format!(
                 "invalid value: {status} should be Cancelled, CancelledRunFinally, StoppedRunFinally or PipelineRunPending"
@@ -114,8 +115,9 @@ fn pipeline_run(new: &Value, old: Option<&Value>, errors: &mut FieldErrors) {
         binding(workspace, at, errors);
         let name = object::text(workspace, &["name"]);
         if let Some(first) = seen.insert(name, at) {
-            let message =
-                format!("workspace {name:?} provided by pipelinerun more than once, at index {first} and {at}");
+            let message = format!(
+                "workspace {name:?} provided by pipelinerun more than once, at index {first} and {at}"
+            );
             errors.add(message, format!("spec.workspaces[{at}].name"));
         }
     }
@@ -154,8 +156,15 @@ fn timeouts(spec: &Value, errors: &mut FieldErrors) {
 
 /// Exactly one source for a workspace.
 fn binding(workspace: &Value, at: usize, errors: &mut FieldErrors) {
-    const SOURCES: &[&str] =
-        &["configMap", "csi", "emptyDir", "persistentVolumeClaim", "projected", "secret", "volumeClaimTemplate"];
+    const SOURCES: &[&str] = &[
+        "configMap",
+        "csi",
+        "emptyDir",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+        "volumeClaimTemplate",
+    ];
     if !SOURCES.iter().any(|source| workspace.get(*source).is_some_and(|value| !value.is_null())) {
         let sources = ["configmap", "emptydir", "persistentvolumeclaim", "secret", "volumeclaimtemplate"];
         let paths = sources.map(|source| format!("spec.workspaces[{at}].{source}"));
@@ -244,7 +253,8 @@ fn frozen(new: &Value, old: &Value, kind: &str, allowed: &str, free: &[&str], er
             errors.add(format!("invalid value: Once the {kind} is complete, no updates are allowed"), "spec");
         }
     } else if rest(new_spec, free) != rest(old_spec, free) {
-        let message = format!("invalid value: Once the {kind} has started, only {allowed} updates are allowed");
+        let message =
+            format!("invalid value: Once the {kind} has started, only {allowed} updates are allowed");
         errors.add(message, "spec");
     }
 }

@@ -38,7 +38,11 @@ impl FieldErrors {
         let lines = self.0.iter().map(|((message, details), paths)| {
             let paths: Vec<&str> = paths.iter().map(String::as_str).filter(|path| !path.is_empty()).collect();
             let more = if details.is_empty() { String::new() } else { format!("\n{details}") };
-            if paths.is_empty() { format!("{message}{more}") } else { format!("{message}: {}{more}", paths.join(", ")) }
+            if paths.is_empty() {
+                format!("{message}{more}")
+            } else {
+                format!("{message}: {}{more}", paths.join(", "))
+            }
         });
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -21,7 +21,8 @@ pub fn check_pipeline(spec: &Value, path: &str, errors: &mut FieldErrors) {
         other => !object::is_unset(other),
     };
     // An empty pipeline is refused before anything else is looked at.
-    if !["description", "params", "tasks", "workspaces", "results", "finally"].iter().any(|key| is_given(key)) {
+    if !["description", "params", "tasks", "workspaces", "results", "finally"].iter().any(|key| is_given(key))
+    {
         let fields = ["description", "params", "resources", "tasks", "workspaces"];
         errors.about("expected at least one, got none", &fields.map(|field| format!("{path}.{field}")));
         return;

@@ -64,9 +64,7 @@ impl Place {
         match (self, key) {
             (Self::Root, "apiVersion" | "kind") => None,
             (Self::Root, "metadata") => Some(Self::Metadata),
-            (Self::Root, "secrets") if parent["kind"] == "ServiceAccount" => {
-                Some(Self::Named)
-            }
+            (Self::Root, "secrets") if parent["kind"] == "ServiceAccount" => Some(Self::Named),
             (Self::Root, "involvedObject") => Some(Self::Atom),
             (Self::Metadata, key) if UNOWNED.contains(&key) => None,
             (Self::Metadata, "ownerReferences") => Some(Self::OwnerReferences),
