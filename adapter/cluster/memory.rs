@@ -21,6 +21,7 @@ mod present;
 mod protobuf;
 mod request;
 mod resource;
+mod schema;
 mod selector;
 pub mod serve;
 mod service;
@@ -39,7 +40,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 pub use api::Clock;
-use api::{Api, Effect, Part, Patch, WriteOptions};
+use api::{Api, Effect, Part, Patch, Validation, WriteOptions};
 pub use faults::Faults;
 use fields::OnConflict;
 pub use player::PlayerOptions;
@@ -208,7 +209,13 @@ impl Memory {
 }
 
 fn system_options() -> WriteOptions {
-    WriteOptions { part: Part::Main, effect: Effect::Store, manager: "pipewright".to_owned() }
+    WriteOptions {
+        part: Part::Main,
+        effect: Effect::Store,
+        manager: "pipewright".to_owned(),
+        validation: Validation::Ignore,
+        warnings: Arc::default(),
+    }
 }
 
 /// A kubeconfig for a served cluster.

@@ -1,13 +1,9 @@
-//! The contract of the embedded cluster, told to a `kube::Client` only, so that it can be told to a real server too.
+//! What the embedded cluster has that no real one has: faults, options, the player, the listener. What both must do is in
+//! `kubernetes`.
 
-mod apply;
-mod create;
-mod delete;
-mod list;
+mod history;
 mod player;
 mod serve;
-mod update;
-mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

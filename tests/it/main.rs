@@ -14,6 +14,7 @@ mod embedded_cluster;
 mod faults;
 mod fuzz;
 mod kubectl;
+mod kubernetes;
 mod lease;
 mod mapping;
 mod outages;

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::admission;
-use super::collect::{self, Propagation};
-use super::failure::Failure;
+use super::collect::{self, Outcome, Propagation};
+use super::failure::{Cause, Failure};
 use super::fields::{self, OnConflict, Writer};
 use super::object::{self, Object};
 use super::patch;
 use super::resource::{Id, Origin, RESOURCES};
+use super::schema;
 use super::selector::Selector;
 use super::store::{Key, Page, Store};
 use super::update::{self, Tracking};
@@ -53,6 +54,33 @@ pub struct WriteOptions {
     pub effect: Effect,
     /// `fieldManager`, or the first word of the user agent.
     pub manager: String,
+    /// What becomes of fields that nobody knows.
+    pub validation: Validation,
+    /// What to warn the client of.
+    pub warnings: Arc<Mutex<Vec<String>>>,
+}
+
+/// `fieldValidation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// They are dropped with a warning.
+    #[default]
+    Warn,
+    /// They are dropped.
+    Ignore,
+    /// They are refused.
+    Strict,
+}
+
+/// What an object is decoded for; the words of a refusal depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The body of a POST or PUT.
+    Body,
+    /// An object with a patch applied.
+    Patched,
+    /// An applied configuration.
+    Applied,
 }
 
 /// Whether a write is stored or only tried.
@@ -145,7 +173,8 @@ impl Api {
         value: Value,
         options: &WriteOptions,
     ) -> Result<Written, Failure> {
-        let mut value = Self::prepare(id, namespace, value)?;
+        let mut value = Self::prepare(id, value, Source::Body, options)?;
+        Self::place(id, namespace, &mut value)?;
         if !object::meta_str(&value, "resourceVersion").is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
@@ -166,49 +195,79 @@ impl Api {
         Err(Failure::no_unique_name(id, &last))
     }
 
-    /// Checks what a body says of itself against the request, and completes it.
-    fn prepare(id: Id, namespace: &str, mut value: Value) -> Result<Value, Failure> {
+    /// Checks what an object says of itself, and brings it into the form that is kept.
+    fn prepare(id: Id, mut value: Value, source: Source, options: &WriteOptions) -> Result<Value, Failure> {
         let resource = id.get();
-        let said = (object::text(&value, &["apiVersion"]), object::text(&value, &["kind"]));
+        let (version, kind) = (object::text(&value, &["apiVersion"]), object::text(&value, &["kind"]));
         let expected = resource.api_version();
-        if !value.is_object() {
-            return Err(Failure::bad_request("the body is not an object"));
+        let said = (!version.is_empty() && version != expected, !kind.is_empty() && kind != resource.kind);
+        if source == Source::Applied && (version != expected || kind != resource.kind) {
+            let (group, version) = version.split_once('/').unwrap_or(("", version));
+            return Err(Failure::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
         }
-        if said.1.is_empty() && resource.is_custom() {
-            return Err(Failure::bad_request("Object 'Kind' is missing in the request body"));
-        }
-        if !said.0.is_empty() && said.0 != expected {
-            return Err(Failure::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({expected})",
-                said.0
-            )));
-        }
-        if !said.1.is_empty() && said.1 != resource.kind {
-            return Err(Failure::bad_request(format!(
-                "{} in version {:?} cannot be handled as a {}: no kind {:?} is registered for version {:?}",
-                said.1, resource.version, resource.kind, said.1, expected
-            )));
+        if said != (false, false) {
+            return Err(other_kind(id, &value, source));
         }
         value["apiVersion"] = json!(expected);
         value["kind"] = json!(resource.kind);
-        let own = object::namespace(&value).to_owned();
+        // An applied null is a field that is given up; it is decoded after the merge.
+        if source == Source::Applied {
+            return schema::check_applied(id, &value).map(|()| value).map_err(Failure::bad_version);
+        }
+        let unknown = schema::decode(id, &mut value).map_err(|why| undecodable(id, &value, source, &why))?;
+        match options.validation {
+            _ if unknown.is_empty() => {}
+            Validation::Ignore => {}
+            Validation::Warn => {
+                options.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(unknown);
+            }
+            Validation::Strict => {
+                let why = format!("strict decoding error: {}", unknown.join(", "));
+                return Err(undecodable(id, &value, source, &why));
+            }
+        }
+        Ok(value)
+    }
+
+    /// Puts an object into the namespace of the request.
+    fn place(id: Id, namespace: &str, value: &mut Value) -> Result<(), Failure> {
+        let own = object::namespace(value).to_owned();
         if !own.is_empty() && own != namespace {
             return Err(Failure::bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request",
             ));
         }
-        if resource.is_namespaced() {
-            object::meta_mut(&mut value).insert("namespace".to_owned(), json!(namespace));
+        if id.get().is_namespaced() {
+            object::meta_mut(value).insert("namespace".to_owned(), json!(namespace));
         } else {
-            object::meta_mut(&mut value).remove("namespace");
+            object::meta_mut(value).remove("namespace");
         }
-        Ok(value)
+        Ok(())
+    }
+
+    /// Holds the name and the namespace of an object to the path.
+    fn match_path(key: &Key, value: &mut Value) -> Result<(), Failure> {
+        let name = object::name(value);
+        if name.is_empty() {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                key.name
+            )));
+        }
+        if name != key.name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                key.name
+            )));
+        }
+        Self::place(key.id, &key.namespace, value)
     }
 
     fn insert(&self, id: Id, mut value: Value, options: &WriteOptions) -> Result<Written, Failure> {
         let now = self.now();
         let resource = id.get();
         let key = key_of(id, &value);
+        let status = value.get("status").is_some();
         let meta = object::meta_mut(&mut value);
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
             meta.remove(field);
@@ -218,24 +277,22 @@ impl Api {
         meta.insert("creationTimestamp".to_owned(), json!(now));
         if resource.origin == Origin::Custom {
             meta.insert("generation".to_owned(), json!(1));
-        } else {
-            meta.remove("generation");
         }
-        if resource.has_status()
-            && let Some(map) = value.as_object_mut()
+        if let Some(map) = value.as_object_mut()
+            && resource.has_status()
+            && status
         {
             map.remove("status");
         }
-        admission::default(id, &mut value, None);
-        admission::check(id, &value, None)?;
+        admission::default(id, &mut value, None, options.part)?;
+        namespace_accepts(&self.store(), &key)?;
         validate::check(id, &value, None)?;
+        admission::check(id, &value, None)?;
         fields::track_update(None, &mut value, &writer(id, options, &now));
         check_size(&value)?;
         self.write(|store| {
             namespace_accepts(store, &key)?;
-            if store.get(&key).is_some() {
-                return Err(Failure::already_exists(id, &key.name));
-            }
+            name_is_free(store, &key)?;
             if options.effect == Effect::DryRun {
                 return Ok(Written::Created(unsaved(value, 0)));
             }
@@ -248,13 +305,11 @@ impl Api {
     /// Replaces an object by a PUT.
     pub fn update(&self, key: &Key, value: Value, options: &WriteOptions) -> Result<Written, Failure> {
         let id = key.id;
-        let value = Self::prepare(id, &key.namespace, value)?;
-        let named = object::name(&value);
-        if !named.is_empty() && named != key.name {
-            return Err(Failure::bad_request(format!(
-                "the name of the object ({named}) does not match the name on the URL ({})",
-                key.name
-            )));
+        let mut value = Self::prepare(id, value, Source::Body, options)?;
+        Self::match_path(key, &mut value)?;
+        if key.id.get().is_created_by_put() && self.store().get(key).is_none() {
+            object::meta_mut(&mut value).remove("resourceVersion");
+            return self.insert(id, value, options);
         }
         let now = self.now();
         self.write(|store| {
@@ -262,13 +317,15 @@ impl Api {
             let uid = object::uid(&value);
             if !uid.is_empty() && uid != object::uid(&old.value) {
                 let why = format!(
-                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, \
+                     AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    id.get().storage(),
+                    key.namespace,
+                    key.name,
                     object::uid(&old.value)
                 );
                 return Err(Failure::conflict(id, &key.name, why));
             }
-            let mut value = value;
-            object::meta_mut(&mut value).insert("name".to_owned(), json!(key.name));
             update::replace(store, key, &old, value, options, &now, Tracking::Update)
         })
     }
@@ -278,11 +335,6 @@ impl Api {
         let id = key.id;
         if let Patch::Apply(config, on_conflict) = patch {
             return self.apply(key, config, *on_conflict, options);
-        }
-        if matches!(patch, Patch::Strategic(_)) && id.get().is_custom() {
-            return Err(Failure::unsupported_media_type(
-                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            ));
         }
         let now = self.now();
         self.write(|store| {
@@ -294,9 +346,11 @@ impl Api {
                 Patch::Json(patch) => patch::json(&mut value, patch)?,
                 Patch::Apply(..) => {}
             }
-            if !value.is_object() {
-                return Err(Failure::bad_request("the patched object is not an object"));
+            if options.part == Part::Status {
+                update::only_status(&old.value, &mut value);
             }
+            let mut value = Self::prepare(id, value, Source::Patched, options)?;
+            Self::match_path(key, &mut value)?;
             update::replace(store, key, &old, value, options, &now, Tracking::Update)
         })
     }
@@ -312,14 +366,8 @@ impl Api {
         if object::meta(config).get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        let mut config = Self::prepare(id, &key.namespace, config.clone())?;
-        let named = object::name(&config);
-        if !named.is_empty() && named != key.name {
-            return Err(Failure::bad_request(format!(
-                "the name of the object ({named}) does not match the name on the URL ({})",
-                key.name
-            )));
-        }
+        let mut config = Self::prepare(id, config.clone(), Source::Applied, options)?;
+        Self::match_path(key, &mut config)?;
         let now = self.now();
         let writer = writer(id, options, &now);
         let existing = self.store().get(key);
@@ -348,9 +396,11 @@ impl Api {
             if !version.is_empty() && version != old.version.to_string() {
                 return Err(Failure::stale(id, &key.name));
             }
-            match fields::apply(&old.value, &config, &writer, on_conflict)? {
-                Some(value) => update::replace(store, key, &old, value, options, &now, Tracking::Done),
-                None => Ok(Written::Updated(old)),
+            let merged = fields::apply(&old.value, &config, &writer, on_conflict)?;
+            match merged.map(|mut value| schema::decode(id, &mut value).map(|_| value)).transpose() {
+                Err(why) => Err(Failure::bad_version(why)),
+                Ok(Some(value)) => update::replace(store, key, &old, value, options, &now, Tracking::Done),
+                Ok(None) => Ok(Written::Updated(old)),
             }
         })
     }
@@ -365,7 +415,8 @@ impl Api {
         // Defaults of the webhooks belong to nobody; only what was applied is owned.
         let config = update::only_part(key.id, config, Part::Main);
         let empty = json!({});
-        let owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
+        let mut owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
+        object::meta_mut(&mut owned).remove("resourceVersion");
         let managed = object::meta(&owned).get("managedFields").cloned().unwrap_or_default();
         match self.create(
             key.id,
@@ -375,16 +426,16 @@ impl Api {
         )? {
             Written::Created(object) | Written::Updated(object) | Written::Removed(object) => {
                 let mut value = object.value.clone();
-                object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
+                if !managed.is_null() {
+                    object::meta_mut(&mut value).insert("managedFields".to_owned(), managed);
+                }
                 if options.effect == Effect::DryRun {
                     return Ok(Written::Created(unsaved(value, 0)));
                 }
                 let now = self.now();
                 self.write(|store| {
                     namespace_accepts(store, key)?;
-                    if store.get(key).is_some() {
-                        return Err(Failure::already_exists(key.id, &key.name));
-                    }
+                    name_is_free(store, key)?;
                     object::meta_mut(&mut value).remove("resourceVersion");
                     let object = store.put(key, value);
                     collect::collect_if_orphaned(store, key, &now);
@@ -406,7 +457,7 @@ impl Api {
                     "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). \
                      The object might have been deleted and then recreated"
                 );
-                return Err(Failure::conflict(id, &key.name, why));
+                return Err(Failure::precondition(id, &key.name, &why));
             }
             let version = object.version.to_string();
             if let Some(wanted) = options.version.as_deref().filter(|wanted| *wanted != version) {
@@ -414,19 +465,18 @@ impl Api {
                     "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in \
                      record ({version}). The object might have been modified"
                 );
-                return Err(Failure::conflict(id, &key.name, why));
+                return Err(Failure::precondition(id, &key.name, &why));
             }
             if id == Id::NAMESPACES && ["default", "kube-system", "kube-public"].contains(&key.name.as_str()) {
                 return Err(Failure::forbidden(id, &key.name, "this namespace may not be deleted"));
             }
-            if effect == Effect::Store {
-                collect::delete(store, key, options.propagation, &now);
+            if effect == Effect::DryRun {
+                return Ok(Written::Removed(object));
             }
-            Ok(match store.get(key) {
-                Some(object) if object::uid(&object.value) == uid && effect == Effect::Store => {
-                    Written::Updated(object)
-                }
-                _ => Written::Removed(object),
+            Ok(match collect::delete(store, key, options.propagation, &now) {
+                Outcome::Marked(object) => Written::Updated(object),
+                Outcome::Removed(object) => Written::Removed(object),
+                Outcome::Absent => Written::Removed(object),
             })
         })
     }
@@ -453,6 +503,71 @@ impl Api {
             }
         }
         Ok(found)
+    }
+}
+
+/// The refusal of an object of another kind.
+fn other_kind(id: Id, value: &Value, source: Source) -> Failure {
+    const SCHEME: &str = "pkg/runtime/scheme.go:111";
+    let resource = id.get();
+    let (api_version, kind) = (object::text(value, &["apiVersion"]), object::text(value, &["kind"]));
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    if resource.is_custom() {
+        let field = if api_version == resource.api_version() { "kind" } else { "apiVersion" };
+        if field == "apiVersion" && source == Source::Body {
+            return Failure::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({})",
+                resource.api_version()
+            ));
+        }
+        let expected = if field == "kind" { resource.kind.to_owned() } else { resource.api_version() };
+        let cause = Cause::invalid(field, &value[field], format!("must be {expected}"));
+        return Failure::of_other_kind(id, kind, object::name(value), &[cause]);
+    }
+    let is_builtin = |id: &Id| id.get().origin == Origin::Builtin;
+    let why = match Id::by_kind(api_version, kind).filter(is_builtin) {
+        Some(other) => format!(
+            "converting ({version}.{kind}) to ({}.{}): unknown conversion",
+            if other.get().group.is_empty() { "core" } else { "coordination" },
+            resource.kind
+        ),
+        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
+    };
+    if source == Source::Patched {
+        return undecodable(id, value, source, &why);
+    }
+    Failure::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {}: {why}",
+        resource.kind
+    ))
+}
+
+/// The refusal of an object that cannot be decoded.
+fn undecodable(id: Id, value: &Value, source: Source, why: &str) -> Failure {
+    let resource = id.get();
+    if source == Source::Patched {
+        let cause = Cause::invalid("patch", &json!(value.to_string()), why);
+        let mut failure = Failure::options("", &[cause]);
+        failure.without_kind();
+        return failure;
+    }
+    // Of a custom resource the metadata is decoded on its own.
+    let why = if resource.is_custom() {
+        why.replace("ObjectMeta.metadata.", "ObjectMeta.")
+    } else {
+        why.to_owned()
+    };
+    Failure::bad_request(format!(
+        "{} in version {:?} cannot be handled as a {}: {why}",
+        resource.kind, resource.version, resource.kind
+    ))
+}
+
+fn name_is_free(store: &Store, key: &Key) -> Result<(), Failure> {
+    match store.get(key) {
+        None => Ok(()),
+        Some(object) if object::is_deleting(&object.value) => Err(Failure::being_deleted(key.id, &key.name)),
+        Some(_) => Err(Failure::already_exists(key.id, &key.name)),
     }
 }
 

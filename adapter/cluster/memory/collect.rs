@@ -3,9 +3,11 @@
 //! The real cluster does this in a controller a moment later; here it is part of the write, so that it is over when
 //! the answer leaves.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::object;
+use super::object::{self, Object};
 use super::resource::Id;
 use super::store::{Key, Store};
 
@@ -21,12 +23,23 @@ pub enum Propagation {
     Orphan,
 }
 
+/// What became of a deleted object at first; a moment later it may be gone.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is marked.
+    Marked(Arc<Object>),
+    /// It is gone; its last state, at the version of the removal.
+    Removed(Arc<Object>),
+    /// It was not there.
+    Absent,
+}
+
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
 
 /// Deletes an object, or marks it when finalizers hold it.
-pub fn delete(store: &mut Store, key: &Key, propagation: Propagation, now: &str) {
-    let Some(object) = store.get(key) else { return };
+pub fn delete(store: &mut Store, key: &Key, propagation: Propagation, now: &str) -> Outcome {
+    let Some(object) = store.get(key) else { return Outcome::Absent };
     let mut value = object.value.clone();
     let guard = match propagation {
         Propagation::Background => None,
@@ -39,8 +52,7 @@ pub fn delete(store: &mut Store, key: &Key, propagation: Propagation, now: &str)
     finalizers.extend(guard.map(str::to_owned));
     let is_namespace = key.id == Id::NAMESPACES;
     if finalizers.is_empty() && !is_namespace {
-        remove(store, key, now);
-        return;
+        return remove(store, key, now).map_or(Outcome::Absent, Outcome::Removed);
     }
     let was_deleting = object::is_deleting(&value);
     let meta = object::meta_mut(&mut value);
@@ -60,9 +72,7 @@ pub fn delete(store: &mut Store, key: &Key, propagation: Propagation, now: &str)
         value["status"] = json!({"phase": "Terminating"});
     }
     let uid = object::uid(&value).to_owned();
-    if value != object.value {
-        store.put(key, value);
-    }
+    let marked = if value == object.value { object } else { store.put(key, value) };
     match propagation {
         _ if is_namespace => {
             for key in store.contents(&key.name) {
@@ -83,6 +93,7 @@ pub fn delete(store: &mut Store, key: &Key, propagation: Propagation, now: &str)
         Propagation::Background => {}
     }
     settle(store, key, now);
+    Outcome::Marked(marked)
 }
 
 /// Removes an object that is marked and that nothing holds any more.
@@ -122,8 +133,9 @@ fn owns(store: &Store, dependent: &Key, owner: &Value) -> bool {
         .is_some_and(|owner| owner.namespace.is_empty() || owner.namespace == dependent.namespace)
 }
 
-fn remove(store: &mut Store, key: &Key, now: &str) {
-    let Some(object) = store.remove(key) else { return };
+/// Removes an object, and gives its last state.
+pub fn remove(store: &mut Store, key: &Key, now: &str) -> Option<Arc<Object>> {
+    let object = store.remove(key)?;
     let uid = object::uid(&object.value);
     for dependent in store.dependents(uid) {
         release_or_delete(store, &dependent, uid, Propagation::Background, now);
@@ -137,6 +149,7 @@ fn remove(store: &mut Store, key: &Key, now: &str) {
         let namespace = Key { id: Id::NAMESPACES, namespace: String::new(), name: key.namespace.clone() };
         settle(store, &namespace, now);
     }
+    Some(object)
 }
 
 /// A dependent with another living owner only loses the reference.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use http::header::ACCEPT;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -13,6 +14,8 @@ use super::resource::{Id, RESOURCES, Resource};
 /// A document and its media type.
 #[derive(Debug)]
 pub struct Document {
+    /// The HTTP status.
+    pub code: StatusCode,
     /// `Content-Type`.
     pub media: &'static str,
     /// The body.
@@ -33,7 +36,7 @@ pub fn answer(parts: &Parts) -> Result<Document, Failure> {
         accept.contains("v=v2;as=APIGroupDiscoveryList") || accept.contains("as=APIGroupDiscoveryList;v=v2");
     let value = match path.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => {
-            return Ok(Document { media: "text/plain; charset=utf-8", body: "ok".to_owned() });
+            return Ok(plain(StatusCode::OK, "ok"));
         }
         ["version"] => version(),
         ["api"] if aggregated => return Ok(aggregate(true)),
@@ -50,14 +53,19 @@ pub fn answer(parts: &Parts) -> Result<Document, Failure> {
         }),
         ["apis", name] => {
             let groups = groups();
-            let versions = groups.get(name).filter(|_| !name.is_empty()).ok_or_else(Failure::no_such_path)?;
+            let Some(versions) = groups.get(name).filter(|_| !name.is_empty()) else {
+                return not_found(parts);
+            };
             let mut value = group(name, versions);
             value["kind"] = json!("APIGroup");
             value["apiVersion"] = json!("v1");
             value
         }
         ["api", version] => resources("", version)?,
-        ["apis", group, version] => resources(group, version)?,
+        ["apis", group, version] => match resources(group, version) {
+            Ok(resources) => resources,
+            Err(_) => return not_found(parts),
+        },
         ["openapi", "v3"] => openapi_index(),
         ["openapi", "v3", rest @ ..] => openapi(rest)?,
         ["openapi", "v2"] if !accept.contains("protobuf") => json!({
@@ -67,9 +75,28 @@ pub fn answer(parts: &Parts) -> Result<Document, Failure> {
             "definitions": {},
         }),
         [] => json!({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}),
-        _ => return Err(Failure::no_such_path()),
+        _ => return not_found(parts),
     };
-    Ok(Document { media: "application/json", body: value.to_string() })
+    Ok(Document { code: StatusCode::OK, media: "application/json", body: value.to_string() })
+}
+
+/// Answers a path that is not there: in JSON below the groups that are built in, and in plain text elsewhere, where the
+/// real server asks one delegate after the other and the last one knows nothing of Kubernetes.
+pub fn not_found(parts: &Parts) -> Result<Document, Failure> {
+    let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    let is_builtin = match path.as_slice() {
+        ["api", ..] | ["openapi", ..] => true,
+        ["apis", group, version, ..] => of(group, version).any(|resource| !resource.is_custom()),
+        _ => false,
+    };
+    if is_builtin {
+        return Err(Failure::no_such_path());
+    }
+    Ok(plain(StatusCode::NOT_FOUND, "404 page not found\n"))
+}
+
+fn plain(code: StatusCode, text: &str) -> Document {
+    Document { code, media: "text/plain; charset=utf-8", body: text.to_owned() }
 }
 
 fn version() -> Value {
@@ -172,7 +199,7 @@ fn aggregate(core: bool) -> Document {
         "metadata": {},
         "items": items,
     });
-    Document { media: AGGREGATED, body: body.to_string() }
+    Document { code: StatusCode::OK, media: AGGREGATED, body: body.to_string() }
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {

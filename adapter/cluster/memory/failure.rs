@@ -32,15 +32,30 @@ impl Cause {
         Self { reason: "FieldValueInvalid", field: field.into(), message }
     }
 
+    /// As [`Cause::invalid`], with the value as it is to be printed.
+    pub fn shown(field: impl Into<String>, value: &str, why: &str) -> Self {
+        let message = format!("Invalid value: {value}: {why}");
+        Self { reason: "FieldValueInvalid", field: field.into(), message }
+    }
+
     /// A value that is missing.
     pub fn required(field: impl Into<String>, why: &str) -> Self {
-        Self { reason: "FieldValueRequired", field: field.into(), message: format!("Required value: {why}") }
+        let message =
+            if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        Self { reason: "FieldValueRequired", field: field.into(), message }
     }
 
     /// A value that is larger than allowed.
     pub fn too_long(field: impl Into<String>, limit: usize) -> Self {
         let message = format!("Too long: may not be more than {limit} bytes");
         Self { reason: "FieldValueTooLong", field: field.into(), message }
+    }
+
+    /// A value that is not one of those that there are.
+    pub fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+        let message = format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
+        Self { reason: "FieldValueNotSupported", field: field.into(), message }
     }
 
     /// A change that is not allowed now.
@@ -90,7 +105,74 @@ impl Failure {
     /// 405.
     pub fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).detail("causes", Value::Null)
+    }
+
+    /// 405 for a verb that a resource has not.
+    pub fn unsupported_verb(id: Id, verb: &str) -> Self {
+        let resource = id.get();
+        if !resource.is_custom() {
+            return Self::method_not_allowed();
+        }
+        let message = format!("{verb} is not supported on resources of kind {:?}", resource.qualified());
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(resource, "")
+    }
+
+    /// 406; what would do depends on what looks at the header first.
+    pub fn not_acceptable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).detail("causes", Value::Null)
+    }
+
+    /// 422 for a JSON patch that cannot be carried out; the real server does not say why.
+    pub fn patch_rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).detail("causes", Value::Null)
+    }
+
+    /// 409 for a name whose object is on its way out.
+    pub fn being_deleted(id: Id, name: &str) -> Self {
+        let mut failure = Self::already_exists(id, name);
+        failure.message = format!("object is being deleted: {}", failure.message);
+        failure
+    }
+
+    /// 409 for a deletion whose preconditions do not hold; worded with the kind in the place of the resource.
+    pub fn precondition(id: Id, name: &str, why: &str) -> Self {
+        let resource = id.get();
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+            .about(resource, name)
+            .detail("kind", json!(resource.kind))
+    }
+
+    /// 500 for a resourceVersion that is not a number.
+    pub fn bad_version(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
+    /// 422 for the options of a request, such as `ListOptions`.
+    pub fn options(kind: &str, causes: &[Cause]) -> Self {
+        let mut failure = Self::invalid_kind(&format!("{kind}.meta.k8s.io"), None, "", causes);
+        failure.details["group"] = json!("meta.k8s.io");
+        failure.details["kind"] = json!(kind);
+        failure
+    }
+
+    /// Takes out what names a kind: the real server says none for a patch that leaves something undecodable.
+    pub fn without_kind(&mut self) {
+        self.message = self.message.replacen(".meta.k8s.io ", " ", 1);
+        self.details.as_object_mut().map(|details| details.retain(|key, _| key == "causes"));
+    }
+
+    /// 422 for an object of another kind than the path's.
+    pub fn of_other_kind(id: Id, kind: &str, name: &str, causes: &[Cause]) -> Self {
+        let group = id.get().group;
+        let mut failure = Self::invalid(id, name, causes);
+        let own = format!("{} ", id.get().qualified_kind());
+        failure.message = failure.message.replacen(&own, &format!("{kind}.{group} "), 1);
+        failure.details["kind"] = json!(kind);
+        failure
     }
 
     /// 409 for a name that is taken.
@@ -158,7 +240,8 @@ impl Failure {
 
     /// 422 with its causes.
     pub fn invalid(id: Id, name: &str, causes: &[Cause]) -> Self {
-        Self::invalid_kind(&id.get().qualified_kind(), id.get(), name, causes)
+        Self::invalid_kind(&id.get().qualified_kind(), Some(id), name, causes)
+            .detail("kind", json!(id.get().kind))
     }
 
     /// 422 worded with the resource in the place of the kind, as the real server does for a missing
@@ -169,10 +252,10 @@ impl Failure {
             field: "metadata.resourceVersion".to_owned(),
             message: "Invalid value: 0: must be specified for an update".to_owned(),
         };
-        Self::invalid_kind(&id.get().qualified(), id.get(), name, &[cause])
+        Self::invalid_kind(&id.get().qualified(), Some(id), name, &[cause])
     }
 
-    fn invalid_kind(kind: &str, resource: &Resource, name: &str, causes: &[Cause]) -> Self {
+    fn invalid_kind(kind: &str, id: Option<Id>, name: &str, causes: &[Cause]) -> Self {
         let mut lines: Vec<String> = Vec::new();
         for cause in causes {
             let line = format!("{}: {}", cause.field, cause.message);
@@ -182,14 +265,22 @@ impl Failure {
         }
         let all = if lines.len() == 1 { lines.concat() } else { format!("[{}]", lines.join(", ")) };
         let message = format!("{kind} {name:?} is invalid: {all}");
-        let causes: Vec<Value> = causes
-            .iter()
-            .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
-            .collect();
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-            .about(resource, name)
-            .detail("kind", json!(resource.kind))
-            .detail("causes", Value::Array(causes))
+        let mut list: Vec<Value> = Vec::new();
+        for cause in causes {
+            let mut entry = json!({"reason": cause.reason, "message": cause.message, "field": cause.field});
+            if let Some(map) = entry.as_object_mut() {
+                map.retain(|_, value| value != "");
+            }
+            if !list.contains(&entry) {
+                list.push(entry);
+            }
+        }
+        let failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        let failure = match id {
+            Some(id) => failure.about(id.get(), name),
+            None => failure,
+        };
+        failure.detail("causes", Value::Array(list))
     }
 
     /// 400.
@@ -235,6 +326,18 @@ impl Failure {
             "the body of the request was in an unknown format - accepted media types include: {accepted}"
         );
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// 415 for a patch.
+    pub fn unsupported_patch(id: Id) -> Self {
+        if id.get().is_custom() {
+            return Self::unsupported_media_type(
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            );
+        }
+        let message = "415: Unsupported Media Type";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+            .detail("causes", Value::Null)
     }
 
     /// 500.

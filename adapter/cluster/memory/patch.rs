@@ -27,11 +27,16 @@ pub fn merge(target: &mut Value, patch: &Value) {
 
 /// Applies a JSON patch; a failed `test` or a missing path refuses the whole.
 pub fn json(target: &mut Value, patch: &Value) -> Result<(), Failure> {
-    let operations = patch.as_array().ok_or_else(|| {
-        Failure::bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
-        )
-    })?;
+    let undecodable = |value: &Value, wanted: &str| {
+        let found = type_name(value);
+        Failure::bad_request(format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"
+        ))
+    };
+    let operations = patch.as_array().ok_or_else(|| undecodable(patch, "[]handlers.jsonPatchOp"))?;
+    if let Some(other) = operations.iter().find(|operation| !operation.is_object()) {
+        return Err(undecodable(other, "handlers.jsonPatchOp"));
+    }
     if operations.len() > OPERATION_LIMIT {
         let message = format!(
             "The allowed maximum operations in a JSON patch is {OPERATION_LIMIT}, got {}",
@@ -41,51 +46,46 @@ pub fn json(target: &mut Value, patch: &Value) -> Result<(), Failure> {
     }
     operations.iter().try_for_each(|operation| {
         // The real server answers so for every operation that cannot be carried out.
-        step(target, operation).map_err(|message| {
-            let message =
-                format!("the server rejected our request due to an error in our request: {message}");
-            Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-        })
+        step(target, operation).ok_or_else(Failure::patch_rejected)
     })
 }
 
-fn step(target: &mut Value, operation: &Value) -> Result<(), String> {
-    let field = |key: &str| operation.get(key).and_then(Value::as_str);
-    let path = field("path").ok_or("an operation has no `path`")?;
-    let value = || operation.get("value").cloned().ok_or(format!("{path}: the operation has no `value`"));
-    let from = || field("from").ok_or(format!("{path}: the operation has no `from`"));
-    match field("op").ok_or("an operation has no `op`")? {
-        "add" => add(target, path, value()?),
-        "remove" => remove(target, path).map(|_| ()),
-        "replace" => {
-            let value = value()?;
-            *target.pointer_mut(path).ok_or_else(|| missing("replace", path))? = value;
-            Ok(())
-        }
-        "move" => {
-            let value = remove(target, from()?)?;
-            add(target, path, value)
-        }
-        "copy" => {
-            let from = from()?;
-            let value = target.pointer(from).cloned().ok_or_else(|| missing("copy", from))?;
-            add(target, path, value)
-        }
-        "test" => {
-            // A missing value equals null, as in the library of the real server.
-            let expected = operation.get("value").unwrap_or(&Value::Null);
-            if target.pointer(path).unwrap_or(&Value::Null) == expected {
-                Ok(())
-            } else {
-                Err(format!("testing value {path} failed: test failed"))
-            }
-        }
-        other => Err(format!("unexpected kind: {other}")),
+/// The type of a JSON value as Go's decoder names it.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 
-fn missing(operation: &str, path: &str) -> String {
-    format!("{operation} operation does not apply: doc is missing path: {path}: missing value")
+fn step(target: &mut Value, operation: &Value) -> Option<()> {
+    let field = |key: &str| operation.get(key).and_then(Value::as_str);
+    let path = field("path")?;
+    // A missing value is null, as in the library of the real server.
+    let value = || operation.get("value").cloned().unwrap_or_default();
+    match field("op")? {
+        "add" => add(target, path, value()),
+        "remove" => remove(target, path).map(|_| ()),
+        "replace" => replace(target, path, value()),
+        "move" => {
+            let value = remove(target, field("from")?)?;
+            add(target, path, value)
+        }
+        "copy" => {
+            let value = target.pointer(field("from")?).cloned()?;
+            add(target, path, value)
+        }
+        "test" => {
+            let (parent, _) = split(path)?;
+            target.pointer(parent)?;
+            (target.pointer(path).unwrap_or(&Value::Null) == &value()).then_some(())
+        }
+        _ => None,
+    }
 }
 
 fn split(path: &str) -> Option<(&str, String)> {
@@ -93,39 +93,46 @@ fn split(path: &str) -> Option<(&str, String)> {
     Some((parent, key.replace("~1", "/").replace("~0", "~")))
 }
 
-fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
+fn add(target: &mut Value, path: &str, value: Value) -> Option<()> {
     let Some((parent, key)) = split(path) else {
         *target = value;
-        return Ok(());
+        return Some(());
     };
-    match target.pointer_mut(parent).ok_or_else(|| missing("add", path))? {
+    match target.pointer_mut(parent)? {
         Value::Object(map) => {
             map.insert(key, value);
-            Ok(())
         }
         Value::Array(items) => {
-            let at = if key == "-" { Some(items.len()) } else { key.parse().ok() };
-            let at = at.filter(|at| *at <= items.len());
-            items.insert(
-                at.ok_or_else(|| format!("add operation does not apply: {path}: invalid index"))?,
-                value,
-            );
-            Ok(())
+            let at = if key == "-" { items.len() } else { key.parse().ok()? };
+            (at <= items.len()).then(|| items.insert(at, value))?;
         }
-        _ => Err(missing("add", path)),
+        _ => return None,
     }
+    Some(())
 }
 
-fn remove(target: &mut Value, path: &str) -> Result<Value, String> {
-    let (parent, key) = split(path).ok_or_else(|| missing("remove", path))?;
-    match target.pointer_mut(parent) {
-        Some(Value::Object(map)) => map.remove(&key),
-        Some(Value::Array(items)) => {
-            key.parse().ok().filter(|at| *at < items.len()).map(|at: usize| items.remove(at))
+/// As in the library of the real server, a field of a map need not exist.
+fn replace(target: &mut Value, path: &str, value: Value) -> Option<()> {
+    if let Some((parent, key)) = split(path)
+        && let Some(Value::Object(map)) = target.pointer_mut(parent)
+    {
+        map.insert(key, value);
+        return Some(());
+    }
+    *target.pointer_mut(path)? = value;
+    Some(())
+}
+
+fn remove(target: &mut Value, path: &str) -> Option<Value> {
+    let (parent, key) = split(path)?;
+    match target.pointer_mut(parent)? {
+        Value::Object(map) => map.remove(&key),
+        Value::Array(items) => {
+            let at = key.parse().ok().filter(|at| *at < items.len())?;
+            Some(items.remove(at))
         }
         _ => None,
     }
-    .ok_or_else(|| missing("remove", path))
 }
 
 /// Applies a strategic merge patch, as far as the core kinds that are served here need it: lists with a merge key,
@@ -170,8 +177,9 @@ fn strategic_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
                 (Value::Object(inner), _) => strategic_map(object::map_mut(old), inner),
                 (Value::Array(items), Some(Key::Field(field))) => strategic_list(old, items, field),
                 (Value::Array(items), Some(Key::Whole)) => {
-                    let mut all = old.as_array().cloned().unwrap_or_default();
-                    all.extend(items.iter().filter(|item| !all.contains(item)).cloned().collect::<Vec<_>>());
+                    let mut all = items.clone();
+                    let before = old.as_array().cloned().unwrap_or_default();
+                    all.extend(before.into_iter().filter(|item| !items.contains(item)));
                     *old = Value::Array(all);
                 }
                 _ => *old = value.clone(),
@@ -201,6 +209,8 @@ fn strategic_list(old: &mut Value, patch: &[Value], key: &str) {
     if patch.iter().any(|item| item["$patch"] == "replace") {
         items.clear();
     }
+    // What is new comes first.
+    let mut added = Vec::new();
     for item in patch.iter().filter(|item| item["$patch"] != "replace") {
         let at = items.iter().position(|old| old.get(key) == item.get(key));
         match (at, item["$patch"] == "delete") {
@@ -209,10 +219,11 @@ fn strategic_list(old: &mut Value, patch: &[Value], key: &str) {
             }
             (None, true) => {}
             (Some(at), false) => strategic(&mut items[at], item),
-            (None, false) => items.push(item.clone()),
+            (None, false) => added.push(item.clone()),
         }
     }
-    *old = Value::Array(items);
+    added.extend(items);
+    *old = Value::Array(added);
 }
 
 #[cfg(test)]
@@ -257,6 +268,7 @@ mod tests {
             tree!([{"op": "remove", "path": "/nope"}]),
             tree!([{"op": "add", "path": "/no/where", "value": 1}]),
             tree!([{"op": "add", "path": "/foo/9", "value": 1}]),
+            tree!([{"op": "test", "path": "/no/where", "value": null}]),
         ] {
             assert_eq!(json(&mut target, &bad).unwrap_err().code, 422, "{bad}");
         }
@@ -281,7 +293,7 @@ mod tests {
         assert_eq!(
             target,
             tree!({
-                "metadata": {"finalizers": ["c/d"], "ownerReferences": [{"uid": "1", "name": "y"}, {"uid": "3"}]},
+                "metadata": {"finalizers": ["c/d"], "ownerReferences": [{"uid": "3"}, {"uid": "1", "name": "y"}]},
                 "data": {"a": "1", "c": "3"},
             })
         );

@@ -249,7 +249,7 @@ fn annotated_results(run: &Value) -> Option<Vec<Value>> {
 }
 
 /// A duration as Go writes it: `1h0m0s`, `150ms`, `0`.
-fn go_duration(text: &str) -> Option<Duration> {
+pub(super) fn go_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -273,6 +273,31 @@ fn go_duration(text: &str) -> Option<Duration> {
         rest = &rest[end..];
     }
     (!text.is_empty()).then_some(total)
+}
+
+/// A duration as Go writes it.
+pub(super) fn print_duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let fraction = match time.subsec_nanos() {
+        0 => String::new(),
+        nanos => format!(".{}", format!("{nanos:09}").trim_end_matches('0')),
+    };
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) if time.subsec_nanos() > 0 => {
+            let (unit, size) = if time.as_millis() > 0 { ("ms", 1_000_000) } else { ("µs", 1000) };
+            let whole = time.subsec_nanos() / size;
+            let rest = time.subsec_nanos() % size;
+            let rest = if rest == 0 {
+                String::new()
+            } else {
+                format!(".{rest:06}").trim_end_matches('0').to_owned()
+            };
+            format!("{whole}{rest}{unit}")
+        }
+        (0, 0, seconds) => format!("{seconds}{fraction}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}{fraction}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}{fraction}s"),
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::admission;
+use super::failure::Failure;
 use super::object::{self, Object};
 use super::request::Form;
 use super::resource::{Cell, Column, Id};
+use super::schema;
 
 /// How rows are made.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +48,15 @@ pub enum Columns {
 
 impl Include {
     /// Reads the parameter.
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
         match text {
-            "None" => Self::None,
-            "Object" => Self::Object,
-            _ => Self::Metadata,
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            "" | "Metadata" => Ok(Self::Metadata),
+            other => Err(Failure::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be \
+                 'Metadata', 'Object', 'None', or empty"
+            ))),
         }
     }
 }
@@ -77,6 +83,8 @@ pub fn list<'a>(id: Id, objects: impl IntoIterator<Item = &'a Object>, meta: &Va
         Form::Table => table(id, meta, objects, style, Columns::Defined).to_string().into(),
         Form::Metadata => {
             let items: Vec<Value> = objects.into_iter().map(|object| metadata_only(&object.value)).collect();
+            // Go's nil slice.
+            let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
             json!({
                 "apiVersion": "meta.k8s.io/v1",
                 "kind": "PartialObjectMetadataList",
@@ -102,12 +110,49 @@ pub fn list<'a>(id: Id, objects: impl IntoIterator<Item = &'a Object>, meta: &Va
                 if at > 0 {
                     out.put_u8(b',');
                 }
-                out.put(object.json.as_ref());
+                if resource.is_custom() {
+                    out.put(object.json.as_ref());
+                } else {
+                    out.put(without_type(&object.json));
+                }
             }
             out.put(&b"]}"[..]);
             out.freeze()
         }
     }
+}
+
+/// An object of a core kind as it stands in a list: `apiVersion` and `kind` are said once, by the list. They are taken out
+/// of the text, which is cheaper than to print the object again.
+fn without_type(json: &Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(json);
+    let Some(rest) = text.strip_prefix("{\"apiVersion\":") else { return json.clone() };
+    let Some((_, rest)) = rest.split_once(',') else { return json.clone() };
+    // The keys of the top level are sorted; the first `kind` at depth one is the object's.
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let bytes = rest.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match byte {
+            b'\\' if in_text => escaped = true,
+            b'"' => {
+                if !in_text && depth == 0 && rest[at..].starts_with("\"kind\":\"") {
+                    let value = at + "\"kind\":\"".len();
+                    let Some(end) = rest[value..].find('"').map(|end| value + end + 1) else { break };
+                    let after = rest[end..].strip_prefix(',').unwrap_or(&rest[end..]);
+                    return format!("{{{}{after}", &rest[..at]).into();
+                }
+                in_text = !in_text;
+            }
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    json.clone()
 }
 
 /// One line of a watch.
@@ -117,22 +162,20 @@ pub fn event(kind: &str, id: Id, object: &Object, style: Style, columns: Columns
 
 /// A bookmark, in a line of a watch; the end of the initial events is marked by an annotation.
 pub fn bookmark(id: Id, version: u64, ends_initial_events: bool, style: Style) -> Bytes {
-    let mut meta = json!({ "resourceVersion": version.to_string(), "creationTimestamp": null });
+    let mut meta = json!({ "resourceVersion": version.to_string() });
     if ends_initial_events {
         meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }
-    let resource = id.get();
-    let (api_version, kind) = (resource.api_version(), resource.kind);
     let object = match style.form {
-        Form::Full => json!({"apiVersion": api_version, "kind": kind, "metadata": meta}),
+        Form::Full => schema::empty(id, &meta),
         Form::Metadata => partial(&meta),
         // As on the real server, the row carries what the table itself cannot.
         Form::Table => json!({
             "apiVersion": "meta.k8s.io/v1",
             "kind": "Table",
             "metadata": {"resourceVersion": version.to_string()},
-            "columnDefinitions": [],
-            "rows": [{"cells": [], "object": partial(&meta)}],
+            "columnDefinitions": null,
+            "rows": [{"cells": cells(id, &schema::empty(id, &meta), style.now), "object": partial(&meta)}],
         }),
     };
     line("BOOKMARK", object.to_string().as_bytes())
@@ -172,34 +215,34 @@ fn table<'a>(
     let rows: Vec<Value> = objects
         .into_iter()
         .map(|object| {
-            let mut cells = Vec::new();
-            if !is_event(id) {
-                cells.push(json!(object::name(&object.value)));
-            }
-            cells.extend(resource.columns.iter().map(|column| cell(column, &object.value, style.now)));
-            let mut row = json!({ "cells": cells });
+            let mut row = json!({ "cells": cells(id, &object.value, style.now) });
             match style.include {
-                Include::None => {}
+                Include::None => row["object"] = Value::Null,
                 Include::Metadata => row["object"] = metadata_only(&object.value),
                 Include::Object => row["object"] = object.value.clone(),
             }
             row
         })
         .collect();
-    let definitions: Vec<Value> = match columns {
-        Columns::Known => Vec::new(),
+    let definitions = match columns {
+        Columns::Known => Value::Null,
         Columns::Defined => {
             let name = json!({
                 "name": "Name", "type": "string", "format": "name", "priority": 0,
                 "description": "Name must be unique within a namespace.",
             });
             let others = resource.columns.iter().map(|column| {
+                let custom = resource.is_custom();
                 json!({
-                    "name": column.name, "type": "string", "format": "", "priority": column.priority,
+                    "name": column.name,
+                    // A CustomResourceDefinition has columns of dates; compiled in are strings only.
+                    "type": if custom && matches!(column.value, Cell::Age(_)) { "date" } else { "string" },
+                    "format": if column.value == Cell::Pointer("/metadata/name") { "name" } else { "" },
+                    "priority": column.priority,
                     "description": "",
                 })
             });
-            (!is_event(id)).then_some(name).into_iter().chain(others).collect()
+            Value::Array((!is_event(id)).then_some(name).into_iter().chain(others).collect())
         }
     };
     json!({
@@ -209,6 +252,12 @@ fn table<'a>(
         "columnDefinitions": definitions,
         "rows": rows,
     })
+}
+
+fn cells(id: Id, value: &Value, now: Timestamp) -> Vec<Value> {
+    let name = (!is_event(id)).then(|| json!(object::name(value)));
+    let others = id.get().columns.iter().map(|column| cell(column, value, now));
+    name.into_iter().chain(others).collect()
 }
 
 /// Events are printed without their names.
@@ -222,10 +271,22 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
         Cell::Pointer(pointer) => value.pointer(pointer).cloned().unwrap_or(json!("")),
         Cell::Succeeded(field) => {
             let condition = admission::succeeded(value);
-            json!(condition.map(|condition| object::text(condition, &[field])).unwrap_or_default())
+            condition.and_then(|condition| condition.get(field)).cloned().unwrap_or_default()
         }
-        Cell::Count(pointer) => {
-            json!(value.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len))
+        Cell::Count(maps) => {
+            let count =
+                |key: &&str| value.get(*key).and_then(Value::as_object).map_or(0, serde_json::Map::len);
+            json!(maps.iter().map(count).sum::<usize>())
+        }
+        Cell::Number(pointer, least) => {
+            json!(value.pointer(pointer).and_then(Value::as_i64).unwrap_or(least))
+        }
+        Cell::Message => json!(text("/message").unwrap_or_default().trim()),
+        Cell::Source => {
+            let parts =
+                ["/source/component", "/source/host"].map(|pointer| text(pointer).unwrap_or_default());
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            json!(parts.join(", "))
         }
         Cell::Involved => {
             let kind = object::text(value, &["involvedObject", "kind"]).to_ascii_lowercase();
@@ -236,9 +297,12 @@ fn cell(column: &Column, value: &Value, now: Timestamp) -> Value {
             let time =
                 text(pointer).or_else(|| (pointer == "/lastTimestamp").then(|| text("/eventTime")).flatten());
             let time = time.and_then(|time| time.parse::<Timestamp>().ok());
-            // A run that has not ended has no completion time; kubectl prints nothing for it.
-            let missing = if pointer.starts_with("/status") { "" } else { "<unknown>" };
-            json!(time.map_or_else(|| missing.to_owned(), |time| age((now - time).get_seconds())))
+            match time {
+                Some(time) => json!(age((now - time).get_seconds())),
+                // A run that has not ended has no completion time; kubectl prints nothing for it.
+                None if pointer.starts_with("/status") => Value::Null,
+                None => json!("<unknown>"),
+            }
         }
     }
 }

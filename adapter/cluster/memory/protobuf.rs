@@ -1,123 +1,37 @@
 //! Decodes the protobuf bodies that typed Go clients send for the core kinds, `kubectl create configmap` among them.
 //!
-//! The field numbers are those of the kinds' `generated.proto`; what is not in the tables here is skipped, as a server
-//! skips fields that it does not know. Answers are always JSON, which every client accepts.
+//! The fields are those of [`super::schema`]; others are skipped. Answers are always JSON, which every client accepts.
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
-/// What a field holds.
-#[derive(Clone, Copy)]
-enum Type {
-    Text,
-    Bytes,
-    Int,
-    Bool,
-    Time,
-    Message(Fields),
-    /// A map from strings.
-    Map(&'static Type),
-    /// Any of the above, repeated.
-    List(&'static Type),
-}
+use super::schema::{self, Struct, Type};
 
-type Fields = &'static [(u64, &'static str, Type)];
-
-const TEXT_MAP: Type = Type::Map(&Type::Text);
-
-const TYPE_META: Fields = &[(1, "apiVersion", Type::Text), (2, "kind", Type::Text)];
-
-const OWNER: Fields = &[
-    (1, "kind", Type::Text),
-    (3, "name", Type::Text),
-    (4, "uid", Type::Text),
-    (5, "apiVersion", Type::Text),
-    (6, "controller", Type::Bool),
-    (7, "blockOwnerDeletion", Type::Bool),
-];
-const META: Type = Type::Message(&[
-    (1, "name", Type::Text),
-    (2, "generateName", Type::Text),
-    (3, "namespace", Type::Text),
-    (5, "uid", Type::Text),
-    (6, "resourceVersion", Type::Text),
-    (7, "generation", Type::Int),
-    (8, "creationTimestamp", Type::Time),
-    (9, "deletionTimestamp", Type::Time),
-    (10, "deletionGracePeriodSeconds", Type::Int),
-    (11, "labels", TEXT_MAP),
-    (12, "annotations", TEXT_MAP),
-    (13, "ownerReferences", Type::List(&Type::Message(OWNER))),
-    (14, "finalizers", Type::List(&Type::Text)),
-]);
-const REFERENCE: Type = Type::Message(&[
-    (1, "kind", Type::Text),
-    (2, "namespace", Type::Text),
-    (3, "name", Type::Text),
-    (4, "uid", Type::Text),
-    (5, "apiVersion", Type::Text),
-    (6, "resourceVersion", Type::Text),
-    (7, "fieldPath", Type::Text),
-]);
-const CONFIG_MAP: Fields = &[
-    (1, "metadata", META),
-    (2, "data", TEXT_MAP),
-    (3, "binaryData", Type::Map(&Type::Bytes)),
-    (4, "immutable", Type::Bool),
-];
-const SECRET: Fields = &[
-    (1, "metadata", META),
-    (2, "data", Type::Map(&Type::Bytes)),
-    (3, "type", Type::Text),
-    (4, "stringData", TEXT_MAP),
-    (5, "immutable", Type::Bool),
-];
-const NAMESPACE: Fields =
-    &[(1, "metadata", META), (2, "spec", Type::Message(&[(1, "finalizers", Type::List(&Type::Text))]))];
-const SERVICE_ACCOUNT: Fields = &[
-    (1, "metadata", META),
-    (2, "secrets", Type::List(&REFERENCE)),
-    (3, "imagePullSecrets", Type::List(&Type::Message(&[(1, "name", Type::Text)]))),
-    (4, "automountServiceAccountToken", Type::Bool),
-];
-const EVENT: Fields = &[
-    (1, "metadata", META),
-    (2, "involvedObject", REFERENCE),
-    (3, "reason", Type::Text),
-    (4, "message", Type::Text),
-    (5, "source", Type::Message(&[(1, "component", Type::Text), (2, "host", Type::Text)])),
-    (6, "firstTimestamp", Type::Time),
-    (7, "lastTimestamp", Type::Time),
-    (8, "count", Type::Int),
-    (9, "type", Type::Text),
-    (10, "eventTime", Type::Time),
-    (12, "action", Type::Text),
-    (13, "related", REFERENCE),
-    (14, "reportingComponent", Type::Text),
-    (15, "reportingInstance", Type::Text),
-];
-const LEASE: Fields = &[
-    (1, "metadata", META),
-    (
-        2,
-        "spec",
-        Type::Message(&[
-            (1, "holderIdentity", Type::Text),
-            (2, "leaseDurationSeconds", Type::Int),
-            (3, "acquireTime", Type::Time),
-            (4, "renewTime", Type::Time),
-            (5, "leaseTransitions", Type::Int),
-        ]),
-    ),
-];
-const DELETE_OPTIONS: Fields = &[
-    (1, "gracePeriodSeconds", Type::Int),
-    (2, "preconditions", Type::Message(&[(1, "uid", Type::Text), (2, "resourceVersion", Type::Text)])),
-    (3, "orphanDependents", Type::Bool),
-    (4, "propagationPolicy", Type::Text),
-    (5, "dryRun", Type::List(&Type::Text)),
-];
+const TYPE_META: Struct = Struct {
+    name: "TypeMeta",
+    fields: &[(1, "apiVersion", Type::Text), (2, "kind", Type::Text)],
+    always: &[],
+};
+const DELETE_OPTIONS: Struct = Struct {
+    name: "DeleteOptions",
+    fields: &[
+        (1, "gracePeriodSeconds", Type::Int),
+        (
+            2,
+            "preconditions",
+            Type::Message(&Struct {
+                name: "Preconditions",
+                fields: &[(1, "uid", Type::Text), (2, "resourceVersion", Type::Text)],
+                always: &[],
+            }),
+        ),
+        (3, "orphanDependents", Type::Bool),
+        (4, "propagationPolicy", Type::Text),
+        (5, "dryRun", Type::List(&Type::Text)),
+    ],
+    always: &[],
+};
 
 /// Decodes an object in its envelope (apimachinery, `runtime.Unknown` after four magic bytes).
 pub fn decode(body: &[u8]) -> Result<Value, String> {
@@ -127,7 +41,7 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
     while let Some((number, wire)) = reader.field()? {
         match (number, wire) {
             (1, Wire::Bytes(bytes)) => {
-                let head = message(bytes, TYPE_META)?;
+                let head = message(bytes, &TYPE_META)?;
                 super::object::text(&head, &["apiVersion"]).clone_into(&mut api_version);
                 super::object::text(&head, &["kind"]).clone_into(&mut kind);
             }
@@ -136,26 +50,22 @@ pub fn decode(body: &[u8]) -> Result<Value, String> {
         }
     }
     let fields = match kind.as_str() {
-        "ConfigMap" => CONFIG_MAP,
-        "Secret" => SECRET,
-        "Namespace" => NAMESPACE,
-        "ServiceAccount" => SERVICE_ACCOUNT,
-        "Event" if api_version == "v1" => EVENT,
-        "Lease" => LEASE,
-        "DeleteOptions" => DELETE_OPTIONS,
-        _ => return Err(format!("kind `{kind}` of `{api_version}` is not known in protobuf")),
+        "DeleteOptions" => Some(&DELETE_OPTIONS),
+        kind => schema::of(kind).filter(|_| kind != "Event" || api_version == "v1"),
     };
+    let fields =
+        fields.ok_or_else(|| format!("kind `{kind}` of `{api_version}` is not known in protobuf"))?;
     let mut value = message(raw, fields)?;
     value["apiVersion"] = json!(api_version);
     value["kind"] = json!(kind);
     Ok(value)
 }
 
-fn message(bytes: &[u8], fields: Fields) -> Result<Value, String> {
+fn message(bytes: &[u8], fields: &Struct) -> Result<Value, String> {
     let mut map = Map::new();
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
-        let Some((_, name, ty)) = fields.iter().find(|(n, _, _)| *n == number) else { continue };
+        let Some((_, name, ty)) = fields.fields.iter().find(|(n, _, _)| *n == number) else { continue };
         match ty {
             Type::List(item) => {
                 let list = map.entry(*name).or_insert_with(|| json!([]));
@@ -195,19 +105,20 @@ fn entry(wire: &Wire<'_>, item: &Type) -> Result<(String, Value), String> {
 
 fn value(wire: Wire<'_>, ty: &Type) -> Result<Value, String> {
     match (wire, ty) {
-        (Wire::Bytes(bytes), Type::Text) => Ok(json!(utf8(bytes)?)),
+        (Wire::Bytes(bytes), Type::Text | Type::Optional) => Ok(json!(utf8(bytes)?)),
         (Wire::Bytes(bytes), Type::Bytes) => {
             serde_json::to_value(ByteString(bytes.to_vec())).map_err(|error| error.to_string())
         }
         (Wire::Bytes(bytes), Type::Message(fields)) => message(bytes, fields),
-        (Wire::Bytes(bytes), Type::Time) => time(bytes),
-        (Wire::Number(number), Type::Int) => Ok(json!(number.cast_signed())),
+        (Wire::Bytes(bytes), Type::Time) => time(bytes, 0),
+        (Wire::Bytes(bytes), Type::MicroTime) => time(bytes, 6),
+        (Wire::Number(number), Type::Int | Type::Number) => Ok(json!(number.cast_signed())),
         (Wire::Number(number), Type::Bool) => Ok(json!(number != 0)),
         _ => Err("a field has the wrong wire type".to_owned()),
     }
 }
 
-fn time(bytes: &[u8]) -> Result<Value, String> {
+fn time(bytes: &[u8], digits: usize) -> Result<Value, String> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
@@ -222,7 +133,7 @@ fn time(bytes: &[u8]) -> Result<Value, String> {
         return Ok(Value::Null);
     }
     let time = Timestamp::new(seconds, nanos).map_err(|error| error.to_string())?;
-    Ok(json!(time.to_string()))
+    Ok(json!(format!("{time:.digits$}")))
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, String> {

@@ -2,10 +2,11 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::patch::type_name;
 use super::resource::Id;
 use super::store::Key;
 
@@ -16,6 +17,8 @@ pub enum Target {
     Collection(Id, String),
     /// One object.
     Object(Key, Sub),
+    /// A part of an object that there is not.
+    NoPart(Key),
     /// Something else: discovery, health, version.
     Other,
 }
@@ -97,7 +100,14 @@ impl Target {
                 match rest {
                     [] => Some(Self::Collection(id, (*namespace).to_owned())),
                     [name] => Some(object(id, namespace, name, Sub::Main)),
-                    [name, last] => Some(object(id, namespace, name, sub(id, last)?)),
+                    [name, last] => match sub(id, last) {
+                        Some(sub) => Some(object(id, namespace, name, sub)),
+                        None => {
+                            let key =
+                                Key { id, namespace: (*namespace).to_owned(), name: (*name).to_owned() };
+                            id.get().is_custom().then_some(Self::NoPart(key))
+                        }
+                    },
                     _ => None,
                 }
             }
@@ -133,11 +143,11 @@ impl Query {
         matches!(self.get(key), "true" | "1" | "True" | "TRUE")
     }
 
-    /// A number; absent and empty are `None`.
+    /// A number; absent, empty and negative are `None`.
     pub fn number(&self, key: &str) -> Result<Option<u64>, Failure> {
         match self.get(key) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
+            text => text.parse::<i64>().map(|number| u64::try_from(number).ok()).map_err(|_| {
                 Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
             }),
         }
@@ -148,8 +158,11 @@ impl Query {
 
 impl Form {
     /// Chooses from what the client accepts.
-    pub fn parse(headers: &HeaderMap) -> Result<Self, Failure> {
-        let accept = header(headers, &ACCEPT);
+    pub fn parse(id: Id, parts: &Parts) -> Result<Self, Failure> {
+        const KNOWN: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        const STREAMS: &str =
+            "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        let accept = header(&parts.headers, &ACCEPT);
         if accept.trim().is_empty() {
             return Ok(Self::Full);
         }
@@ -166,8 +179,16 @@ impl Form {
                 Some(_) => continue,
             };
         }
-        let message = "only the following media types are accepted: application/json";
-        Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
+        let names_one =
+            ["application/json", "application/*", "*/*"].iter().any(|media| accept.contains(media));
+        if id.get().is_custom() || names_one {
+            let message = format!("only the following media types are accepted: {KNOWN}");
+            return Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message));
+        }
+        let streams = if parts.method == Method::GET { format!(", {STREAMS}") } else { String::new() };
+        Err(Failure::not_acceptable(format!(
+            "406: Not Acceptable\n\nAvailable representations: {KNOWN}{streams}"
+        )))
     }
 }
 
@@ -216,8 +237,71 @@ pub fn parse_body(media: Media, body: &[u8]) -> Result<Value, Failure> {
             parse_yaml(body).map_err(|why| Failure::bad_request(format!("error decoding YAML: {why}")))
         }
         Err(error) => {
-            Err(Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}")))
+            let why = go_error(&error);
+            Err(Failure::bad_request(format!("couldn't get version/kind; json parse error: {why}")))
         }
+    }
+}
+
+/// Parses the body of a POST or PUT, which is an object; says how the real server would what is wrong with it.
+pub fn parse_object(id: Id, media: Media, body: &[u8]) -> Result<Value, Failure> {
+    let kind = id.get().kind;
+    let refuse = |why: String| {
+        Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {why} ({})",
+            summary(body)
+        ))
+    };
+    let value = match media {
+        Media::Json => serde_json::from_slice(body).map_err(|error| {
+            refuse(format!("couldn't get version/kind; json parse error: {}", go_error(&error)))
+        })?,
+        media => parse_body(media, body)?,
+    };
+    if !value.is_object() {
+        let found = type_name(&value);
+        return Err(refuse(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type \
+             struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+             \"json:\\\"kind,omitempty\\\"\" }}"
+        )));
+    }
+    if id.get().is_custom() && value.get("kind").is_none_or(|kind| kind == "") {
+        return Err(refuse(format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(body))));
+    }
+    Ok(value)
+}
+
+/// Parses the body of a patch that is not an apply.
+pub fn parse_patch(media: Media, body: &[u8]) -> Result<Value, Failure> {
+    let prefix = if media == Media::StrategicPatch { "" } else { "error decoding patch: " };
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Failure::bad_request(format!("{prefix}{}", go_error(&error))))?;
+    match value {
+        Value::Null if media == Media::MergePatch => Err(Failure::bad_request("Invalid JSON Patch")),
+        value if media != Media::JsonPatch && !value.is_object() => {
+            let found = type_name(&value);
+            let why =
+                format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+            Err(Failure::bad_request(format!("{prefix}{why}")))
+        }
+        value => Ok(value),
+    }
+}
+
+/// An error of JSON as Go words the commonest.
+fn go_error(error: &serde_json::Error) -> String {
+    if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+}
+
+/// The beginning of a body, in hexadecimal when it is no object.
+fn summary(body: &[u8]) -> String {
+    const LIMIT: usize = 30;
+    let (head, more) = if body.len() > LIMIT { (&body[..LIMIT], " ...") } else { (body, "") };
+    match body.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(head)),
+        Some(_) => head.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
     }
 }
 
@@ -227,9 +311,9 @@ pub fn parse_yaml(body: &[u8]) -> Result<Value, String> {
     serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| error.to_string())
 }
 
-/// YAML as Kubernetes reads it: `yes` is a string and `0755` is 493.
+/// YAML as Kubernetes reads it: `yes` is true (YAML 1.1) and `0755` is 493.
 pub fn yaml_options() -> serde_saphyr::Options {
-    serde_saphyr::options! { strict_booleans: true, legacy_octal_numbers: true }
+    serde_saphyr::options! { strict_booleans: false, legacy_octal_numbers: true }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> &'a str {
@@ -281,7 +365,11 @@ mod tests {
                 Some(Target::Object(key(pr, "n", "a"), Sub::Status)),
             ),
             ("/apis/tekton.dev/v1/pipelineruns/a", None),
-            ("/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale", None),
+            (
+                "/apis/tekton.dev/v1/namespaces/n/pipelineruns/a/scale",
+                Some(Target::NoPart(key(pr, "n", "a"))),
+            ),
+            ("/api/v1/namespaces/n/configmaps/a/scale", None),
             ("/apis/tekton.dev/v9/pipelineruns", None),
             ("/api/v1/namespaces", Some(Target::Collection(Id::NAMESPACES, String::new()))),
             ("/api/v1/namespaces/n", Some(Target::Object(key(Id::NAMESPACES, "", "n"), Sub::Main))),

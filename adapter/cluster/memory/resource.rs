@@ -87,8 +87,14 @@ pub enum Cell {
     Age(&'static str),
     /// A field of the `Succeeded` condition.
     Succeeded(&'static str),
-    /// How many entries a map has.
-    Count(&'static str),
+    /// How many entries maps have together.
+    Count(&'static [&'static str]),
+    /// A JSON pointer to a number, and what it is at least.
+    Number(&'static str, i64),
+    /// The message of an event.
+    Message,
+    /// Who reports an event.
+    Source,
     /// `kind/name` of the object that an event is about.
     Involved,
 }
@@ -108,6 +114,10 @@ const TEKTON: &[&str] = &["tekton", "tekton-pipelines"];
 
 const fn column(name: &'static str, value: Cell) -> Column {
     Column { name, value, priority: 0 }
+}
+
+const fn wide(name: &'static str, value: Cell) -> Column {
+    Column { name, value, priority: 1 }
 }
 
 const fn builtin(plural: &'static str, singular: &'static str, kind: &'static str) -> Resource {
@@ -151,11 +161,11 @@ pub static RESOURCES: &[Resource] = &[
     },
     Resource {
         short: &["cm"],
-        columns: &[column("Data", Cell::Count("/data")), AGE],
+        columns: &[column("Data", Cell::Count(&["data", "binaryData"])), AGE],
         ..builtin("configmaps", "configmap", "ConfigMap")
     },
     Resource {
-        columns: &[column("Type", Cell::Pointer("/type")), column("Data", Cell::Count("/data")), AGE],
+        columns: &[column("Type", Cell::Pointer("/type")), column("Data", Cell::Count(&["data"])), AGE],
         fields: &["type"],
         ..builtin("secrets", "secret", "Secret")
     },
@@ -166,7 +176,12 @@ pub static RESOURCES: &[Resource] = &[
             column("Type", Cell::Pointer("/type")),
             column("Reason", Cell::Pointer("/reason")),
             column("Object", Cell::Involved),
-            column("Message", Cell::Pointer("/message")),
+            wide("Subobject", Cell::Pointer("/involvedObject/fieldPath")),
+            wide("Source", Cell::Source),
+            column("Message", Cell::Message),
+            wide("First Seen", Cell::Age("/firstTimestamp")),
+            wide("Count", Cell::Number("/count", 1)),
+            wide("Name", Cell::Pointer("/metadata/name")),
         ],
         fields: &[
             "involvedObject.kind",
@@ -214,6 +229,16 @@ impl Resource {
     /// `Kind.group`, as validation messages name it.
     pub fn qualified_kind(&self) -> String {
         if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
+    /// Where etcd keeps it; the real server tells in one message.
+    pub fn storage(&self) -> String {
+        if self.is_custom() { format!("{}/{}", self.group, self.plural) } else { self.plural.to_owned() }
+    }
+
+    /// Whether a PUT creates what is not there.
+    pub fn is_created_by_put(&self) -> bool {
+        matches!(self.kind, "Lease" | "Event")
     }
 
     /// Whether it is defined by a `CustomResourceDefinition`.

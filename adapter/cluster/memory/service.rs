@@ -1,10 +1,12 @@
 //! The API as a function from requests to responses; both ways in, `kube::Client` and HTTP, end here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -12,10 +14,10 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
 use serde_json::{Value, json};
 use tower::BoxError;
 
-use super::api::{Api, Clock, DeleteOptions, Effect, Part, Patch, WriteOptions, Written};
+use super::api::{Api, Clock, DeleteOptions, Effect, Part, Patch, Validation, WriteOptions, Written};
 use super::collect::Propagation;
 use super::discovery;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::faults::{Fault, Faults, Way};
 use super::fields::OnConflict;
 use super::object::{self, Object};
@@ -55,6 +57,9 @@ enum Answer {
     Watch(Box<Watch>),
 }
 
+/// What clients are warned of while a request is answered.
+type Warnings = Arc<Mutex<Vec<String>>>;
+
 // === impl Service ===
 
 impl Service {
@@ -75,10 +80,11 @@ impl Service {
             Some(Fault::ResetAfter | Fault::Late(_) | Fault::Stall(_)) | None => {}
         }
         let (api, cuts) = (self.api.clone(), self.faults.cuts(self.way));
+        let warnings = Warnings::default();
         let answer = match read(body).await? {
             Ok(body) => match fault {
                 Some(Fault::Late(time)) => self.answer_late(parts, query, body, time).await?,
-                _ => self.answer(&parts, &query, &body),
+                _ => self.answer(&parts, &query, &body, &warnings),
             },
             Err(failure) => Err(failure),
         };
@@ -87,15 +93,22 @@ impl Service {
             Some(Fault::Stall(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
-        match answer {
-            Ok(Answer::Text(code, media, body)) => Ok(respond(code, media, full(body))),
+        let mut response = match answer {
+            Ok(Answer::Text(code, media, body)) => respond(code, media, full(body)),
             Ok(Answer::Watch(watch)) => {
                 let lines = watch::open(api, *watch, cuts);
                 let frames = futures::StreamExt::map(lines, |line| line.map(http_body::Frame::data));
-                Ok(respond(StatusCode::OK, "application/json", StreamBody::new(frames).boxed_unsync()))
+                respond(StatusCode::OK, "application/json", StreamBody::new(frames).boxed_unsync())
             }
-            Err(failure) => Ok(refuse(&failure)),
+            Err(failure) => refuse(&failure),
+        };
+        for warning in warnings.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // 299: "miscellaneous persistent warning" (RFC 7234, 5.5.7).
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - {warning:?}")) {
+                response.headers_mut().append(WARNING, value);
+            }
         }
+        Ok(response)
     }
 
     /// Answers after a while, in a task of its own: the client may be gone by then.
@@ -108,29 +121,39 @@ impl Service {
     ) -> Result<Result<Answer, Failure>, BoxError> {
         let late = tokio::spawn(async move {
             tokio::time::sleep(time).await;
-            self.answer(&parts, &query, &body)
+            self.answer(&parts, &query, &body, &Warnings::default())
         });
         Ok(late.await?)
     }
 
-    fn answer(&self, parts: &Parts, query: &Query, body: &Bytes) -> Result<Answer, Failure> {
-        match Target::parse(parts.uri.path()).ok_or_else(Failure::no_such_path)? {
-            Target::Other if parts.method == Method::GET => {
-                let document = discovery::answer(parts)?;
-                Ok(Answer::Text(StatusCode::OK, document.media, document.body.into()))
-            }
+    fn answer(
+        &self,
+        parts: &Parts,
+        query: &Query,
+        body: &Bytes,
+        warnings: &Warnings,
+    ) -> Result<Answer, Failure> {
+        let Some(target) = Target::parse(parts.uri.path()) else {
+            return discovery::not_found(parts).map(page);
+        };
+        match target {
+            Target::Other if parts.method == Method::GET => Ok(page(discovery::answer(parts)?)),
             Target::Other => Err(Failure::method_not_allowed()),
-            Target::Collection(id, namespace) => self.collection(id, &namespace, parts, query, body),
-            Target::Object(key, sub) => self.object(&key, sub, parts, query, body),
+            Target::NoPart(key) => Err(Failure::not_found(key.id, &key.name)),
+            Target::Collection(id, namespace) => {
+                self.collection(id, &namespace, parts, query, body, warnings)
+            }
+            Target::Object(key, sub) => self.object(&key, sub, parts, query, body, warnings),
         }
     }
 
-    fn style(&self, parts: &Parts, query: &Query) -> Result<Style, Failure> {
-        Ok(Style {
-            form: Form::parse(&parts.headers)?,
-            include: Include::parse(query.get("includeObject")),
-            now: (self.clock)(),
-        })
+    fn style(&self, id: Id, parts: &Parts, query: &Query) -> Result<Style, Failure> {
+        let form = Form::parse(id, parts)?;
+        let include = match form {
+            Form::Table => Include::parse(query.get("includeObject"))?,
+            _ => Include::Metadata,
+        };
+        Ok(Style { form, include, now: (self.clock)() })
     }
 
     fn collection(
@@ -140,10 +163,12 @@ impl Service {
         parts: &Parts,
         query: &Query,
         body: &Bytes,
+        warnings: &Warnings,
     ) -> Result<Answer, Failure> {
-        let style = self.style(parts, query)?;
+        let style = self.style(id, parts, query)?;
         match parts.method {
             Method::GET => {
+                list_options(query)?;
                 let selector = Selector::parse(id, query.get("labelSelector"), query.get("fieldSelector"))?;
                 if query.is_true("watch") {
                     return self.watch(id, namespace, selector, query, style);
@@ -154,10 +179,11 @@ impl Service {
                 Err(Failure::method_not_allowed())
             }
             Method::POST => {
-                let value = request::parse_body(Media::parse(&parts.headers)?, body)?;
-                let options = write_options(Part::Main, parts, query)?;
+                let value = request::parse_object(id, Media::parse(&parts.headers)?, body)?;
+                let options = write_options("CreateOptions", Part::Main, parts, query, warnings)?;
                 Ok(written(id, &self.api.create(id, namespace, value, &options)?, style))
             }
+            Method::DELETE if id == Id::NAMESPACES => Err(Failure::method_not_allowed()),
             Method::DELETE => {
                 let selector = Selector::parse(id, query.get("labelSelector"), query.get("fieldSelector"))?;
                 let (options, effect) = delete_options(parts, query, body)?;
@@ -177,17 +203,14 @@ impl Service {
         parts: &Parts,
         query: &Query,
         body: &Bytes,
+        warnings: &Warnings,
     ) -> Result<Answer, Failure> {
         let id = key.id;
-        let style = self.style(parts, query)?;
+        let style = self.style(id, parts, query)?;
         let part = if sub == Sub::Status { Part::Status } else { Part::Main };
         match parts.method {
-            Method::GET if query.is_true("watch") => {
-                let field = format!("metadata.name={}", key.name);
-                self.watch(id, &key.namespace, Selector::parse(id, "", &field)?, query, style)
-            }
             Method::GET => {
-                let asked = self.version_param(query)?;
+                let asked = version_param(query).map_err(Failure::bad_version)?;
                 let store = self.api.store();
                 if let Some(asked) = asked.filter(|asked| *asked > store.version()) {
                     return Err(Failure::too_large_version(asked, store.version()));
@@ -197,38 +220,37 @@ impl Service {
                 Ok(text(id, StatusCode::OK, &found, style))
             }
             Method::PUT => {
-                let value = request::parse_body(Media::parse(&parts.headers)?, body)?;
-                let options = write_options(part, parts, query)?;
+                let value = request::parse_object(id, Media::parse(&parts.headers)?, body)?;
+                let options = write_options("UpdateOptions", part, parts, query, warnings)?;
                 Ok(written(id, &self.api.update(key, value, &options)?, style))
             }
             Method::PATCH => {
-                let patch = patch(parts, query, body)?;
-                let options = write_options(part, parts, query)?;
+                let patch = patch(id, parts, query, body)?;
+                let options = write_options("PatchOptions", part, parts, query, warnings)?;
                 Ok(written(id, &self.api.patch(key, &patch, &options)?, style))
             }
             Method::DELETE if sub == Sub::Main => {
                 let (options, effect) = delete_options(parts, query, body)?;
                 match self.api.delete(key, &options, effect)? {
+                    // Their storage says so, and nobody else's.
+                    Written::Removed(object) if id.get().kind == "ServiceAccount" => {
+                        Ok(text(id, StatusCode::OK, &object, style))
+                    }
                     Written::Removed(object) => Ok(deleted(id, &object)),
                     Written::Updated(object) | Written::Created(object) => {
                         Ok(text(id, StatusCode::OK, &object, style))
                     }
                 }
             }
+            _ if sub == Sub::Status => {
+                let verb = match parts.method {
+                    Method::POST => "create",
+                    Method::DELETE => "delete",
+                    _ => return Err(Failure::method_not_allowed()),
+                };
+                Err(Failure::unsupported_verb(id, verb))
+            }
             _ => Err(Failure::method_not_allowed()),
-        }
-    }
-
-    /// `resourceVersion`; absent, empty and `0` ask for nothing in particular.
-    #[expect(clippy::unused_self, reason = "reads better beside its callers")]
-    fn version_param(&self, query: &Query) -> Result<Option<u64>, Failure> {
-        match query.get("resourceVersion") {
-            "" | "0" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                Failure::bad_request(format!(
-                    "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ))
-            }),
         }
     }
 
@@ -240,14 +262,20 @@ impl Service {
         query: &Query,
         style: Style,
     ) -> Result<Answer, Failure> {
-        let limit = query.number("limit")?.filter(|limit| *limit > 0);
+        // A list at any version is answered from memory, where pages cost more than they spare.
+        let limit = query.number("limit")?.filter(|limit| *limit > 0 && query.get("resourceVersion") != "0");
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let asked = self.version_param(query)?;
+        let asked = version_param(query)
+            .map_err(|why| Failure::bad_request(format!("invalid resource version: {why}")))?;
         let token = query.get("continue");
         let store = self.api.store();
         let present = store.version();
         let mut after = None;
         let mut version = present;
+        if !token.is_empty() && asked.is_some() {
+            let message = "specifying resource version is not allowed when using continue";
+            return Err(Failure::bad_request(message));
+        }
         if !token.is_empty() {
             let (at, key) = read_token(token)?;
             version = at;
@@ -269,11 +297,19 @@ impl Service {
                  You must start a new list without the continue parameter."
             })
         })?;
-        drop(store);
         let mut meta = json!({ "resourceVersion": version.to_string() });
+        // The lists of custom resources have the field always.
+        if id.get().is_custom() && style.form == Form::Full {
+            meta["continue"] = json!("");
+        }
         if let Some(last) = objects.last().filter(|_| more) {
             meta["continue"] = json!(write_token(version, &last.value));
+            if selector.is_empty() {
+                let rest = store.count_after(&page, last, usize::MAX);
+                meta["remainingItemCount"] = json!(rest.unwrap_or_default());
+            }
         }
+        drop(store);
         let list = present::list(id, objects.iter().map(AsRef::as_ref), &meta, style);
         Ok(Answer::Text(StatusCode::OK, "application/json", list))
     }
@@ -288,19 +324,15 @@ impl Service {
     ) -> Result<Answer, Failure> {
         let timeout = query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
         let timeout = timeout.map_or(WATCH_TIMEOUT, Duration::from_secs);
-        let asked = self.version_param(query)?;
+        let asked = version_param(query).map_err(Failure::bad_version)?;
         let initial = match query.get("sendInitialEvents") {
             "" => None,
             "true" | "1" => Some(true),
             _ => Some(false),
         };
         let bookmarks = query.is_true("allowWatchBookmarks");
-        if initial == Some(true) && query.get("resourceVersionMatch") != "NotOlderThan" {
-            return Err(Failure::bad_request(
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
-        }
         let from = match (initial, asked) {
+            (Some(true), Some(asked)) if asked > self.api.store().version() => watch::From::Future(asked),
             (Some(true), _) => {
                 watch::From::Present { end: if bookmarks { EndMark::Bookmark } else { EndMark::None } }
             }
@@ -355,48 +387,124 @@ where
     }
 }
 
-fn write_options(part: Part, parts: &Parts, query: &Query) -> Result<WriteOptions, Failure> {
-    match query.get("fieldValidation") {
-        "" | "Strict" | "Warn" | "Ignore" => {}
-        other => {
-            let message =
-                format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\"");
-            return Err(Failure::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "Invalid",
-                format!("fieldValidation: {message}"),
-            ));
-        }
+/// The longest name of a manager (apimachinery, `validation.FieldManagerMaxLength`).
+const MANAGER_LIMIT: usize = 128;
+
+/// `resourceVersion`; absent, empty and `0` ask for nothing in particular.
+fn version_param(query: &Query) -> Result<Option<u64>, String> {
+    match query.get("resourceVersion") {
+        "" | "0" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
+        }),
     }
-    Ok(WriteOptions { part, effect: effect(query.get("dryRun"))?, manager: request::manager(parts, query) })
 }
 
-fn effect(dry_run: &str) -> Result<Effect, Failure> {
+/// Refuses combinations of parameters that mean nothing (apimachinery, `ValidateListOptions`).
+fn list_options(query: &Query) -> Result<(), Failure> {
+    let (wanted, version) = (query.get("resourceVersionMatch"), query.get("resourceVersion"));
+    let (initial, is_watch) = (!query.get("sendInitialEvents").is_empty(), query.is_true("watch"));
+    let mut causes = Vec::new();
+    let mut forbid = |field: &str, why: &str| causes.push(Cause::forbidden(field, why));
+    let continues = !query.get("continue").is_empty();
+    if is_watch {
+        if initial && wanted != "NotOlderThan" {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            forbid("resourceVersionMatch", why);
+        }
+        if !wanted.is_empty() && !initial {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            forbid("resourceVersionMatch", why);
+        }
+        if !matches!(wanted, "" | "NotOlderThan") {
+            causes.push(Cause::unsupported("resourceVersionMatch", &json!(wanted), &["NotOlderThan"]));
+        }
+        if continues {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            causes.push(Cause::forbidden("resourceVersionMatch", why));
+        }
+    } else {
+        if !wanted.is_empty() && version.is_empty() {
+            forbid(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            );
+        }
+        if !wanted.is_empty() && continues {
+            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+        }
+        if !matches!(wanted, "" | "Exact" | "NotOlderThan") {
+            let supported = ["Exact", "NotOlderThan", ""];
+            causes.push(Cause::unsupported("resourceVersionMatch", &json!(wanted), &supported));
+        } else if wanted == "Exact" && version == "0" {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            forbid("resourceVersionMatch", why);
+        }
+        if initial {
+            causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        }
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::options("ListOptions", &causes)) }
+}
+
+fn write_options(
+    kind: &str,
+    part: Part,
+    parts: &Parts,
+    query: &Query,
+    warnings: &Warnings,
+) -> Result<WriteOptions, Failure> {
+    let mut causes = Vec::new();
+    let validation = match query.get("fieldValidation") {
+        "" | "Warn" => Validation::Warn,
+        "Strict" => Validation::Strict,
+        "Ignore" => Validation::Ignore,
+        other => {
+            let supported = ["", "Ignore", "Strict", "Warn"];
+            causes.push(Cause::unsupported("fieldValidation", &json!(other), &supported));
+            Validation::Warn
+        }
+    };
+    let manager = request::manager(parts, query);
+    if query.get("fieldManager").len() > MANAGER_LIMIT {
+        causes.push(Cause::too_long("fieldManager", MANAGER_LIMIT));
+    }
+    let effect = effect(query.get("dryRun"), &mut causes);
+    if !causes.is_empty() {
+        return Err(Failure::options(kind, &causes));
+    }
+    Ok(WriteOptions { part, effect, manager, validation, warnings: warnings.clone() })
+}
+
+fn effect(dry_run: &str, causes: &mut Vec<Cause>) -> Effect {
     match dry_run {
-        "" => Ok(Effect::Store),
-        "All" => Ok(Effect::DryRun),
-        other => {
-            let message = format!("dryRun: Unsupported value: [{other:?}]: supported values: \"All\"");
-            Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message))
-        }
+        "" => return Effect::Store,
+        "All" => {}
+        other => causes.push(Cause::unsupported("dryRun", &json!([other]), &["All"])),
     }
+    Effect::DryRun
 }
 
-fn patch(parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
-    let media = Media::parse(&parts.headers);
-    let accepted = "application/json-patch+json, application/merge-patch+json, \
-                    application/strategic-merge-patch+json, application/apply-patch+yaml";
-    let media = media.ok().filter(|media| !matches!(media, Media::Json | Media::Yaml | Media::Protobuf));
-    let media = media.ok_or_else(|| Failure::unsupported_media_type(accepted))?;
-    let value = request::parse_body(media, body)?;
+fn patch(id: Id, parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
+    let is_patch = |media: &Media| !matches!(media, Media::Json | Media::Yaml | Media::Protobuf);
+    let media = Media::parse(&parts.headers).ok().filter(is_patch);
+    let media = media.filter(|media| *media != Media::StrategicPatch || !id.get().is_custom());
+    let media = media.ok_or_else(|| Failure::unsupported_patch(id))?;
+    if media != Media::Apply && !query.get("force").is_empty() {
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Failure::options("PatchOptions", &[cause]));
+    }
+    let value = match media {
+        Media::Apply => request::parse_body(media, body)?,
+        media => request::parse_patch(media, body)?,
+    };
     Ok(match media {
         Media::JsonPatch => Patch::Json(value),
         Media::StrategicPatch => Patch::Strategic(value),
         Media::Apply => {
             if query.get("fieldManager").is_empty() {
-                let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: \
-                               is required for apply patch";
-                return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message));
+                let cause = Cause::required("fieldManager", "is required for apply patch");
+                return Err(Failure::options("PatchOptions", &[cause]));
             }
             let force = if query.is_true("force") { OnConflict::Force } else { OnConflict::Refuse };
             Patch::Apply(value, force)
@@ -408,6 +516,13 @@ fn patch(parts: &Parts, query: &Query, body: &Bytes) -> Result<Patch, Failure> {
 fn delete_options(parts: &Parts, query: &Query, body: &Bytes) -> Result<(DeleteOptions, Effect), Failure> {
     let body =
         if body.is_empty() { Value::Null } else { request::parse_body(Media::parse(&parts.headers)?, body)? };
+    let (version, kind) = (object::text(&body, &["apiVersion"]), object::text(&body, &["kind"]));
+    if !kind.is_empty() && kind != "DeleteOptions" {
+        return Err(Failure::bad_request(format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+        )));
+    }
+    let mut causes = Vec::new();
     let policy = match object::text(&body, &["propagationPolicy"]) {
         "" => query.get("propagationPolicy"),
         policy => policy,
@@ -418,13 +533,15 @@ fn delete_options(parts: &Parts, query: &Query, body: &Bytes) -> Result<(DeleteO
         "Foreground" => Propagation::Foreground,
         "Orphan" => Propagation::Orphan,
         other => {
-            let message = format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                 supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-            );
-            return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message));
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
+            causes.push(Cause::unsupported("propagationPolicy", &json!(other), &supported));
+            Propagation::Background
         }
     };
+    if !policy.is_empty() && body["orphanDependents"].is_boolean() {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        causes.insert(0, Cause::invalid("propagationPolicy", &json!(policy), why));
+    }
     let precondition = |key| {
         let text = object::text(&body, &["preconditions", key]);
         (!text.is_empty()).then(|| text.to_owned())
@@ -432,23 +549,39 @@ fn delete_options(parts: &Parts, query: &Query, body: &Bytes) -> Result<(DeleteO
     let options =
         DeleteOptions { propagation, uid: precondition("uid"), version: precondition("resourceVersion") };
     let dry_run = body["dryRun"].as_array().and_then(|list| list.first()).and_then(Value::as_str);
-    Ok((options, effect(dry_run.unwrap_or_else(|| query.get("dryRun")))?))
+    let effect = effect(dry_run.unwrap_or_else(|| query.get("dryRun")), &mut causes);
+    if causes.is_empty() { Ok((options, effect)) } else { Err(Failure::options("DeleteOptions", &causes)) }
 }
 
-/// Where the next page begins: the version of the first page and the last key.
+/// Where the next page begins: the version of the first page and the last key (apiserver, `continue.go`).
 fn write_token(version: u64, last: &Value) -> String {
-    format!("{version}.{}.{}", object::namespace(last), object::name(last))
+    let start = format!("{}/{}\0", object::namespace(last), object::name(last));
+    URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": version, "start": start}).to_string())
 }
 
 fn read_token(token: &str) -> Result<(u64, (String, String)), Failure> {
-    let read = || {
-        let mut parts = token.splitn(3, '.');
-        let version = parts.next()?.parse().ok()?;
-        Some((version, (parts.next()?.to_owned(), parts.next()?.to_owned())))
+    let invalid = |why: String| {
+        Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
     };
-    read().ok_or_else(|| {
-        Failure::bad_request("continue key is not valid: encoded continue token is not understood")
-    })
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|error| invalid(error.to_string()))?;
+    let token: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let first = bytes.first().copied().unwrap_or_default();
+        invalid(match first {
+            b'{' => error.to_string(),
+            other if other.is_ascii_graphic() => {
+                format!("invalid character '{}' looking for beginning of value", char::from(other))
+            }
+            other => format!("invalid character '\\u{other:04x}' looking for beginning of value"),
+        })
+    })?;
+    let start = object::text(&token, &["start"]).trim_end_matches('\0').split_once('/');
+    let (namespace, name) = start.ok_or_else(|| invalid("continue token is not valid".to_owned()))?;
+    let version = token["rv"].as_u64().unwrap_or_default();
+    Ok((version, (namespace.to_owned(), name.to_owned())))
+}
+
+fn page(document: discovery::Document) -> Answer {
+    Answer::Text(document.code, document.media, document.body.into())
 }
 
 fn text(id: Id, code: StatusCode, object: &Object, style: Style) -> Answer {

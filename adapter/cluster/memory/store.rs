@@ -4,7 +4,7 @@
 //! snapshots.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -203,9 +203,37 @@ impl Store {
             .min_by_key(|places| places.len())
     }
 
-    /// Up to `limit` objects that match, in the order of their keys, as they were at a version: the present with
-    /// the later changes taken back. The flag says whether there are more.
+    /// Up to `limit` objects that match, in the order of their keys, as they were at a version. The flag says whether
+    /// any object follows, matching or not: as on the real server, a page may be followed by an empty one.
     pub fn list(&self, page: &Page<'_>) -> Result<(Vec<Arc<Object>>, bool), Compacted> {
+        let mut found = Vec::new();
+        self.visit(page, |object| {
+            if page.selector.matches(&object.value) {
+                found.push(object.clone());
+            }
+            if found.len() == page.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let last = found.last().filter(|_| found.len() == page.limit);
+        let more = last.is_some_and(|last| self.count_after(page, last, 1).is_ok_and(|count| count > 0));
+        Ok((found, more))
+    }
+
+    /// How many objects follow one in a list, matching or not; not more than `limit`.
+    pub fn count_after(&self, page: &Page<'_>, last: &Object, limit: usize) -> Result<usize, Compacted> {
+        let (all, after, mut count) = (Selector::default(), key_of(&last.value), 0);
+        self.visit(&Page { after: Some(&after), selector: &all, ..*page }, |_| {
+            count += 1;
+            if count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(count)
+    }
+
+    /// Shows objects of a page that may match, in the order of their keys: the present with the later changes taken back.
+    fn visit(
+        &self,
+        page: &Page<'_>,
+        mut see: impl FnMut(&Arc<Object>) -> ControlFlow<()>,
+    ) -> Result<(), Compacted> {
         let kept = &self.shelves[page.id.index()];
         if page.version < kept.compacted && page.version < self.version {
             return Err(Compacted(kept.compacted));
@@ -220,7 +248,6 @@ impl Store {
             }
         }
         let mut before = before.iter().peekable();
-        let mut found = Vec::new();
         let mut now = self.candidates(page).peekable();
         loop {
             let next = match (now.peek(), before.peek()) {
@@ -232,13 +259,10 @@ impl Store {
                 }
                 (Some(_), _) => now.next().map(|(_, object)| object),
                 (None, Some(_)) => before.next().and_then(|(_, object)| *object),
-                (None, None) => return Ok((found, false)),
+                (None, None) => return Ok(()),
             };
-            if let Some(object) = next.filter(|object| page.selector.matches(&object.value)) {
-                if found.len() == page.limit {
-                    return Ok((found, true));
-                }
-                found.push(object.clone());
+            if next.is_some_and(|object| see(object).is_break()) {
+                return Ok(());
             }
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::admission;
 use super::api::{Effect, Part, WriteOptions, Written, check_size, unsaved, writer};
 use super::collect;
-use super::failure::{Cause, Failure};
+use super::failure::Failure;
 use super::fields;
 use super::object::{self, Object};
 use super::resource::{Id, Update};
@@ -37,40 +37,33 @@ pub fn replace(
     let id = key.id;
     let resource = id.get();
     let version = object::meta_str(&value, "resourceVersion");
-    if version.is_empty() {
+    if version.is_empty() || version == "0" {
         if resource.update == Update::Versioned {
             return Err(Failure::unversioned(id, &key.name));
         }
     } else if version != old.version.to_string() {
         if version.parse::<u64>().is_err() {
-            let cause =
-                Cause::invalid("metadata.resourceVersion", &json!(version), "must be an unsigned integer");
-            return Err(Failure::invalid(id, &key.name, &[cause]));
+            return Err(Failure::bad_version(format!(
+                "strconv.ParseUint: parsing {version:?}: invalid syntax"
+            )));
         }
         return Err(Failure::stale(id, &key.name));
     }
-    value["apiVersion"] = old.value["apiVersion"].clone();
-    value["kind"] = old.value["kind"].clone();
     split(id, &old.value, &mut value, options.part);
-    keep_system_fields(&old.value, &mut value);
-    if options.part == Part::Main {
-        admission::default(id, &mut value, Some(&old.value));
-    }
+    keep_system_fields(&old.value, &mut value, tracking);
+    admission::default(id, &mut value, Some(&old.value), options.part)?;
     if resource.is_custom() {
         let generation = object::meta(&old.value).get("generation").and_then(Value::as_i64).unwrap_or(1);
         let bump = i64::from(options.part == Part::Main && differs_beyond_status(&old.value, &value));
         object::meta_mut(&mut value).insert("generation".to_owned(), json!(generation + bump));
     }
+    validate::check(id, &value, Some(&old.value))?;
     if options.part == Part::Main && !object::is_deleting(&old.value) {
         admission::check(id, &value, Some(&old.value))?;
     }
-    validate::check(id, &value, Some(&old.value))?;
     if tracking == Tracking::Update {
         let unchanged = fields::same(&old.value, &value);
-        let emptied = object::meta(&value)
-            .get("managedFields")
-            .is_some_and(|fields| fields.as_array().is_some_and(Vec::is_empty));
-        if unchanged && !emptied {
+        if unchanged && !fields::is_reset(&value, &old.value) {
             return Ok(Written::Updated(old.clone()));
         }
         fields::track_update(Some(&old.value), &mut value, &writer(id, options, now));
@@ -79,9 +72,14 @@ pub fn replace(
     if options.effect == Effect::DryRun {
         return Ok(Written::Updated(unsaved(value, old.version)));
     }
+    // The last finalizer gone, the object goes without another version.
+    if object::is_deleting(&value) && object::finalizers(&value).next().is_none() && id != Id::NAMESPACES {
+        collect::remove(store, key, now);
+        return Ok(Written::Updated(unsaved(value, old.version)));
+    }
     let object = store.put(key, value);
     collect::settle(store, key, now);
-    Ok(if store.get(key).is_some() { Written::Updated(object) } else { Written::Removed(object) })
+    Ok(Written::Updated(object))
 }
 
 /// Takes from the old object what a request for one part may not write.
@@ -115,25 +113,49 @@ fn split(id: Id, old: &Value, value: &mut Value, part: Part) {
     }
 }
 
-fn keep_system_fields(old: &Value, value: &mut Value) {
+/// Puts back everything of a patched object but its status and the record of owned fields.
+pub fn only_status(old: &Value, value: &mut Value) {
+    let meta = ["resourceVersion", "uid", "name", "namespace", "managedFields"];
+    let said: Vec<(String, Value)> = meta
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), object::meta(value).get(*key)?.clone())))
+        .collect();
+    let absent: Vec<&&str> = meta.iter().filter(|key| !object::meta(value).contains_key(**key)).collect();
+    let kinds = ["apiVersion", "kind"].map(|key| (key.to_owned(), value[key].clone()));
+    let status = value.get("status").cloned();
+    *value = old.clone();
+    let map = object::map_mut(value);
+    map.extend(kinds);
+    match status {
+        Some(status) => map.insert("status".to_owned(), status),
+        None => map.remove("status"),
+    };
+    let meta = object::meta_mut(value);
+    meta.retain(|key, _| !absent.iter().any(|absent| **absent == key));
+    meta.extend(said);
+}
+
+fn keep_system_fields(old: &Value, value: &mut Value, tracking: Tracking) {
     let old = object::meta(old);
     let meta = object::meta_mut(value);
     meta.retain(|_, value| !value.is_null());
     if object::is_unset(meta.get("uid")) {
         meta.remove("uid");
     }
-    for key in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for key in ["creationTimestamp", "generation"] {
         match old.get(key) {
             Some(kept) => meta.insert(key.to_owned(), kept.clone()),
             None => meta.remove(key),
         };
     }
-    for key in ["uid", "resourceVersion", "generateName"] {
+    for key in ["uid", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         if let (None, Some(kept)) = (meta.get(key), old.get(key)) {
             meta.insert(key.to_owned(), kept.clone());
         }
     }
-    if !meta.contains_key("managedFields")
+    // An apply may have left no owner of anything.
+    if tracking == Tracking::Update
+        && !meta.contains_key("managedFields")
         && let Some(kept) = old.get("managedFields")
     {
         meta.insert("managedFields".to_owned(), kept.clone());

@@ -41,6 +41,12 @@ pub fn check(id: Id, new: &Value, old: Option<&Value>) -> Result<(), Failure> {
 
 fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     let name = object::name(value);
+    let prefix = object::meta_str(value, "generateName");
+    if !prefix.is_empty()
+        && let Err(why) = subdomain(prefix.trim_end_matches('-'))
+    {
+        causes.push(Cause::invalid("metadata.generateName", &json!(prefix), why));
+    }
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
     } else if id == Id::NAMESPACES {
@@ -52,7 +58,7 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     }
     let meta = object::meta(value);
     for (key, label) in meta.get("labels").and_then(Value::as_object).into_iter().flatten() {
-        if let Err(why) = qualified_name(key) {
+        for why in qualified_name(key).err().into_iter().flatten() {
             causes.push(Cause::invalid("metadata.labels", &json!(key), why));
         }
         match label.as_str() {
@@ -67,7 +73,7 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     let mut size = 0;
     for (key, annotation) in meta.get("annotations").and_then(Value::as_object).into_iter().flatten() {
         // Annotation keys may have capitals in the prefix; labels may not.
-        if let Err(why) = qualified_name(&key.to_ascii_lowercase()) {
+        for why in qualified_name(&key.to_ascii_lowercase()).err().into_iter().flatten() {
             causes.push(Cause::invalid("metadata.annotations", &json!(key), why));
         }
         match annotation.as_str() {
@@ -84,13 +90,21 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     if size > ANNOTATION_LIMIT {
         causes.push(Cause::too_long("metadata.annotations", ANNOTATION_LIMIT));
     }
-    for finalizer in object::finalizers(value) {
-        if let Err(why) = qualified_name(finalizer) {
-            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), why));
+    for (at, finalizer) in object::finalizers(value).enumerate() {
+        if let Err(errors) = qualified_name(finalizer) {
+            let cause = |why| Cause::invalid("metadata.finalizers", &json!(finalizer), why);
+            causes.extend(errors.into_iter().map(cause));
         } else if !finalizer.contains('/') && id.get().origin == Origin::Builtin && !is_standard(finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid("metadata.finalizers", &json!(finalizer), why));
+            causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(finalizer), why));
         }
+    }
+    if ["orphan", "foregroundDeletion"]
+        .iter()
+        .all(|guard| object::finalizers(value).any(|name| name == *guard))
+    {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        causes.push(Cause::invalid("metadata.finalizers", &meta["finalizers"], why));
     }
     owner_references(value, causes);
 }
@@ -108,20 +122,35 @@ fn owner_references(value: &Value, causes: &mut Vec<Cause>) {
                 causes.push(Cause::invalid(format!("metadata.ownerReferences.{key}"), &json!(""), why));
             }
         }
+        if object::text(owner, &["kind"]) == "Event" && object::text(owner, &["apiVersion"]) == "v1" {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            causes.push(Cause::shown("metadata.ownerReferences", &owner_text(owner), why));
+        }
         if owner.get("controller") == Some(&Value::Bool(true)) {
             let this = format!("{}/{}", object::text(owner, &["kind"]), object::text(owner, &["name"]));
             if let Some(first) = controller.replace(this.clone()) {
+                let references = object::meta(value).get("ownerReferences").cloned().unwrap_or_default();
                 let why = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
                 );
-                causes.push(Cause::invalid("metadata.ownerReferences", owner, why));
+                let shown: Vec<String> =
+                    references.as_array().into_iter().flatten().map(owner_text).collect();
+                let shown = format!("[{}]", shown.join(","));
+                causes.push(Cause::shown("metadata.ownerReferences", &shown, &why));
             }
         }
     }
 }
 
+/// An owner reference with its fields in the order of Go's struct.
+fn owner_text(owner: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let fields = fields.iter().filter_map(|key| Some(format!("{key:?}:{}", owner.get(*key)?)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
 fn immutable(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
-    for key in ["name", "namespace", "uid"] {
+    for key in ["name", "namespace", "uid", "deletionTimestamp"] {
         if object::meta_str(new, key) != object::meta_str(old, key) {
             let value = json!(object::meta_str(new, key));
             causes.push(Cause::invalid(format!("metadata.{key}"), &value, "field is immutable"));
@@ -152,6 +181,10 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
                     causes.push(Cause::invalid(format!("{field}[{key}]"), &json!(key), DATA_KEY));
                 }
                 size += value.as_str().map_or(0, str::len);
+                if field == "data" && new.get("binaryData").is_some_and(|other| other.get(key).is_some()) {
+                    let why = "duplicate of key present in binaryData";
+                    causes.push(Cause::invalid(format!("data[{key}]"), &json!(key), why));
+                }
             }
         }
         if size > DATA_LIMIT {
@@ -159,7 +192,7 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         }
         let frozen = old.filter(|old| old.get("immutable") == Some(&Value::Bool(true)));
         if let Some(old) = frozen {
-            for field in ["data", "binaryData", "immutable"] {
+            for field in ["immutable", "data", "binaryData"] {
                 if new.get(field) != old.get(field) {
                     causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
                 }
@@ -177,6 +210,23 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             }
         }
     }
+    if id.get().plural == "events" {
+        let (own, involved) = (object::namespace(new), object::text(new, &["involvedObject", "namespace"]));
+        if old.is_none() && own != if involved.is_empty() { "default" } else { involved } {
+            causes.push(Cause::invalid(
+                "involvedObject.namespace",
+                &json!(involved),
+                "does not match event.namespace",
+            ));
+        }
+    }
+    if id.get().plural == "secrets" && object::text(new, &["type"]) == "kubernetes.io/tls" {
+        for key in ["tls.crt", "tls.key"] {
+            if new.get("data").and_then(|data| data.get(key)).is_none() {
+                causes.push(Cause::required(format!("data[{key}]"), ""));
+            }
+        }
+    }
     if id.get().plural == "secrets"
         && let Some(old) = old
         && new.get("type") != old.get("type")
@@ -184,40 +234,37 @@ fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         let value = new.get("type").cloned().unwrap_or_default();
         causes.push(Cause::invalid("type", &value, "field is immutable"));
     }
-    if id.get().plural == "leases" {
-        for field in ["leaseDurationSeconds", "leaseTransitions"] {
-            let number = new.get("spec").and_then(|spec| spec.get(field)).and_then(Value::as_i64);
-            let (least, why) = if field == "leaseTransitions" {
-                (0, "must be greater than or equal to 0")
-            } else {
-                (1, "must be greater than 0")
-            };
-            if let Some(number) = number.filter(|number| *number < least) {
-                causes.push(Cause::invalid(format!("spec.{field}"), &json!(number), why));
-            }
-        }
-    }
 }
 
 /// A label or annotation key, or a finalizer: `[prefix/]name`.
-pub fn qualified_name(text: &str) -> Result<(), String> {
+pub fn qualified_name(text: &str) -> Result<(), Vec<String>> {
+    let mut errors = Vec::new();
     let (prefix, name) = match text.split_once('/') {
+        Some((_, name)) if name.contains('/') => {
+            return Err(vec![format!(
+                "a valid label key must {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                QUALIFIED.trim_start_matches("name part must ")
+            )]);
+        }
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
     };
     if let Some(prefix) = prefix {
         if prefix.is_empty() {
-            return Err("prefix part must be non-empty".to_owned());
+            errors.push("prefix part must be non-empty".to_owned());
+        } else if let Err(why) = subdomain(prefix) {
+            errors.push(format!("prefix part {why}"));
         }
-        subdomain(prefix).map_err(|why| format!("prefix part {why}"))?;
     }
     if name.is_empty() {
-        return Err("name part must be non-empty".to_owned());
+        errors.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        errors.push("name part must be no more than 63 bytes".to_owned());
     }
-    if name.len() > 63 {
-        return Err("name part must be no more than 63 bytes".to_owned());
+    if !is_word(name) {
+        errors.push(QUALIFIED.to_owned());
     }
-    if is_word(name) { Ok(()) } else { Err(QUALIFIED.to_owned()) }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// A label's value.
@@ -231,12 +278,13 @@ pub fn label_value(text: &str) -> Result<(), String> {
 /// A DNS subdomain: the name of most objects.
 pub fn subdomain(text: &str) -> Result<(), String> {
     if text.len() > 253 {
-        return Err("must be no more than 253 bytes".to_owned());
+        return Err("must be no more than 253 characters".to_owned());
     }
     if text.split('.').all(is_dns_label) { Ok(()) } else { Err(SUBDOMAIN.to_owned()) }
 }
 
-fn dns_label(text: &str) -> Result<(), String> {
+/// A DNS label: the name of a namespace or of a task of a pipeline.
+pub fn dns_label(text: &str) -> Result<(), String> {
     if text.len() > 63 {
         return Err("must be no more than 63 bytes".to_owned());
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::json;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 use tower::BoxError;
@@ -49,6 +50,8 @@ pub enum From {
     },
     /// After a version.
     Version(u64),
+    /// After a version that there is not yet; the watch fails.
+    Future(u64),
 }
 
 /// Whether the end of the initial events is marked.
@@ -92,6 +95,11 @@ pub fn open(api: Arc<Api>, watch: Watch, cut: Receiver<u64>) -> BoxStream<'stati
     let mut columns = Columns::Defined;
     let cursor = match watch.from {
         From::Version(version) => version,
+        From::Future(version) => {
+            let current = api.store().version();
+            let failure = Failure::too_large_version(version, current).to_value();
+            return stream::iter([Ok(present::error(&failure))]).boxed();
+        }
         From::Present { end } => {
             let (version, objects) = present_objects(&api, &watch);
             for object in objects {
@@ -129,6 +137,15 @@ fn present_objects(api: &Api, watch: &Watch) -> (u64, Vec<Arc<Object>>) {
     };
     let objects = store.list(&page).map(|(objects, _)| objects).unwrap_or_default();
     (version, objects)
+}
+
+/// An object that ceases to match is told as it was when it last matched, at the version of the change.
+fn last_seen(change: &Change) -> Arc<Object> {
+    let Some(previous) = &change.previous else { return change.object.clone() };
+    let mut value = previous.value.clone();
+    super::object::meta_mut(&mut value)
+        .insert("resourceVersion".to_owned(), json!(change.version.to_string()));
+    super::api::unsaved(value, change.version)
 }
 
 async fn next(mut state: State) -> Option<(Result<Bytes, BoxError>, State)> {
@@ -193,10 +210,11 @@ impl State {
         for change in changes {
             self.cursor = change.version;
             if let Some(kind) = self.seen_as(change) {
+                let left = (kind == "DELETED" && change.kind != Kind::Deleted).then(|| last_seen(change));
                 out.extend_from_slice(&present::event(
                     kind,
                     self.watch.id,
-                    &change.object,
+                    left.as_deref().unwrap_or(&change.object),
                     self.watch.style,
                     self.columns,
                 ));

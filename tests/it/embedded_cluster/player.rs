@@ -203,7 +203,7 @@ async fn a_task_run_on_its_own_is_played_and_times_out() {
         object(json!({
             "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
             "metadata": {"name": name, "annotations": {"player.pipewright.dev/hold": hold}},
-            "spec": {"taskSpec": {"steps": []}, "timeout": timeout},
+            "spec": {"taskSpec": {"steps": [{"image": "alpine"}]}, "timeout": timeout},
         }))
     };
     task_runs(&client).create(&post(), &alone("quick", "1m", "false")).await.unwrap();

@@ -140,12 +140,17 @@ async fn only_loopback_is_listened_on() {
 #[tokio::test]
 async fn yaml_is_loaded_as_kubernetes_reads_it() {
     let cluster = cluster();
-    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: yes, m: \"0755\"}\n---\n\
-                apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: build}\nspec: {tasks: []}\n";
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: \"yes\", m: \"0755\"}\n---\n\
+                apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: build}\nspec: {description: none}\n";
     assert_eq!(cluster.apply_yaml(text).unwrap(), 2);
     assert_eq!(cluster.apply_yaml(text).unwrap(), 2);
     let client = cluster.client("default");
     assert_eq!(maps(&client).get("a").await.unwrap().data.unwrap()["n"], "yes");
+    // YAML 1.1, as kubectl reads it: `yes` is no text.
+    let error = cluster
+        .apply_yaml("{apiVersion: v1, kind: ConfigMap, metadata: {name: b}, data: {n: yes}}")
+        .unwrap_err();
+    assert!(error.to_string().contains(".data.n: expected string"), "{error}");
     let error = cluster.apply_yaml("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n").unwrap_err();
     assert_eq!(error.to_string(), "document 1: kind `Pod` of `v1` is not served by the embedded cluster");
     let error = cluster.apply_yaml("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: A}\n").unwrap_err();

@@ -105,8 +105,10 @@ proptest! {
             .filter(|(_, object)| selector.matches(&object.value))
             .map(|(_, object)| object.version)
             .collect();
-        let more = scan.len() > limit;
+        let all: Vec<_> =
+            store.range(id, namespace, after.as_ref()).map(|(_, object)| object.version).collect();
         scan.truncate(limit);
+        let more = scan.len() == limit && scan.last() != all.last();
         let (found, truncated) = store.list(&page).unwrap();
         prop_assert_eq!(found.iter().map(|it| it.version).collect::<Vec<_>>(), scan);
         prop_assert_eq!(truncated, more);

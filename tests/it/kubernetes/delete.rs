@@ -2,9 +2,19 @@
 
 use super::*;
 
-#[tokio::test]
-async fn finalizers_hold_an_object_until_they_are_gone() {
-    let client = cluster().client("default");
+on_both_clusters! {
+    finalizers_hold_an_object_until_they_are_gone,
+    deletion_is_held_to_its_preconditions,
+    deletion_takes_what_the_object_owned,
+    foreground_deletion_waits_for_what_is_held,
+    orphans_stay_and_lose_the_reference,
+    an_object_whose_owner_is_gone_already_is_collected,
+    collections_are_deleted_by_selector,
+    a_namespace_takes_its_contents_along,
+}
+
+async fn finalizers_hold_an_object_until_they_are_gone(ground: Ground) {
+    let client = ground.client();
     let api = runs(&client);
     let mut held = run("r");
     held.finalizers_mut().push("example.dev/hold".to_owned());
@@ -46,9 +56,8 @@ impl Deletion for DynamicObject {
     }
 }
 
-#[tokio::test]
-async fn deletion_is_held_to_its_preconditions() {
-    let client = cluster().client("default");
+async fn deletion_is_held_to_its_preconditions(ground: Ground) {
+    let client = ground.client();
     let made = maps(&client).create(&post(), &map("a", &[])).await.unwrap();
     let with = |uid: Option<String>, version: Option<String>| DeleteParams {
         preconditions: Some(Preconditions { uid, resource_version: version }),
@@ -97,9 +106,8 @@ async fn family_is_gone(client: &Client) {
     .await;
 }
 
-#[tokio::test]
-async fn deletion_takes_what_the_object_owned() {
-    let client = cluster().client("default");
+async fn deletion_takes_what_the_object_owned(ground: Ground) {
+    let client = ground.client();
     family(&client).await;
     runs(&client).delete("parent", &DeleteParams::background()).await.unwrap();
     family_is_gone(&client).await;
@@ -108,9 +116,8 @@ async fn deletion_takes_what_the_object_owned() {
     family_is_gone(&client).await;
 }
 
-#[tokio::test]
-async fn foreground_deletion_waits_for_what_is_held() {
-    let client = cluster().client("default");
+async fn foreground_deletion_waits_for_what_is_held(ground: Ground) {
+    let client = ground.client();
     family(&client).await;
     task_runs(&client)
         .patch("child", &params(), &merge(json!({"metadata": {"finalizers": ["example.dev/hold"]}})))
@@ -136,9 +143,8 @@ async fn foreground_deletion_waits_for_what_is_held() {
     family_is_gone(&client).await;
 }
 
-#[tokio::test]
-async fn orphans_stay_and_lose_the_reference() {
-    let client = cluster().client("default");
+async fn orphans_stay_and_lose_the_reference(ground: Ground) {
+    let client = ground.client();
     family(&client).await;
     let orphan =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
@@ -152,9 +158,8 @@ async fn orphans_stay_and_lose_the_reference() {
     assert!(maps(&client).get_opt("grandchild").await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn an_object_whose_owner_is_gone_already_is_collected() {
-    let client = cluster().client("default");
+async fn an_object_whose_owner_is_gone_already_is_collected(ground: Ground) {
+    let client = ground.client();
     let (uid, _) = family(&client).await;
     runs(&client).delete("parent", &DeleteParams::background()).await.unwrap();
     let late: ConfigMap = serde_json::from_value(json!({
@@ -168,9 +173,8 @@ async fn an_object_whose_owner_is_gone_already_is_collected() {
     .await;
 }
 
-#[tokio::test]
-async fn collections_are_deleted_by_selector() {
-    let client = cluster().client("default");
+async fn collections_are_deleted_by_selector(ground: Ground) {
+    let client = ground.client();
     for n in 0..10 {
         maps(&client)
             .create(&post(), &labelled(&format!("m{n}"), &[("half", if n < 5 { "a" } else { "b" })]))
@@ -185,9 +189,8 @@ async fn collections_are_deleted_by_selector() {
     assert!(left.items.len() == 5 && left.iter().all(|map| map.labels()["half"] == "b"));
 }
 
-#[tokio::test]
-async fn a_namespace_takes_its_contents_along() {
-    let client = cluster().client("default");
+async fn a_namespace_takes_its_contents_along(ground: Ground) {
+    let client = ground.client();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let team = serde_json::from_value(json!({"metadata": {"name": "team"}})).unwrap();
     let made = namespaces.create(&post(), &team).await.unwrap();

@@ -2,9 +2,18 @@
 
 use super::*;
 
-#[tokio::test]
-async fn a_put_needs_the_latest_version() {
-    let client = cluster().client("default");
+on_both_clusters! {
+    a_put_needs_the_latest_version,
+    spec_and_status_are_written_apart,
+    a_patch_that_carries_a_version_or_uid_is_held_to_it,
+    of_racing_writers_with_a_version_one_wins_each_round,
+    json_patches_test_and_change_and_are_all_or_nothing,
+    strategic_patches_are_for_core_kinds,
+    a_write_that_changes_nothing_makes_no_new_version,
+}
+
+async fn a_put_needs_the_latest_version(ground: Ground) {
+    let client = ground.client();
     let made = maps(&client).create(&post(), &map("a", &[("k", "1")])).await.unwrap();
     let mut newer = made.clone();
     newer.data.as_mut().unwrap().insert("k".to_owned(), "2".to_owned());
@@ -38,9 +47,8 @@ async fn a_put_needs_the_latest_version() {
     );
 }
 
-#[tokio::test]
-async fn spec_and_status_are_written_apart() {
-    let client = cluster().client("default");
+async fn spec_and_status_are_written_apart(ground: Ground) {
+    let client = ground.client();
     let api = runs(&client);
     let made = api.create(&post(), &run("r")).await.unwrap();
     let both = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"status": "Cancelled"}, "status": {"startTime": "2026-01-01T00:00:00Z"}});
@@ -65,9 +73,8 @@ async fn spec_and_status_are_written_apart() {
     assert_eq!(version(&got), version(&replaced));
 }
 
-#[tokio::test]
-async fn a_patch_that_carries_a_version_or_uid_is_held_to_it() {
-    let client = cluster().client("default");
+async fn a_patch_that_carries_a_version_or_uid_is_held_to_it(ground: Ground) {
+    let client = ground.client();
     let api = runs(&client);
     let made = api.create(&post(), &run("r")).await.unwrap();
     let guarded =
@@ -87,13 +94,12 @@ async fn a_patch_that_carries_a_version_or_uid_is_held_to_it() {
     assert_eq!(api.patch("r", &params(), &same).await.unwrap().labels()["ok"], "yes");
 }
 
-#[tokio::test]
-async fn of_racing_writers_with_a_version_one_wins_each_round() {
-    let cluster = cluster();
-    let api = maps(&cluster.client("default"));
+async fn of_racing_writers_with_a_version_one_wins_each_round(ground: Ground) {
+    let api = maps(&ground.client());
     api.create(&post(), &map("counter", &[("n", "0")])).await.unwrap();
+    let client = ground.client();
     let writers = (0..8).map(|_| {
-        let api = maps(&cluster.client("default"));
+        let api = maps(&client);
         tokio::spawn(async move {
             let mut conflicts = 0;
             for _ in 0..25 {
@@ -120,9 +126,8 @@ async fn of_racing_writers_with_a_version_one_wins_each_round() {
     assert_eq!(api.get("counter").await.unwrap().data.unwrap()["n"], "200");
 }
 
-#[tokio::test]
-async fn json_patches_test_and_change_and_are_all_or_nothing() {
-    let client = cluster().client("default");
+async fn json_patches_test_and_change_and_are_all_or_nothing(ground: Ground) {
+    let client = ground.client();
     let api = maps(&client);
     let made = api.create(&post(), &map("a", &[("k", "1")])).await.unwrap();
     let patch = |operations: Value| Patch::Json::<()>(serde_json::from_value(operations).unwrap());
@@ -139,9 +144,8 @@ async fn json_patches_test_and_change_and_are_all_or_nothing() {
     assert!(version(&patched) > version(&made));
 }
 
-#[tokio::test]
-async fn strategic_patches_are_for_core_kinds() {
-    let client = cluster().client("default");
+async fn strategic_patches_are_for_core_kinds(ground: Ground) {
+    let client = ground.client();
     maps(&client).create(&post(), &map("a", &[("k", "1"), ("l", "2")])).await.unwrap();
     let patched = maps(&client)
         .patch("a", &params(), &Patch::Strategic(json!({"data": {"k": null, "m": "3"}})))
@@ -154,9 +158,8 @@ async fn strategic_patches_are_for_core_kinds() {
     assert_eq!((status.code, status.reason.as_str()), (415, "UnsupportedMediaType"));
 }
 
-#[tokio::test]
-async fn a_write_that_changes_nothing_makes_no_new_version() {
-    let client = cluster().client("default");
+async fn a_write_that_changes_nothing_makes_no_new_version(ground: Ground) {
+    let client = ground.client();
     let made = maps(&client).create(&post(), &map("a", &[("k", "1")])).await.unwrap();
     let patched = maps(&client).patch("a", &params(), &merge(json!({"data": {"k": "1"}}))).await.unwrap();
     assert_eq!(version(&patched), version(&made));

@@ -2,15 +2,23 @@
 
 use super::*;
 
+on_both_clusters! {
+    a_watch_tells_everything_after_a_version_once_and_in_order,
+    bookmarks_carry_a_quiet_watch_forward,
+    initial_events_end_with_a_marked_bookmark,
+    a_watch_ends_when_its_time_is_over,
+    a_watcher_follows_hundreds_of_changes,
+    a_watcher_that_streams_its_lists_follows_hundreds_of_changes,
+}
+
 async fn seen(client: &Client, watch: &WatchParams, from: &str, count: usize) -> Vec<String> {
     let stream = maps(client).watch(watch, from).await.unwrap();
     let events = stream.map_ok(|event| name_of(&event)).take(count).try_collect();
     tokio::time::timeout(Duration::from_secs(20), events).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn a_watch_tells_everything_after_a_version_once_and_in_order() {
-    let client = cluster().client("default");
+async fn a_watch_tells_everything_after_a_version_once_and_in_order(ground: Ground) {
+    let client = ground.client();
     let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
     let made = maps(&client).create(&post(), &labelled("a", &[("in", "yes")])).await.unwrap();
     maps(&client).create(&post(), &map("b", &[])).await.unwrap();
@@ -28,53 +36,44 @@ async fn a_watch_tells_everything_after_a_version_once_and_in_order() {
     assert_eq!(seen(&client, &quiet().fields("metadata.name=b"), &start, 3).await, ["+b", "~b", "-b"]);
 }
 
-#[tokio::test]
-async fn bookmarks_carry_a_quiet_watch_forward() {
-    let cluster = cluster();
-    let client = cluster.client("default");
+async fn bookmarks_carry_a_quiet_watch_forward(ground: Ground) {
+    let client = ground.client();
     let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    // Changes elsewhere move the version on without an event in this watch.
-    runs(&client).create(&post(), &run("r")).await.unwrap();
-    let mut stream = maps(&client).watch(&WatchParams::default(), &start).await.unwrap().boxed();
+    // Changes of others move the version on without an event in this watch.
+    maps(&client).create(&post(), &map("other", &[])).await.unwrap();
+    // A last one is due before the time is over.
+    let watch = WatchParams { timeout: Some(4), ..WatchParams::default() }.labels("in=yes");
+    let mut stream = maps(&client).watch(&watch, &start).await.unwrap().boxed();
     let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap().unwrap();
     let WatchEvent::Bookmark(bookmark) = event else { panic!("{event:?}") };
     assert!(bookmark.metadata.resource_version.parse::<u64>().unwrap() > start.parse().unwrap());
 }
 
-#[tokio::test]
-async fn initial_events_end_with_a_marked_bookmark() {
-    let client = cluster().client("default");
+async fn initial_events_end_with_a_marked_bookmark(ground: Ground) {
+    let client = ground.client();
     maps(&client).create(&post(), &map("a", &[])).await.unwrap();
     let watch = WatchParams { send_initial_events: true, ..WatchParams::default() };
     assert_eq!(seen(&client, &watch, "0", 2).await, ["+a", "end"]);
 }
 
-#[tokio::test]
-async fn a_watch_from_the_forgotten_past_is_told_so() {
-    let cluster = cluster();
-    let client = cluster.client("default");
-    let made = maps(&client).create(&post(), &map("a", &[])).await.unwrap();
-    cluster.faults().compact();
-    assert_eq!(seen(&client, &quiet(), &made.resource_version().unwrap(), 2).await, ["410 Expired"]);
-    let now = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    maps(&client).create(&post(), &map("b", &[])).await.unwrap();
-    assert_eq!(seen(&client, &quiet(), &now, 1).await, ["+b"]);
-}
-
-#[tokio::test]
-async fn a_watch_ends_when_its_time_is_over() {
-    let client = cluster().client("default");
+async fn a_watch_ends_when_its_time_is_over(ground: Ground) {
+    let client = ground.client();
     let watch = WatchParams { timeout: Some(1), ..quiet() };
     let stream = maps(&client).watch(&watch, "0").await.unwrap();
     let events: Vec<_> = tokio::time::timeout(Duration::from_secs(10), stream.collect()).await.unwrap();
     assert!(events.is_empty(), "{events:?}");
 }
 
-/// Creates, changes and deletes `count` maps while a watcher follows, and compares what it holds at the end.
-async fn followed(cluster: &Memory, config: watcher::Config, trouble: bool) -> usize {
-    let client = cluster.client("default");
+/// Creates, changes and deletes maps while a watcher follows, and compares what it holds at the end. `trouble` is called
+/// after each change; gives how often the watcher began anew.
+pub async fn followed(
+    client: &Client,
+    config: watcher::Config,
+    changes: usize,
+    mut trouble: impl FnMut(usize),
+) -> usize {
     let follower = {
-        let api = maps(&cluster.client("default"));
+        let api = maps(client);
         tokio::spawn(async move {
             let mut stream = watcher(api, config).boxed();
             let (mut held, mut next, mut restarts) = (BTreeMap::new(), BTreeMap::new(), 0);
@@ -105,56 +104,43 @@ async fn followed(cluster: &Memory, config: watcher::Config, trouble: bool) -> u
         })
     };
     tokio::time::sleep(Duration::from_millis(20)).await;
-    for n in 0..3000 {
+    for n in 0..changes {
         let name = format!("m{:03}", n % 300);
         match n % 3 {
-            0 => drop(maps(&client).create(&post(), &map(&name, &[])).await),
+            0 => drop(maps(client).create(&post(), &map(&name, &[])).await),
             1 => {
                 let config = Patch::Merge(json!({"data": {"n": n.to_string()}}));
-                drop(maps(&client).patch(&name, &params(), &config).await);
+                drop(maps(client).patch(&name, &params(), &config).await);
             }
             _ => {
                 if n % 7 == 0 {
-                    drop(maps(&client).delete(&name, &DeleteParams::default()).await);
+                    drop(maps(client).delete(&name, &DeleteParams::default()).await);
                 } else {
-                    drop(maps(&client).create(&post(), &map(&name, &[])).await);
+                    drop(maps(client).create(&post(), &map(&name, &[])).await);
                     drop(
-                        maps(&client)
+                        maps(client)
                             .patch(&name, &params(), &merge(json!({"data": {"n": n.to_string()}})))
                             .await,
                     );
                 }
             }
         }
-        if trouble && n % 500 == 250 {
-            cluster.faults().cut_watches();
-        }
-        if trouble && n % 1000 == 750 {
-            cluster.faults().cut_watches();
-            cluster.faults().compact();
-        }
+        trouble(n);
     }
-    maps(&client).create(&post(), &map("zz-last", &[])).await.unwrap();
+    maps(client).create(&post(), &map("zz-last", &[])).await.unwrap();
     let (held, restarts) = tokio::time::timeout(Duration::from_mins(1), follower).await.unwrap().unwrap();
-    let live = maps(&client).list(&ListParams::default()).await.unwrap();
+    let live = maps(client).list(&ListParams::default()).await.unwrap();
     let live: BTreeMap<_, _> = live.iter().map(|map| (map.name_any(), version(map))).collect();
     assert_eq!(held, live);
     restarts
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_follows_thousands_of_changes() {
-    assert_eq!(followed(&cluster(), watcher::Config::default(), false).await, 1);
-    assert_eq!(followed(&cluster(), watcher::Config::default().streaming_lists(), false).await, 1);
+async fn a_watcher_follows_hundreds_of_changes(ground: Ground) {
+    let client = ground.client();
+    assert_eq!(followed(&client, watcher::Config::default(), 900, |_| {}).await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_recovers_from_cut_watches_and_lost_history() {
-    let restarts = followed(&cluster(), watcher::Config::default().page_size(50), true).await;
-    assert!(restarts > 1, "the history was never lost");
-    followed(&cluster(), watcher::Config::default().streaming_lists(), true).await;
-    // A log that is far too short.
-    let short =
-        Memory::start(Options { limits: Limits { changes: 20, bytes: 1 << 20 }, ..Options::default() });
-    followed(&short, watcher::Config::default().any_semantic(), true).await;
+async fn a_watcher_that_streams_its_lists_follows_hundreds_of_changes(ground: Ground) {
+    let client = ground.client();
+    assert_eq!(followed(&client, watcher::Config::default().streaming_lists(), 900, |_| {}).await, 1);
 }
