@@ -5,16 +5,15 @@ mod history;
 mod player;
 mod serve;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PostParams, Preconditions, PropagationPolicy, ValidationDirective, VersionMatch, WatchEvent, WatchParams,
+    PostParams, ValidationDirective, VersionMatch, WatchEvent, WatchParams,
 };
-use kube::core::PartialObjectMeta;
 use kube::core::response::Status;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt as _};
@@ -64,12 +63,6 @@ fn run(name: &str) -> DynamicObject {
 fn map(name: &str, data: &[(&str, &str)]) -> ConfigMap {
     let data: BTreeMap<&str, &str> = data.iter().copied().collect();
     serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap()
-}
-
-fn labelled(name: &str, labels: &[(&str, &str)]) -> ConfigMap {
-    let mut map = map(name, &[]);
-    map.labels_mut().extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    map
 }
 
 fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> Box<Status> {

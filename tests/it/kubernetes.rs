@@ -19,7 +19,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PostParams, Preconditions, PropagationPolicy, ValidationDirective, VersionMatch, WatchEvent, WatchParams,
+    PostParams, Preconditions, PropagationPolicy, VersionMatch, WatchEvent, WatchParams,
 };
 use kube::core::PartialObjectMeta;
 use kube::core::response::Status;
@@ -102,19 +102,6 @@ async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("never happened: {what}");
-}
-
-fn condition(run: &DynamicObject) -> (String, String, String) {
-    let condition = &run.data["status"]["conditions"][0];
-    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-    (text("status"), text("reason"), text("message"))
-}
-
-async fn until(api: &Api<DynamicObject>, name: &str, reason: &str) -> DynamicObject {
-    eventually(&format!("{name} is {reason}"), || async {
-        api.get_opt(name).await.unwrap().filter(|run| condition(run).1 == reason)
-    })
-    .await
 }
 
 fn name_of(event: &WatchEvent<ConfigMap>) -> String {
