@@ -273,7 +273,8 @@ async fn watches_that_break_and_a_past_that_is_forgotten_lose_no_transition(grou
 async fn tasks_have_their_own_transitions_although_tekton_copies_the_mark_of_their_run(ground: Ground) {
     let service = played(&ground).await;
     service.github("pull_request", opened()).await.accepted("created");
-    let events = arrived(&service, "pipelinerun.finished", 1).await;
+    arrived(&service, "pipelinerun.finished", 1).await;
+    let events = arrived(&service, "taskrun.finished", 1).await;
     assert_eq!(
         transitions(&events).into_iter().collect::<std::collections::BTreeSet<_>>(),
         [

@@ -1,4 +1,4 @@
-//! The real `kubectl` against the embedded cluster on loopback.
+//! The real `kubectl` against both clusters: the embedded one on loopback, and the real one.
 //!
 //! The program is `$PIPEWRIGHT_KUBECTL`, else the one that `tests/cluster/build.sh kubectl` built, else the one on
 //! PATH; without any the test says so and passes, except with `CI=true`.
@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use pipewright::cluster::memory::{Memory, Options, Served, write_kubeconfig};
+use pipewright::cluster::memory::{Served, write_kubeconfig};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
+use crate::support::ground::{Ground, on_both_clusters};
 use crate::support::skip;
 
 struct Kubectl {
     program: PathBuf,
     folder: PathBuf,
-    served: Served,
-    _cluster: Memory,
+    config: PathBuf,
+    served: Option<Served>,
 }
 
 struct Output {
@@ -29,21 +30,28 @@ struct Output {
 }
 
 impl Kubectl {
-    async fn start(test: &str) -> Option<Self> {
+    async fn start(ground: &Ground, test: &str) -> Option<Self> {
         let program = find()?;
-        let cluster = Memory::start(Options { bookmarks: Duration::from_millis(200), ..Options::default() });
-        let served = cluster.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
-        let folder = std::env::temp_dir().join(format!("pipewright-kubectl-{}-{test}", std::process::id()));
+        let namespace = ground.namespace().to_owned();
+        let folder = std::env::temp_dir()
+            .join(format!("pipewright-kubectl-{}-{test}-{namespace}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        write_kubeconfig(&folder.join("config"), &served.url()).unwrap();
-        Some(Self { program, folder, served, _cluster: cluster })
+        let (config, served) = match ground {
+            Ground::Embedded(memory) => {
+                let served = memory.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+                write_kubeconfig(&folder.join("config"), &served.url()).unwrap();
+                (folder.join("config"), Some(served))
+            }
+            Ground::Real(real) => (real.kubeconfig.clone(), None),
+        };
+        Some(Self { program, folder, config, served })
     }
 
     fn command(&self, args: &str) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(args.split_whitespace())
-            .env("KUBECONFIG", self.folder.join("config"))
+            .env("KUBECONFIG", &self.config)
             .env("HOME", &self.folder)
             .env("KUBECACHEDIR", self.folder.join("cache"))
             .kill_on_drop(true);
@@ -89,7 +97,9 @@ impl Kubectl {
     }
 
     async fn stop(self) {
-        self.served.stop().await;
+        if let Some(served) = self.served {
+            served.stop().await;
+        }
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }
@@ -122,22 +132,22 @@ fn find() -> Option<PathBuf> {
     found
 }
 
-/// A document of each kind, and the arguments that name it.
+/// A document of each kind, and the arguments that name it; `NAMESPACE` is that of the test.
 const DOCUMENTS: &[(&str, &str)] = &[
     (
         "pipelines/build",
         "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: build, labels: {app: web}}\n\
-         spec:\n  tasks:\n  - name: compile\n    taskRef: {name: compile}\n",
+         spec:\n  tasks:\n  - {name: compile, taskRef: {kind: Task, name: compile}}\n",
     ),
     (
         "pipelineruns/first",
         "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: first, labels: {app: web}}\n\
-         spec:\n  pipelineRef: {name: build}\n",
+         spec:\n  managedBy: example.dev/nobody\n  pipelineRef: {name: build}\n",
     ),
     (
         "tasks/compile",
         "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: compile, labels: {app: web}}\n\
-         spec:\n  steps:\n  - {name: make, image: alpine, command: [make]}\n",
+         spec:\n  steps:\n  - {name: make, image: alpine, command: [make], computeResources: {}}\n",
     ),
     (
         "taskruns/once",
@@ -165,24 +175,34 @@ const DOCUMENTS: &[(&str, &str)] = &[
     (
         "events/hello",
         "apiVersion: v1\nkind: Event\nmetadata: {name: hello, labels: {app: web}}\n\
-         involvedObject: {apiVersion: tekton.dev/v1, kind: PipelineRun, name: first, namespace: default}\n\
+         involvedObject: {apiVersion: tekton.dev/v1, kind: PipelineRun, name: first, namespace: NAMESPACE}\n\
          reason: Started\nmessage: it runs\ntype: Normal\nlastTimestamp: 2026-01-02T03:04:05Z\n",
     ),
-    ("namespaces/team", "apiVersion: v1\nkind: Namespace\nmetadata: {name: team, labels: {app: web}}\n"),
+    (
+        "namespaces/NAMESPACE-team",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: NAMESPACE-team, labels: {app: web}}\n",
+    ),
     (
         "serviceaccounts/builder",
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: builder, labels: {app: web}}\n",
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_kind_is_created_read_patched_applied_and_deleted() {
-    let Some(kubectl) = Kubectl::start("kinds").await else { return };
+on_both_clusters! {
+    every_kind_is_created_read_patched_applied_and_deleted,
+    server_side_apply_reports_conflicts_and_takes_fields_by_force,
+    watching_shows_changes_as_they_happen,
+    discovery_names_every_resource_and_refusals_are_readable,
+}
+
+async fn every_kind_is_created_read_patched_applied_and_deleted(ground: Ground) {
+    let Some(kubectl) = Kubectl::start(&ground, "kinds").await else { return };
     for (object, document) in DOCUMENTS {
+        let [object, document] = [object, document].map(|text| text.replace("NAMESPACE", ground.namespace()));
         let (plural, name) = object.split_once('/').unwrap();
-        let made = kubectl.feed("create -f -", document).await;
+        let made = kubectl.feed("create -f -", &document).await;
         assert!(made.contains(&format!("{name} created")), "{made}");
-        let twice = kubectl.refused("create -f -", document).await;
+        let twice = kubectl.refused("create -f -", &document).await;
         assert!(
             twice.contains("AlreadyExists") && twice.contains(&format!("{name:?} already exists")),
             "{twice}"
@@ -209,10 +229,10 @@ async fn every_kind_is_created_read_patched_applied_and_deleted() {
         kubectl.ok(&format!("get {plural} -o wide")).await;
         let yaml = kubectl.ok(&format!("get {object} -o yaml")).await;
         assert!(yaml.contains(&format!("  name: {name}\n")) && yaml.contains("  uid: "), "{yaml}");
-        assert_eq!(kubectl.json(&format!("get {object}")).await["metadata"]["name"], *name);
+        assert_eq!(kubectl.json(&format!("get {object}")).await["metadata"]["name"], name);
         assert_eq!(
             kubectl.json(&format!("get {plural} -l app=web")).await["items"][0]["metadata"]["name"],
-            *name
+            name
         );
 
         kubectl
@@ -234,13 +254,13 @@ async fn every_kind_is_created_read_patched_applied_and_deleted() {
         assert!(kubectl.feed("apply -f -", &changed).await.contains("configured"), "{object}");
         assert!(kubectl.feed("apply -f -", &changed).await.contains("unchanged"), "{object}");
         kubectl.feed("diff -f -", &changed).await;
-        let removed = kubectl.feed("apply -f -", document).await;
+        let removed = kubectl.feed("apply -f -", &document).await;
         assert!(removed.contains("configured"), "{removed}");
         assert!(kubectl.json(&format!("get {object}")).await["metadata"]["labels"].get("tier").is_none());
         let server_side = kubectl.feed("apply --server-side -f -", &changed).await;
         assert!(server_side.contains("serverside-applied"), "{server_side}");
         assert_eq!(kubectl.json(&format!("get {object}")).await["metadata"]["labels"]["tier"], "two");
-        kubectl.feed("apply --server-side --dry-run=server -f -", document).await;
+        kubectl.feed("apply --server-side --dry-run=server -f -", &document).await;
         kubectl.feed("replace -f -", &changed).await;
         assert!(kubectl.ok(&format!("describe {object}")).await.contains(name));
 
@@ -252,9 +272,8 @@ async fn every_kind_is_created_read_patched_applied_and_deleted() {
     kubectl.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn server_side_apply_reports_conflicts_and_takes_fields_by_force() {
-    let Some(kubectl) = Kubectl::start("ssa").await else { return };
+async fn server_side_apply_reports_conflicts_and_takes_fields_by_force(ground: Ground) {
+    let Some(kubectl) = Kubectl::start(&ground, "ssa").await else { return };
     let document = |color: &str| {
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{color: {color}}}\n")
     };
@@ -268,9 +287,8 @@ async fn server_side_apply_reports_conflicts_and_takes_fields_by_force() {
     kubectl.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn watching_shows_changes_as_they_happen() {
-    let Some(kubectl) = Kubectl::start("watch").await else { return };
+async fn watching_shows_changes_as_they_happen(ground: Ground) {
+    let Some(kubectl) = Kubectl::start(&ground, "watch").await else { return };
     let mut child = kubectl
         .command("get pipelineruns -w --output-watch-events --no-headers")
         .stdout(Stdio::piped())
@@ -296,9 +314,8 @@ async fn watching_shows_changes_as_they_happen() {
     kubectl.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn discovery_names_every_resource_and_refusals_are_readable() {
-    let Some(kubectl) = Kubectl::start("discovery").await else { return };
+async fn discovery_names_every_resource_and_refusals_are_readable(ground: Ground) {
+    let Some(kubectl) = Kubectl::start(&ground, "discovery").await else { return };
     let resources = kubectl.ok("api-resources --no-headers").await;
     for line in [
         "pr,prs",

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod exchanges;
 mod list;
+mod random;
 mod update;
 pub mod watch;
 mod wire;

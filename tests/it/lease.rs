@@ -376,7 +376,7 @@ async fn without_the_right_to_a_lease_it_serves_says_what_is_missing_and_keeps_t
 
 async fn a_namespace_that_does_not_exist_is_said_too(ground: Ground) {
     // Another Lease than that of `deploy/`.
-    let ground = ground.as_administrator();
+    let ground = ground.administered();
     played(&ground).await;
     let mut setup = replica(&ground, QUICK);
     let elsewhere = format!("elsewhere-{}", ground.namespace());
@@ -390,9 +390,9 @@ async fn a_namespace_that_does_not_exist_is_said_too(ground: Ground) {
 }
 
 async fn two_leaders_by_force_tell_every_transition_under_one_id(ground: Ground) {
-    // Another Lease than that of `deploy/`.
-    let ground = ground.as_administrator();
     const RUNS: usize = 20;
+    // Another Lease than that of `deploy/`.
+    let ground = ground.administered();
     played(&ground).await;
     let mut services = Vec::new();
     for name in ["left", "right"] {

@@ -249,7 +249,7 @@ async fn a_secret_file_that_is_replaced_while_running_counts() {
 }
 
 async fn a_secret_comes_from_a_kubernetes_secret(ground: Ground) {
-    let ground = ground.as_administrator();
+    let ground = ground.administered();
     ground
         .create("apiVersion: v1\nkind: Secret\nmetadata: {name: github-webhook}\ndata: {secret: aHVzaAo=}\n")
         .await;

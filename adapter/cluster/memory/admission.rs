@@ -53,7 +53,9 @@ fn tekton(kind: &str, value: &mut Value) -> Result<(), String> {
         labels.entry("app.kubernetes.io/managed-by").or_insert_with(|| json!("tekton-pipelines"));
     }
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(()) };
-    spec.retain(|_, value| !value.is_null());
+    // What Go leaves out when it writes the object again.
+    let is_empty = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
+    spec.retain(|key, value| !value.is_null() && (!is_empty(value) || key == "managedBy"));
     // A parameter is text, or an array or map of texts.
     for param in spec.get_mut("params").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(value) = param.get_mut("value").filter(|value| value.is_number() || value.is_boolean()) {

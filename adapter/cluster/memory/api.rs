@@ -127,6 +127,15 @@ pub enum Written {
     Removed(Arc<Object>),
 }
 
+// === impl WriteOptions ===
+
+impl WriteOptions {
+    /// Warns the client.
+    pub fn warn(&self, warnings: Vec<String>) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+    }
+}
+
 // === impl Api ===
 
 impl Api {
@@ -175,10 +184,6 @@ impl Api {
     ) -> Result<Written, Failure> {
         let mut value = Self::prepare(id, value, Source::Body, options)?;
         Self::place(id, namespace, &mut value)?;
-        if !object::meta_str(&value, "resourceVersion").is_empty() {
-            let message = "resourceVersion should not be set on objects to be created";
-            return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
-        }
         let prefix = object::meta_str(&value, "generateName").to_owned();
         if !object::name(&value).is_empty() || prefix.is_empty() {
             return self.insert(id, value, options);
@@ -219,7 +224,7 @@ impl Api {
             _ if unknown.is_empty() => {}
             Validation::Ignore => {}
             Validation::Warn => {
-                options.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(unknown);
+                options.warn(unknown);
             }
             Validation::Strict => {
                 let why = format!("strict decoding error: {}", unknown.join(", "));
@@ -284,11 +289,30 @@ impl Api {
         {
             map.remove("status");
         }
+        // What a webhook fills in belongs to nobody; what is compiled in belongs to the writer.
+        let track = |value: &mut Value| {
+            fields::track_create(&schema::empty(id, &json!({})), value, &writer(id, options, &now));
+        };
+        if resource.is_custom() {
+            track(&mut value);
+        }
         admission::default(id, &mut value, None, options.part)?;
         namespace_accepts(&self.store(), &key)?;
         validate::check(id, &value, None)?;
+        options.warn(validate::warnings(id, &value, None));
         admission::check(id, &value, None)?;
-        fields::track_update(None, &mut value, &writer(id, options, &now));
+        let version = object::meta_str(&value, "resourceVersion");
+        // Only storing looks at it; the answer to a dry run has it as it was sent.
+        if options.effect == Effect::Store {
+            if version.parse::<u64>().is_ok_and(|version| version > 0) {
+                let message = "resourceVersion should not be set on objects to be created";
+                return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
+            }
+            object::meta_mut(&mut value).remove("resourceVersion");
+        }
+        if !resource.is_custom() {
+            track(&mut value);
+        }
         check_size(&value)?;
         self.write(|store| {
             namespace_accepts(store, &key)?;
@@ -308,7 +332,17 @@ impl Api {
         let mut value = Self::prepare(id, value, Source::Body, options)?;
         Self::match_path(key, &mut value)?;
         if key.id.get().is_created_by_put() && self.store().get(key).is_none() {
-            object::meta_mut(&mut value).remove("resourceVersion");
+            let version = object::meta_str(&value, "resourceVersion");
+            if !version.is_empty() && version.parse::<u64>().is_err() {
+                return Err(Failure::unparsed_version(version));
+            }
+            let uid = object::uid(&value);
+            if !uid.is_empty() {
+                return Err(Failure::other_uid(key, uid, "", options.effect));
+            }
+            if options.effect == Effect::Store {
+                object::meta_mut(&mut value).remove("resourceVersion");
+            }
             return self.insert(id, value, options);
         }
         let now = self.now();
@@ -316,15 +350,7 @@ impl Api {
             let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
             let uid = object::uid(&value);
             if !uid.is_empty() && uid != object::uid(&old.value) {
-                let why = format!(
-                    "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, \
-                     AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                    id.get().storage(),
-                    key.namespace,
-                    key.name,
-                    object::uid(&old.value)
-                );
-                return Err(Failure::conflict(id, &key.name, why));
+                return Err(Failure::other_uid(key, uid, object::uid(&old.value), options.effect));
             }
             update::replace(store, key, &old, value, options, &now, Tracking::Update)
         })
@@ -382,6 +408,10 @@ impl Api {
                 );
                 return Err(Failure::conflict(id, &key.name, why));
             }
+            let version = object::meta_str(&config, "resourceVersion");
+            if !version.is_empty() && version.parse::<u64>().is_err() {
+                return Err(Failure::unparsed_version(version));
+            }
             object::meta_mut(&mut config).insert("name".to_owned(), json!(key.name));
             match self.insert_applied(key, &config, options, &writer) {
                 // Another request was faster: go on with its object.
@@ -391,15 +421,15 @@ impl Api {
         }
         self.write(|store| {
             let old = store.get(key).ok_or_else(|| Failure::not_found(id, &key.name))?;
-            let config = update::only_part(id, &config, options.part);
-            let version = object::meta_str(&config, "resourceVersion");
-            if !version.is_empty() && version != old.version.to_string() {
-                return Err(Failure::stale(id, &key.name));
-            }
-            let merged = fields::apply(&old.value, &config, &writer, on_conflict)?;
+            let whole = config;
+            let config = update::only_part(id, &whole, options.part);
+            let touches = update::differs_in_other_part(&old.value, &whole, options.part);
+            let merged = fields::apply(&old.value, &config, &writer, on_conflict, touches)?;
             match merged.map(|mut value| schema::decode(id, &mut value).map(|_| value)).transpose() {
                 Err(why) => Err(Failure::bad_version(why)),
-                Ok(Some(value)) => update::replace(store, key, &old, value, options, &now, Tracking::Done),
+                Ok(Some(value)) => {
+                    update::replace(store, key, &old, value, options, &now, Tracking::Done { touches })
+                }
                 Ok(None) => Ok(Written::Updated(old)),
             }
         })
@@ -415,8 +445,10 @@ impl Api {
         // Defaults of the webhooks belong to nobody; only what was applied is owned.
         let config = update::only_part(key.id, config, Part::Main);
         let empty = json!({});
-        let mut owned = fields::apply(&empty, &config, writer, OnConflict::Force)?.unwrap_or(config);
-        object::meta_mut(&mut owned).remove("resourceVersion");
+        let mut owned = fields::apply(&empty, &config, writer, OnConflict::Force, false)?.unwrap_or(config);
+        if options.effect == Effect::Store {
+            object::meta_mut(&mut owned).remove("resourceVersion");
+        }
         let managed = object::meta(&owned).get("managedFields").cloned().unwrap_or_default();
         match self.create(
             key.id,

@@ -85,7 +85,7 @@ pub fn answer(parts: &Parts) -> Result<Document, Failure> {
 pub fn not_found(parts: &Parts) -> Result<Document, Failure> {
     let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
     let is_builtin = match path.as_slice() {
-        ["api", ..] | ["openapi", ..] => true,
+        ["api" | "openapi", ..] => true,
         ["apis", group, version, ..] => of(group, version).any(|resource| !resource.is_custom()),
         _ => false,
     };

@@ -3,7 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::api::Effect;
 use super::resource::{Id, Resource};
+use super::store::Key;
 
 /// A refusal; becomes a `Status` object.
 #[derive(Clone, Debug)]
@@ -151,6 +153,25 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
+    /// 500 for the resourceVersion of an object that is not a number.
+    pub fn unparsed_version(version: &str) -> Self {
+        Self::bad_version(format!("strconv.ParseUint: parsing {version:?}: invalid syntax"))
+    }
+
+    /// 409 for a PUT that is about an object with another uid, or (empty) about one that is gone.
+    pub fn other_uid(key: &Key, wanted: &str, live: &str, effect: Effect) -> Self {
+        // A dry run asks a layer above etcd.
+        let root = if effect == Effect::DryRun { "" } else { "/registry" };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {root}/{}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {wanted}, UID in object meta: {live}",
+            key.id.get().storage(),
+            key.namespace,
+            key.name,
+        );
+        Self::conflict(key.id, &key.name, why)
+    }
+
     /// 422 for the options of a request, such as `ListOptions`.
     pub fn options(kind: &str, causes: &[Cause]) -> Self {
         let mut failure = Self::invalid_kind(&format!("{kind}.meta.k8s.io"), None, "", causes);
@@ -162,7 +183,9 @@ impl Failure {
     /// Takes out what names a kind: the real server says none for a patch that leaves something undecodable.
     pub fn without_kind(&mut self) {
         self.message = self.message.replacen(".meta.k8s.io ", " ", 1);
-        self.details.as_object_mut().map(|details| details.retain(|key, _| key == "causes"));
+        if let Some(details) = self.details.as_object_mut() {
+            details.retain(|key, _| key == "causes");
+        }
     }
 
     /// 422 for an object of another kind than the path's.

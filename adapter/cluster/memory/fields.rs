@@ -37,7 +37,7 @@ pub enum OnConflict {
 }
 
 /// One entry of `metadata.managedFields`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Entry {
     manager: String,
     operation: String,
@@ -47,16 +47,24 @@ struct Entry {
     set: Set,
 }
 
+/// Records a creation: what the object has more than an empty one belongs to the writer.
+pub fn track_create(empty: &Value, new: &mut Value, writer: &Writer) {
+    let mut entries = Vec::new();
+    let entry = find_or_add(&mut entries, "Update", writer);
+    entry.set = Difference::between(empty, new).written();
+    entry.time = Some(writer.time.clone());
+    store(new, entries);
+}
+
 /// Records an update: what `new` sets differently from `old` now belongs to the writer.
-pub fn track_update(old: Option<&Value>, new: &mut Value, writer: &Writer) {
-    let mut entries = entries(old.unwrap_or(&Value::Null));
+pub fn track_update(old: &Value, new: &mut Value, writer: &Writer) {
+    let mut entries = entries(old);
     // A client may empty the list to start over; from then on only an apply begins a new one.
-    if old.is_some_and(|old| entries.is_empty() || is_reset(new, old)) {
+    if entries.is_empty() || is_reset(new, old) {
         object::meta_mut(new).remove("managedFields");
         return;
     }
-    let empty = json!({ "metadata": {} });
-    let difference = Difference::between(old.unwrap_or(&empty), new);
+    let difference = Difference::between(old, new);
     let written = difference.written();
     release(&mut entries, &difference, &written, None);
     if !written.is_empty() {
@@ -68,7 +76,7 @@ pub fn track_update(old: Option<&Value>, new: &mut Value, writer: &Writer) {
 }
 
 /// Whether an update empties the record of its object: by an empty list, or one with only an empty entry.
-pub fn is_reset(new: &Value, old: &Value) -> bool {
+fn is_reset(new: &Value, old: &Value) -> bool {
     let list = |value| object::meta(value).get("managedFields").and_then(Value::as_array);
     let is_empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);
     list(old).is_some() && list(new).is_some_and(|entries| entries.iter().all(is_empty))
@@ -84,12 +92,14 @@ fn release(entries: &mut [Entry], difference: &Difference, written: &Set, but: O
     }
 }
 
-/// Merges an applied configuration into `live`; `None` when nothing changes.
+/// Merges an applied configuration into `live`; `None` when nothing changes. `touches` says that the configuration had
+/// more, which was to be ignored, and would have changed something.
 pub fn apply(
     live: &Value,
     config: &Value,
     writer: &Writer,
     on_conflict: OnConflict,
+    touches: bool,
 ) -> Result<Option<Value>, Failure> {
     let mut entries = entries(live);
     if entries.is_empty() && !object::uid(live).is_empty() {
@@ -122,7 +132,7 @@ pub fn apply(
             conflicts.extend(overlap.paths().into_iter().map(|path| (manager.clone(), path)));
         }
         if !conflicts.is_empty() {
-            conflicts.sort();
+            conflicts.sort_by(|(one, _): &(String, String), (other, _)| one.cmp(other));
             return Err(Failure::apply_conflict(&conflicts));
         }
     }
@@ -134,15 +144,23 @@ pub fn apply(
     let entry = find_or_add(&mut entries, "Apply", writer);
     entry.set = wanted;
     // Only a change of the object itself has a time.
-    if !unchanged {
+    if !unchanged || touches {
         entry.time = Some(writer.time.clone());
     }
     store(&mut merged, entries);
     Ok(Some(merged))
 }
 
+/// Whether an update changes nothing, or only the times in the record of who owns what.
+pub fn is_unchanged(old: &Value, new: &Value) -> bool {
+    let owned = |value| -> Vec<Entry> {
+        entries(value).into_iter().map(|entry| Entry { time: None, ..entry }).collect()
+    };
+    same(old, new) && owned(old) == owned(new)
+}
+
 /// Whether two objects are the same but for the record of who owns what.
-pub fn same(left: &Value, right: &Value) -> bool {
+fn same(left: &Value, right: &Value) -> bool {
     without_managed_fields(left) == without_managed_fields(right)
 }
 
@@ -261,7 +279,7 @@ fn overlay(live: &mut Value, config: &Value, place: Place) {
             for item in items {
                 let key = place.key(item);
                 match live.iter_mut().find(|old| place.key(old) == key) {
-                    Some(old) => overlay(old, item, place.element()),
+                    Some(old) => overlay(old, item, Place::Atom),
                     None => live.push(item.clone()),
                 }
             }
@@ -296,7 +314,7 @@ fn prune(value: &mut Value, place: Place, gone: &Set, kept: &Set) -> bool {
                 let Some(key) = place.key(item) else { return true };
                 let Some(gone) = gone.child(&key) else { return true };
                 let kept = kept.child(&key).unwrap_or(&none);
-                let goes = prune(item, place.element(), gone, kept) || (gone.is_member() && kept.is_empty());
+                let goes = prune(item, Place::Atom, gone, kept) || (gone.is_member() && kept.is_empty());
                 pruned |= goes;
                 !goes
             });

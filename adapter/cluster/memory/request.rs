@@ -100,14 +100,10 @@ impl Target {
                 match rest {
                     [] => Some(Self::Collection(id, (*namespace).to_owned())),
                     [name] => Some(object(id, namespace, name, Sub::Main)),
-                    [name, last] => match sub(id, last) {
-                        Some(sub) => Some(object(id, namespace, name, sub)),
-                        None => {
-                            let key =
-                                Key { id, namespace: (*namespace).to_owned(), name: (*name).to_owned() };
-                            id.get().is_custom().then_some(Self::NoPart(key))
-                        }
-                    },
+                    [name, last] => sub(id, last).map(|sub| object(id, namespace, name, sub)).or_else(|| {
+                        let key = Key { id, namespace: (*namespace).to_owned(), name: (*name).to_owned() };
+                        id.get().is_custom().then_some(Self::NoPart(key))
+                    }),
                     _ => None,
                 }
             }
@@ -301,7 +297,7 @@ fn summary(body: &[u8]) -> String {
     match body.first() {
         None => "<empty>".to_owned(),
         Some(b'{') => format!("{}{more}", String::from_utf8_lossy(head)),
-        Some(_) => head.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
+        Some(_) => head.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")) + more,
     }
 }
 

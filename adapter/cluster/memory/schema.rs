@@ -382,7 +382,6 @@ fn decoded(
         (_, Value::Null) => None,
         (Type::Text, Value::String(text)) => (!text.is_empty()).then(|| value.clone()),
         (Type::Optional, Value::String(_)) | (Type::Bool, Value::Bool(_)) => Some(value.clone()),
-        (Type::Text | Type::Optional, _) => return Err(wrong("string")),
         (Type::Bool, _) => return Err(wrong("bool")),
         (Type::Bytes, Value::String(text)) => {
             base64(text)?;
@@ -400,8 +399,7 @@ fn decoded(
         (Type::MicroTime, Value::String(text)) => {
             Some(json!(time(text, "2006-01-02T15:04:05.000000Z07:00", 6)?))
         }
-        (Type::Time, _) => return Err(wrong("string")),
-        (Type::MicroTime, _) => return Err(wrong("string")),
+        (Type::Text | Type::Optional | Type::Time | Type::MicroTime, _) => return Err(wrong("string")),
         (Type::Message(inner), _) => {
             let inner = message(value, inner, path, shown, unknown)?;
             Some(inner).filter(|inner| inner.as_object().is_some_and(|map| !map.is_empty()))
@@ -453,7 +451,7 @@ fn base64(text: &str) -> Result<(), String> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let digits = &bytes[..bytes.len() - padding];
     let at = digits.iter().position(|byte| !is_digit(*byte));
-    let at = at.or_else(|| (bytes.len() % 4 != 0 || padding > 2).then_some(bytes.len() / 4 * 4));
+    let at = at.or_else(|| (!bytes.len().is_multiple_of(4) || padding > 2).then_some(bytes.len() / 4 * 4));
     at.map_or(Ok(()), |at| Err(format!("illegal base64 data at input byte {at}")))
 }
 

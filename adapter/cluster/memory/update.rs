@@ -11,6 +11,7 @@ use super::collect;
 use super::failure::Failure;
 use super::fields;
 use super::object::{self, Object};
+use super::patch;
 use super::resource::{Id, Update};
 use super::store::{Key, Store};
 use super::validate;
@@ -20,8 +21,8 @@ use super::validate;
 pub enum Tracking {
     /// Yes: an ordinary write.
     Update,
-    /// No: an apply has done it.
-    Done,
+    /// No: an apply has done it. `touches` says that it had more, which was ignored but counts as a change.
+    Done { touches: bool },
 }
 
 /// Puts `value` in the place of `old`, after everything that an update has to pass.
@@ -43,14 +44,15 @@ pub fn replace(
         }
     } else if version != old.version.to_string() {
         if version.parse::<u64>().is_err() {
-            return Err(Failure::bad_version(format!(
-                "strconv.ParseUint: parsing {version:?}: invalid syntax"
-            )));
+            return Err(Failure::unparsed_version(version));
         }
         return Err(Failure::stale(id, &key.name));
     }
     split(id, &old.value, &mut value, options.part);
     keep_system_fields(&old.value, &mut value, tracking);
+    if tracking == Tracking::Update && resource.is_custom() {
+        fields::track_update(&old.value, &mut value, &writer(id, options, now));
+    }
     admission::default(id, &mut value, Some(&old.value), options.part)?;
     if resource.is_custom() {
         let generation = object::meta(&old.value).get("generation").and_then(Value::as_i64).unwrap_or(1);
@@ -58,15 +60,15 @@ pub fn replace(
         object::meta_mut(&mut value).insert("generation".to_owned(), json!(generation + bump));
     }
     validate::check(id, &value, Some(&old.value))?;
-    if options.part == Part::Main && !object::is_deleting(&old.value) {
+    options.warn(validate::warnings(id, &value, Some(&old.value)));
+    if options.part == Part::Main {
         admission::check(id, &value, Some(&old.value))?;
     }
-    if tracking == Tracking::Update {
-        let unchanged = fields::same(&old.value, &value);
-        if unchanged && !fields::is_reset(&value, &old.value) {
-            return Ok(Written::Updated(old.clone()));
-        }
-        fields::track_update(Some(&old.value), &mut value, &writer(id, options, now));
+    if tracking == Tracking::Update && !resource.is_custom() {
+        fields::track_update(&old.value, &mut value, &writer(id, options, now));
+    }
+    if tracking != (Tracking::Done { touches: true }) && fields::is_unchanged(&old.value, &value) {
+        return Ok(Written::Updated(old.clone()));
     }
     check_size(&value)?;
     if options.effect == Effect::DryRun {
@@ -172,6 +174,19 @@ fn differs_beyond_status(old: &Value, new: &Value) -> bool {
             .collect()
     };
     rest(old) != rest(new)
+}
+
+/// Whether an applied configuration would change what its request is not about: such fields are ignored, but count as a
+/// change of the object.
+pub fn differs_in_other_part(live: &Value, config: &Value, part: Part) -> bool {
+    let mut other = config.clone();
+    match part {
+        Part::Main => object::map_mut(&mut other).retain(|key, _| key == "status"),
+        Part::Status => object::map_mut(&mut other).retain(|key, _| key == "spec"),
+    }
+    let mut merged = live.clone();
+    patch::merge(&mut merged, &other);
+    merged != *live
 }
 
 /// What of an applied configuration is about one part.

@@ -39,6 +39,23 @@ pub fn check(id: Id, new: &Value, old: Option<&Value>) -> Result<(), Failure> {
     if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(id, object::name(new), &causes)) }
 }
 
+/// What is allowed, and better not done.
+pub fn warnings(id: Id, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if id.get().origin == Origin::Builtin {
+        return Vec::new();
+    }
+    let is_new = |name: &&str| old.is_none_or(|old| object::finalizers(old).all(|old| old != *name));
+    let bare =
+        object::finalizers(new).filter(is_new).filter(|name| !name.contains('/') && !is_standard(name));
+    bare.map(|name| {
+        format!(
+            "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts \
+             with other finalizer writers"
+        )
+    })
+    .collect()
+}
+
 fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     let name = object::name(value);
     let prefix = object::meta_str(value, "generateName");
@@ -90,14 +107,9 @@ fn metadata(id: Id, value: &Value, causes: &mut Vec<Cause>) {
     if size > ANNOTATION_LIMIT {
         causes.push(Cause::too_long("metadata.annotations", ANNOTATION_LIMIT));
     }
-    for (at, finalizer) in object::finalizers(value).enumerate() {
-        if let Err(errors) = qualified_name(finalizer) {
-            let cause = |why| Cause::invalid("metadata.finalizers", &json!(finalizer), why);
-            causes.extend(errors.into_iter().map(cause));
-        } else if !finalizer.contains('/') && id.get().origin == Origin::Builtin && !is_standard(finalizer) {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(finalizer), why));
-        }
+    for finalizer in object::finalizers(value) {
+        let cause = |why| Cause::invalid("metadata.finalizers", &json!(finalizer), why);
+        causes.extend(qualified_name(finalizer).err().into_iter().flatten().map(cause));
     }
     if ["orphan", "foregroundDeletion"]
         .iter()
@@ -150,12 +162,6 @@ fn owner_text(owner: &Value) -> String {
 }
 
 fn immutable(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
-    for key in ["name", "namespace", "uid", "deletionTimestamp"] {
-        if object::meta_str(new, key) != object::meta_str(old, key) {
-            let value = json!(object::meta_str(new, key));
-            causes.push(Cause::invalid(format!("metadata.{key}"), &value, "field is immutable"));
-        }
-    }
     if object::is_deleting(old) {
         let added: Vec<String> = object::finalizers(new)
             .filter(|new| object::finalizers(old).all(|old| old != *new))
@@ -169,9 +175,23 @@ fn immutable(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::forbidden("metadata.finalizers", &why));
         }
     }
+    for key in ["name", "namespace", "uid", "deletionTimestamp"] {
+        if object::meta_str(new, key) != object::meta_str(old, key) {
+            let value = json!(object::meta_str(new, key));
+            causes.push(Cause::invalid(format!("metadata.{key}"), &value, "field is immutable"));
+        }
+    }
 }
 
 fn builtin(id: Id, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    if id.get().group.is_empty() {
+        for (at, name) in object::finalizers(new).enumerate() {
+            if qualified_name(name).is_ok() && !name.contains('/') && !is_standard(name) {
+                let why = "name is neither a standard finalizer name nor is it fully qualified";
+                causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(name), why));
+            }
+        }
+    }
     if matches!(id.get().plural, "configmaps" | "secrets") {
         let mut size = 0;
         for field in ["data", "binaryData"] {

@@ -63,3 +63,17 @@ async fn a_watcher_recovers_from_cut_watches_and_lost_history() {
     let client = short.client("default");
     followed(&client, watcher::Config::default().any_semantic(), 3000, runner(&short)).await;
 }
+
+/// The real server sends one a minute, which is too long for a test.
+#[tokio::test]
+async fn bookmarks_carry_a_quiet_watch_forward() {
+    let cluster = cluster();
+    let client = cluster.client("default");
+    let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    // Changes elsewhere move the version on without an event in this watch.
+    runs(&client).create(&post(), &run("r")).await.unwrap();
+    let mut stream = maps(&client).watch(&WatchParams::default(), &start).await.unwrap().boxed();
+    let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap().unwrap();
+    let WatchEvent::Bookmark(bookmark) = event else { panic!("{event:?}") };
+    assert!(bookmark.metadata.resource_version.parse::<u64>().unwrap() > start.parse().unwrap());
+}

@@ -65,7 +65,7 @@ async fn apply_to_a_run_and_to_its_status_are_two_owners(ground: Ground) {
     let api = runs(&client);
     let config = json!({
         "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "r", "annotations": {"a": "1"}},
-        "spec": {"pipelineRef": {"name": "build"}},
+        "spec": {"managedBy": "example.dev/nobody", "pipelineRef": {"name": "build"}},
     });
     api.patch("r", &PatchParams::apply("us"), &Patch::Apply(&config)).await.unwrap();
     let status = json!({

@@ -97,7 +97,7 @@ fn is_request(line: &str) -> bool {
 fn print(answer: &Answer) -> Vec<String> {
     let mut lines = vec![answer.head.clone()];
     lines.extend(answer.warnings.iter().map(|warning| format!("warning: {warning}")));
-    lines.extend(answer.bodies.iter().map(|body| body.to_string()));
+    lines.extend(answer.bodies.iter().map(std::string::ToString::to_string));
     lines
 }
 
@@ -106,7 +106,7 @@ async fn repeat(ground: Ground, name: &str) {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/kubernetes/{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap();
-    let mut wire = Wire::new(&ground).await;
+    let mut wire = Wire::new(&ground);
     wire.managed = text.starts_with("# With the record of owned fields");
     let (mut again, mut wrong) = (String::new(), String::new());
     let mut heading = String::new();

@@ -4,7 +4,6 @@ use super::*;
 
 on_both_clusters! {
     a_watch_tells_everything_after_a_version_once_and_in_order,
-    bookmarks_carry_a_quiet_watch_forward,
     initial_events_end_with_a_marked_bookmark,
     a_watch_ends_when_its_time_is_over,
     a_watcher_follows_hundreds_of_changes,
@@ -34,19 +33,6 @@ async fn a_watch_tells_everything_after_a_version_once_and_in_order(ground: Grou
     // An object that begins or ceases to match is added or deleted.
     assert_eq!(seen(&client, &quiet().labels("in=yes"), &start, 4).await, ["+a", "-a", "+b", "-b"]);
     assert_eq!(seen(&client, &quiet().fields("metadata.name=b"), &start, 3).await, ["+b", "~b", "-b"]);
-}
-
-async fn bookmarks_carry_a_quiet_watch_forward(ground: Ground) {
-    let client = ground.client();
-    let start = maps(&client).list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    // Changes of others move the version on without an event in this watch.
-    maps(&client).create(&post(), &map("other", &[])).await.unwrap();
-    // A last one is due before the time is over.
-    let watch = WatchParams { timeout: Some(4), ..WatchParams::default() }.labels("in=yes");
-    let mut stream = maps(&client).watch(&watch, &start).await.unwrap().boxed();
-    let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap().unwrap().unwrap();
-    let WatchEvent::Bookmark(bookmark) = event else { panic!("{event:?}") };
-    assert!(bookmark.metadata.resource_version.parse::<u64>().unwrap() > start.parse().unwrap());
 }
 
 async fn initial_events_end_with_a_marked_bookmark(ground: Ground) {

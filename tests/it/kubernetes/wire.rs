@@ -78,12 +78,12 @@ const RESOURCES: &[(&str, &[&str])] = &[
 
 impl Wire {
     /// To one cluster.
-    pub async fn new(ground: &Ground) -> Self {
+    pub fn new(ground: &Ground) -> Self {
         let client = ground.client();
         let mut namespace = ground.namespace().to_owned();
         if let Ground::Embedded(memory) = ground {
             // Some rules are others in `default`.
-            namespace = "test-embedded-0".to_owned();
+            "test-embedded-0".clone_into(&mut namespace);
             let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
             memory.apply_yaml(&text).unwrap();
         }
@@ -184,7 +184,7 @@ async fn lines(body: Body, count: usize) -> Vec<Vec<u8>> {
     let mut stream = BodyStream::new(body);
     let mut text = Vec::new();
     let read = async {
-        while text.iter().filter(|byte| **byte == b'\n').count() < count {
+        while text.split(|byte| *byte == b'\n').count() <= count {
             match stream.next().await {
                 Some(Ok(frame)) => text.extend(frame.into_data().unwrap_or_default()),
                 _ => break,
@@ -211,6 +211,11 @@ impl Seen {
             repeat if repeat.starts_with("repeat:") => {
                 let (text, count) = repeat["repeat:".len()..].split_once('*').unwrap();
                 text.repeat(count.parse().unwrap())
+            }
+            // Of what may be there.
+            name if name.contains("?:") => {
+                let known = self.variables.get(&name.replace("?:", ":"));
+                known.map_or_else(|| "1".to_owned(), Clone::clone)
             }
             name => self.variables.get(name).unwrap_or_else(|| panic!("unknown: {name}")).clone(),
         };
@@ -240,9 +245,12 @@ impl Seen {
                 continue;
             };
             let name = meta["name"].as_str().unwrap_or_default();
-            self.variables.insert(format!("uid:{name}"), uid.to_owned());
-            if !version.is_empty() {
-                self.variables.insert(format!("version:{name}"), version.to_owned());
+            let plural = object["kind"].as_str().unwrap_or_default().to_lowercase();
+            for name in [name.to_owned(), format!("{plural}s/{name}")] {
+                self.variables.insert(format!("uid:{name}"), uid.to_owned());
+                if !version.is_empty() {
+                    self.variables.insert(format!("version:{name}"), version.to_owned());
+                }
             }
         }
     }
@@ -259,7 +267,9 @@ impl Seen {
                 };
             }
             Value::Array(items) => {
-                items.iter_mut().for_each(|item| self.walk(item, key, namespace, sent, managed));
+                for item in items {
+                    self.walk(item, key, namespace, sent, managed);
+                }
             }
             Value::Object(map) => {
                 if !managed {
@@ -308,12 +318,12 @@ impl Seen {
         static TIME: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap());
         static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{3,}\b").unwrap());
+        static PATCHED: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r#"(?s)Invalid value: "\{.*\}": "#).unwrap());
         static CURRENT: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"(current: |version: \d+ \()\d+").unwrap());
         let text = text.replace(namespace, "default");
         let text = CURRENT.replace_all(&text, "${1}NOW");
-        static PATCHED: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r#"(?s)Invalid value: "\{.*\}": "#).unwrap());
         // The object is quoted with its fields in the order of Go's structs.
         let text = PATCHED.replace_all(&text, "Invalid value: \"{…}\": ");
         let text = UID.replace_all(&text, |found: &Captures<'_>| {
@@ -322,9 +332,8 @@ impl Seen {
             }
             number(&mut self.uids, &found[0], "U")
         });
-        let time = |found: &Captures<'_>| match sent.contains(&found[0]) {
-            true => found[0].to_owned(),
-            false => "TIME".to_owned(),
+        let time = |found: &Captures<'_>| {
+            if sent.contains(&found[0]) { found[0].to_owned() } else { "TIME".to_owned() }
         };
         let text = TIME.replace_all(&text, time);
         let text = NUMBER.replace_all(&text, |found: &Captures<'_>| {
@@ -342,6 +351,7 @@ fn bookmark(map: &mut serde_json::Map<String, Value>) -> Option<&mut serde_json:
 
 /// Puts in order what comes in any order, and takes out what only tells how far a server got.
 fn arrange(map: &mut serde_json::Map<String, Value>) {
+    static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[smhdy])+$").unwrap());
     for key in ["storageVersionHash", "serverAddressByClientCIDRs"] {
         map.remove(key);
     }
@@ -352,6 +362,9 @@ fn arrange(map: &mut serde_json::Map<String, Value>) {
     // The real server checks some things twice; its message says so once.
     if let Some(Value::Array(causes)) = map.get_mut("causes") {
         let mut seen: Vec<Value> = Vec::new();
+        if causes.iter().any(|cause| cause["reason"] == "FieldManagerConflict") {
+            causes.sort_by_key(ToString::to_string);
+        }
         causes.retain(|cause| {
             !seen.contains(cause) && {
                 seen.push(cause.clone());
@@ -377,8 +390,6 @@ fn arrange(map: &mut serde_json::Map<String, Value>) {
     if let Some(Value::Array(versions)) = map.get_mut("versions") {
         versions.retain(|version| version["version"] != "v1alpha1");
     }
-    // Ages.
-    static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[smhdy])+$").unwrap());
     if let Some(Value::Array(cells)) = map.get_mut("cells") {
         for cell in cells.iter_mut().filter(|cell| cell.as_str().is_some_and(|text| AGE.is_match(text))) {
             *cell = json!("AGE");

@@ -116,7 +116,7 @@ impl Ground {
     }
 
     /// With an adapter that may do more than the service account of `deploy/`.
-    pub fn as_administrator(self) -> Self {
+    pub fn administered(self) -> Self {
         match self {
             Self::Embedded(_) => self,
             Self::Real(real) => Self::Real(Real { is_administrator: true, ..real }),

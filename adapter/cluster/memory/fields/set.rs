@@ -78,11 +78,6 @@ impl Place {
         matches!(self, Self::OwnerReferences | Self::Finalizers | Self::Named)
     }
 
-    /// The place of an element of such a list.
-    pub fn element(self) -> Self {
-        Self::Atom
-    }
-
     /// The path element of a list element, for lists that are merged.
     pub fn key(self, item: &Value) -> Option<String> {
         match self {
@@ -161,21 +156,23 @@ impl Set {
 
     /// The paths as messages print them.
     pub fn paths(&self) -> Vec<String> {
-        fn walk(set: &Set, path: &str, out: &mut Vec<String>) {
-            if set.member {
-                out.push(path.to_owned());
+        fn step(path: &str, key: &str) -> String {
+            match key.split_once(':') {
+                Some(("f", name)) => format!("{path}.{name}"),
+                Some(("k", keys)) => {
+                    let text = keys.trim_matches(['{', '}']).replacen("\":", "=", 1);
+                    format!("{path}[{}]", text.trim_start_matches('"'))
+                }
+                Some(("v", value)) => format!("{path}[={value}]"),
+                _ => path.to_owned(),
             }
+        }
+        // What is a member itself comes before what is below.
+        fn walk(set: &Set, path: &str, out: &mut Vec<String>) {
+            let members = set.children.iter().filter(|(_, child)| child.member);
+            out.extend(members.map(|(key, _)| step(path, key)));
             for (key, child) in &set.children {
-                let path = match key.split_once(':') {
-                    Some(("f", name)) => format!("{path}.{name}"),
-                    Some(("k", keys)) => {
-                        let text = keys.trim_matches(['{', '}']).replacen("\":", "=", 1);
-                        format!("{path}[{}]", text.trim_start_matches('"'))
-                    }
-                    Some(("v", value)) => format!("{path}[={value}]"),
-                    _ => path.to_owned(),
-                };
-                walk(child, &path, out);
+                walk(child, &step(path, key), out);
             }
         }
         let mut out = Vec::new();
@@ -207,7 +204,7 @@ impl Set {
                 for item in items {
                     let Some(key) = place.key(item) else { continue };
                     let mut set = Self::default();
-                    set.fill(item, place.element());
+                    set.fill(item, Place::Atom);
                     set.member = true;
                     self.children.insert(key, set);
                 }
@@ -231,7 +228,7 @@ impl Set {
             Value::Array(items) if place.is_keyed() => {
                 for item in items {
                     let Some(key) = place.key(item) else { continue };
-                    set.children.insert(key, Self::all(item, place.element()));
+                    set.children.insert(key, Self::all(item, Place::Atom));
                 }
             }
             _ => {}
@@ -296,9 +293,9 @@ impl Difference {
                 for item in after {
                     let Some(key) = place.key(item) else { continue };
                     match find(before, &key) {
-                        None => difference.added.put(key, Set::all(item, place.element())),
+                        None => difference.added.put(key, Set::all(item, Place::Atom)),
                         Some(old) if old != *item => {
-                            difference.put(key, Self::at(&old, item, place.element()));
+                            difference.put(key, Self::at(&old, item, Place::Atom));
                         }
                         Some(_) => {}
                     }
@@ -306,7 +303,7 @@ impl Difference {
                 for item in before {
                     let Some(key) = place.key(item) else { continue };
                     if find(after, &key).is_none() {
-                        difference.removed.put(key, Set::all(item, place.element()));
+                        difference.removed.put(key, Set::all(item, Place::Atom));
                     }
                 }
             }
