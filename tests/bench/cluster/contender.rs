@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use pipewright::event::annotation;
 use pipewright::source::signature::sign;
 use pipewright_cluster::Cluster;
 use serde_json::{Value, json};
@@ -49,6 +50,8 @@ pub struct Contender {
     processes: &'static [&'static str],
     /// Ours, which runs all the time; idle, it takes nothing.
     service: Option<Service>,
+    /// Whether it makes the run without what we write on ours.
+    is_bare: bool,
     payload: Value,
 }
 
@@ -62,21 +65,25 @@ pub struct Push {
     pub body: Vec<u8>,
 }
 
-/// All of them: direct, ours, ours with the announcing of runs, Triggers with raised limits, Triggers as installed.
+/// All of them: direct, direct without our labels and annotations, ours, ours with the announcing of runs, Triggers with
+/// raised limits, Triggers as installed.
 pub fn all(folder: &Folder, cluster: &Cluster) -> anyhow::Result<Vec<Contender>> {
     let payload = payload::push()?;
-    for namespace in ["direct", "pipewright", "announcing"] {
+    for namespace in ["direct", "bare", "pipewright", "announcing"] {
         create_namespace(cluster, namespace)?;
     }
     let server = &cluster.server;
-    let mut contenders = vec![Contender {
-        name: "direct POST",
-        namespace: "direct",
-        url: format!("{server}/apis/tekton.dev/v1/namespaces/direct/pipelineruns"),
+    let direct = |name, namespace, is_bare| Contender {
+        name,
+        namespace,
+        url: format!("{server}/apis/tekton.dev/v1/namespaces/{namespace}/pipelineruns"),
         processes: &[],
         service: None,
+        is_bare,
         payload: payload.clone(),
-    }];
+    };
+    let mut contenders =
+        vec![direct("direct POST", "direct", false), direct("direct POST, bare", "bare", true)];
     for (name, namespace, watched) in
         [("Pipewright", "pipewright", "nothing-here"), ("Pipewright, announcing", "announcing", "announcing")]
     {
@@ -90,6 +97,7 @@ pub fn all(folder: &Folder, cluster: &Cluster) -> anyhow::Result<Vec<Contender>>
             url: format!("http://{}/webhooks/github", service.address),
             processes: &[],
             service: Some(service),
+            is_bare: false,
             payload: payload.clone(),
         });
     }
@@ -106,6 +114,7 @@ pub fn all(folder: &Folder, cluster: &Cluster) -> anyhow::Result<Vec<Contender>>
             url: format!("http://127.0.0.1:{port}/"),
             processes,
             service: None,
+            is_bare: false,
             payload: payload.clone(),
         });
     }
@@ -167,7 +176,7 @@ impl Contender {
                 ("authorization", format!("Bearer {token}")),
                 ("content-type", "application/json".into()),
             ];
-            return Ok(Push { body: serde_json::to_vec(&self.run(&revision))?, revision, headers });
+            return Ok(Push { body: serde_json::to_vec(&self.run(&revision, number))?, revision, headers });
         }
         let mut payload = self.payload.clone();
         payload["after"] = revision.clone().into();
@@ -182,12 +191,13 @@ impl Contender {
         Ok(Push { revision, headers, body })
     }
 
-    /// The run that the others make of it.
-    fn run(&self, revision: &str) -> Value {
+    /// The run that the others make of it; unless it is bare, with as much in it as we write on ours, for the API server
+    /// works on each label and annotation.
+    fn run(&self, revision: &str, number: u64) -> Value {
         let text = |pointer: &str| self.payload.pointer(pointer).cloned().unwrap_or_default();
         let branch =
             text("/ref").as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
-        json!({
+        let mut run = json!({
             "apiVersion": "tekton.dev/v1",
             "kind": "PipelineRun",
             "metadata": {
@@ -203,6 +213,26 @@ impl Contender {
                     {"name": "branch", "value": branch},
                 ],
             },
-        })
+        });
+        if !self.is_bare {
+            let id = format!("{:024x}{number:012x}", u128::from(std::process::id()));
+            run["metadata"] = json!({
+                "name": format!("push-build-{number:020x}"),
+                "namespace": self.namespace,
+                "labels": {
+                    "example.com/revision": revision,
+                    (annotation::MANAGED_BY): annotation::MANAGER,
+                    (annotation::MAPPING): "push",
+                    (annotation::ACTION): "build",
+                },
+                "annotations": {
+                    (annotation::EFFECT_KEY): format!("{number:064x}"),
+                    (annotation::EVENT_ID): id,
+                    (annotation::EVENT_SOURCE): text("/repository/url"),
+                    (annotation::EVENT_TYPE): "com.github.push",
+                },
+            });
+        }
+        run
     }
 }
