@@ -11,15 +11,16 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PostParams, ValidationDirective, VersionMatch, WatchEvent, WatchParams,
+    Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, ValidationDirective,
+    VersionMatch, WatchEvent, WatchParams,
 };
-use kube::core::response::Status;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt as _};
 use pipewright::cluster::memory::faults::{Fault, Mix, Rate, Requests};
 use pipewright::cluster::memory::{Limits, Memory, Options, PlayerOptions};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::support::objects::*;
 
 fn cluster() -> Memory {
     Memory::start(Options { bookmarks: Duration::from_millis(50), ..Options::default() })
@@ -30,27 +31,6 @@ fn played() -> Memory {
     Memory::start(Options { player: Some(player), ..Options::default() })
 }
 
-fn resource(api_version: &str, kind: &str) -> ApiResource {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-}
-
-fn runs(client: &Client) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), "default", &resource("tekton.dev/v1", "PipelineRun"))
-}
-
-fn task_runs(client: &Client) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), "default", &resource("tekton.dev/v1", "TaskRun"))
-}
-
-fn maps(client: &Client) -> Api<ConfigMap> {
-    Api::namespaced(client.clone(), "default")
-}
-
-fn object(value: Value) -> DynamicObject {
-    serde_json::from_value(value).unwrap()
-}
-
 fn run(name: &str) -> DynamicObject {
     object(json!({
         "apiVersion": "tekton.dev/v1",
@@ -58,44 +38,6 @@ fn run(name: &str) -> DynamicObject {
         "metadata": {"name": name},
         "spec": {"pipelineRef": {"name": "build"}},
     }))
-}
-
-fn map(name: &str, data: &[(&str, &str)]) -> ConfigMap {
-    let data: BTreeMap<&str, &str> = data.iter().copied().collect();
-    serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap()
-}
-
-fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> Box<Status> {
-    match result {
-        Err(kube::Error::Api(status)) => status,
-        other => panic!("expected a refusal, got {other:?}"),
-    }
-}
-
-fn post() -> PostParams {
-    PostParams::default()
-}
-
-fn merge(patch: Value) -> Patch<Value> {
-    Patch::Merge(patch)
-}
-
-fn params() -> PatchParams {
-    PatchParams::default()
-}
-
-fn version<K: kube::Resource>(object: &K) -> u64 {
-    object.meta().resource_version.as_ref().unwrap().parse().unwrap()
-}
-
-async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    for _ in 0..1000 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never happened: {what}");
 }
 
 fn condition(run: &DynamicObject) -> (String, String, String) {

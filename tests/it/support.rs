@@ -8,6 +8,7 @@ pub mod deployed;
 pub mod faulty;
 pub mod ground;
 pub mod leases;
+pub mod objects;
 pub mod own_cluster;
 pub mod process;
 pub mod program;
