@@ -372,6 +372,10 @@ impl Api {
                 Patch::Json(patch) => patch::json(&mut value, patch)?,
                 Patch::Apply(..) => {}
             }
+            // A patch may put anything in the place of the whole.
+            if !value.is_object() {
+                return Err(Failure::patch_rejected());
+            }
             if options.part == Part::Status {
                 update::only_status(&old.value, &mut value);
             }

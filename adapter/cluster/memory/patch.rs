@@ -8,6 +8,10 @@ use super::object;
 
 /// How many operations one JSON patch may have (apiserver, `maxJSONPatchOperations`).
 const OPERATION_LIMIT: usize = 10_000;
+/// How many bytes the `copy` operations of one JSON patch may add (apiserver, `AccumulatedCopySizeLimit`).
+const COPY_LIMIT: usize = 3 * 1024 * 1024;
+/// How deep an operation may build: deeper than anything that is stored, and far from the end of the stack.
+const DEPTH_LIMIT: usize = 256;
 
 /// Applies a merge patch.
 pub fn merge(target: &mut Value, patch: &Value) {
@@ -44,9 +48,10 @@ pub fn json(target: &mut Value, patch: &Value) -> Result<(), Failure> {
         );
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message));
     }
+    let mut copied = 0;
     operations.iter().try_for_each(|operation| {
         // The real server answers so for every operation that cannot be carried out.
-        step(target, operation).ok_or_else(Failure::patch_rejected)
+        step(target, operation, &mut copied).ok_or_else(Failure::patch_rejected)
     })
 }
 
@@ -62,7 +67,7 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn step(target: &mut Value, operation: &Value) -> Option<()> {
+fn step(target: &mut Value, operation: &Value, copied: &mut usize) -> Option<()> {
     let field = |key: &str| operation.get(key).and_then(Value::as_str);
     let path = field("path")?;
     // A missing value is null, as in the library of the real server.
@@ -76,7 +81,9 @@ fn step(target: &mut Value, operation: &Value) -> Option<()> {
             add(target, path, value)
         }
         "copy" => {
-            let value = target.pointer(field("from")?).cloned()?;
+            let value = target.pointer(field("from")?)?;
+            *copied += value.to_string().len();
+            let value = (*copied <= COPY_LIMIT).then(|| value.clone())?;
             add(target, path, value)
         }
         "test" => {
@@ -93,7 +100,20 @@ fn split(path: &str) -> Option<(&str, String)> {
     Some((parent, key.replace("~1", "/").replace("~0", "~")))
 }
 
+/// Whether a value may stand at a path.
+fn is_shallow(path: &str, value: &Value) -> bool {
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
+            _ => 0,
+        }
+    }
+    path.matches('/').count() + depth(value) <= DEPTH_LIMIT
+}
+
 fn add(target: &mut Value, path: &str, value: Value) -> Option<()> {
+    is_shallow(path, &value).then_some(())?;
     let Some((parent, key)) = split(path) else {
         *target = value;
         return Some(());
@@ -113,6 +133,7 @@ fn add(target: &mut Value, path: &str, value: Value) -> Option<()> {
 
 /// As in the library of the real server, a field of a map need not exist.
 fn replace(target: &mut Value, path: &str, value: Value) -> Option<()> {
+    is_shallow(path, &value).then_some(())?;
     if let Some((parent, key)) = split(path)
         && let Some(Value::Object(map)) = target.pointer_mut(parent)
     {

@@ -23,7 +23,7 @@ pub fn check(id: Id, new: &Value, old: Option<&Value>) -> Result<(), Failure> {
     match id.get().kind {
         "PipelineRun" => pipeline_run(new, old, &mut errors),
         "TaskRun" => task_run(new, old, &mut errors),
-        "CustomRun" => custom_run(new, old, &mut errors),
+        "CustomRun" => custom_run(new, &mut errors),
         "Pipeline" => pipeline::check_pipeline(spec, "spec", &mut errors),
         "Task" => pipeline::check_task(spec, "spec", &mut errors),
         _ => {}
@@ -208,9 +208,8 @@ fn task_run(new: &Value, old: Option<&Value>, errors: &mut FieldErrors) {
     }
 }
 
-fn custom_run(new: &Value, old: Option<&Value>, errors: &mut FieldErrors) {
+fn custom_run(new: &Value, errors: &mut FieldErrors) {
     let spec = &new["spec"];
-    let _ = old;
     one_of(spec, "customRef", "customSpec", errors);
     for reference in ["customRef", "customSpec"].into_iter().filter(|key| spec.get(*key).is_some()) {
         for key in ["apiVersion", "kind"] {
