@@ -33,6 +33,12 @@ const PACES: [(&str, Pace, usize); 4] = [
     ("100/s", Pace::Open(100), 600),
 ];
 
+/// The cluster without what plays runs; it is started again at the end, for the cluster may be a person's.
+struct Quiet {
+    cluster: Cluster,
+    stopped: Vec<&'static str>,
+}
+
 /// Ours and Triggers beside the direct way, each round with its own: from one round to the next the machine differs more
 /// than the contenders do.
 struct Beside {
@@ -46,11 +52,7 @@ struct Beside {
 pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let cluster = Cluster::from_environment()?
         .context("this needs a real cluster with the programs of Tekton Triggers: `make bench-cluster`")?;
-    for process in STOPPED {
-        if cluster.processes.get(process).is_some_and(|process| process.pid.is_some()) {
-            cluster.stop(process)?;
-        }
-    }
+    let _quiet = Quiet::make(&cluster)?;
     let contenders = contender::all(folder, &cluster)?;
     let direct = &contenders[0];
     progress("warming up the API server");
@@ -72,8 +74,9 @@ pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
                 }
                 progress(&format!("{name}, {}, round {number} of {ROUNDS}", contender.name));
                 contender.start(&cluster)?;
-                let round = drive::run(&cluster, contender, pace, count)?;
+                let round = drive::run(&cluster, contender, pace, count);
                 contender.stop(&cluster)?;
+                let round = round?;
                 progress(&round.to_string());
                 rounds.push(round);
             }
@@ -133,6 +136,11 @@ fn rows(
             .against(raised.missing),
     );
     table.push(
+        Row::at_most(&format!("{name}: refused"), "pushes", ours.refused, 0.0)
+            .beside(direct.refused)
+            .against(raised.refused),
+    );
+    table.push(
         Row::info(&format!("{name}, announcing the runs too: created"), "1/s", announcing.created)
             .beside(direct.created),
     );
@@ -147,6 +155,31 @@ fn rows(
             .against(installed.exists.0),
     );
     Ok(())
+}
+
+// === impl Quiet ===
+
+impl Quiet {
+    fn make(cluster: &Cluster) -> anyhow::Result<Self> {
+        let mut quiet = Self { cluster: cluster.clone(), stopped: Vec::new() };
+        for process in STOPPED {
+            if cluster.processes.get(process).is_some_and(|process| process.pid.is_some()) {
+                cluster.stop(process)?;
+                quiet.stopped.push(process);
+            }
+        }
+        Ok(quiet)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        for process in &self.stopped {
+            if let Err(error) = self.cluster.start(process) {
+                progress(&format!("{process} could not be started again: {error:#}"));
+            }
+        }
+    }
 }
 
 // === impl Beside ===

@@ -55,7 +55,10 @@ overlay() {
     listen='ln, err := net.Listen("tcp", addr)'
     confined='if addr == ":8080" { addr = ":0" }; if strings.HasPrefix(addr, ":") { addr = "127.0.0.1" + addr }'
     sed "s/$listen/$confined; $listen/" "$server" > "$cache/server.go"
-    [ "$(grep -c 127.0.0.1 "$cache/server.go")" -ge 2 ] || echo "warning: $1 will listen on all interfaces: $server is not as expected" >&2
+    [ "$(grep -c 127.0.0.1 "$cache/server.go")" -ge 2 ] || {
+        echo "$1 would listen on all interfaces: $server is not as expected" >&2
+        exit 1
+    }
     printf '{"Replace": {"%s": "%s"}}\n' "$server" "$cache/server.go" > "$cache/overlay.json"
 }
 

@@ -91,6 +91,8 @@ async fn whatever_fails_of_a_real_cluster_every_webhook_is_one_run_and_every_tra
     };
     let wanted = TROUBLES.into_iter().filter(|trouble| trouble.name().contains(&wanted));
     let (alone, others): (Vec<_>, Vec<_>) = wanted.partition(|trouble| trouble.is_of_the_cluster());
+    assert!(alone.len() + others.len() > 0, "no fault has the name in `PIPEWRIGHT_FAULT`");
+    assert!(webhooks >= 4, "`PIPEWRIGHT_SOAK` must be 4 at least");
     // What happens on the way to the cluster disturbs nobody else.
     let mut rows = join_all(others.into_iter().map(row)).await;
     for trouble in alone {

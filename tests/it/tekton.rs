@@ -15,6 +15,7 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use pipewright::event::annotation::EMITTED;
 use pipewright::vocabulary::tekton::RunKind;
+use pipewright_cluster::Cluster;
 use serde_json::{Value, json};
 
 use self::scenarios::{A_GOOD, GOOD, PIPELINES, SCENARIOS, Scenario, one};
@@ -166,12 +167,39 @@ async fn tektons_own_events_change_nothing() {
 
 /// Ends a process of the cluster as a crash does, and starts it again.
 async fn restart(world: &World, process: &'static str) {
-    let cluster = Arc::clone(&world.real.cluster);
-    let restarted = tokio::task::spawn_blocking(move || {
-        cluster.kill(process)?;
-        cluster.start(process)
-    });
-    restarted.await.unwrap().unwrap();
+    Away::kill(world, process).await.back().await;
+}
+
+/// A process of the cluster that is killed, and comes back in any case: other tests need it too.
+struct Away {
+    cluster: Arc<Cluster>,
+    process: &'static str,
+    is_back: bool,
+}
+
+impl Away {
+    async fn kill(world: &World, process: &'static str) -> Self {
+        let cluster = Arc::clone(&world.real.cluster);
+        let away = Self { cluster: Arc::clone(&cluster), process, is_back: false };
+        tokio::task::spawn_blocking(move || cluster.kill(process)).await.unwrap().unwrap();
+        away
+    }
+
+    async fn back(mut self) {
+        let (cluster, process) = (Arc::clone(&self.cluster), self.process);
+        tokio::task::spawn_blocking(move || cluster.start(process)).await.unwrap().unwrap();
+        self.is_back = true;
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        if !self.is_back
+            && let Err(error) = self.cluster.start(self.process)
+        {
+            eprintln!("{} is still away: {error:#}", self.process);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,14 +217,12 @@ async fn what_happened_while_nobody_looked_is_told_afterwards() {
     world.adapter.kill();
 
     // Tekton's controller misses the end of the pods as well.
-    let cluster = Arc::clone(&world.real.cluster);
-    tokio::task::spawn_blocking(move || cluster.kill("tekton-controller")).await.unwrap().unwrap();
+    let away = Away::kill(&world, "tekton-controller").await;
     for name in names {
         let run = world.run(name).await.unwrap().metadata.name.unwrap();
         world.release(&run, "a").await;
     }
-    let cluster = Arc::clone(&world.real.cluster);
-    tokio::task::spawn_blocking(move || cluster.start("tekton-controller")).await.unwrap().unwrap();
+    away.back().await;
     let ends = async |name: &str| {
         world.until(name, async || condition(&world.run(name).await.unwrap()).0 == "True").await;
     };

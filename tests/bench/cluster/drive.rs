@@ -98,7 +98,7 @@ pub fn run(cluster: &Cluster, contender: &Contender, pace: Pace, count: usize) -
     wait(&exists, answered.iter().filter(|it| it.accepted).count());
 
     let mut seen = Vec::new();
-    let mut missing = 0.0;
+    let mut unseen = Vec::new();
     let mut last = begun;
     for push in answered.iter().filter(|it| it.accepted) {
         match exists.at(&push.revision) {
@@ -106,9 +106,11 @@ pub fn run(cluster: &Cluster, contender: &Contender, pace: Pace, count: usize) -
                 seen.push(milliseconds(at.saturating_duration_since(push.sent)));
                 last = last.max(at);
             }
-            None => missing += 1.0,
+            None => unseen.push(push.revision.as_str()),
         }
     }
+    // The watch may have ended too early; what counts is what is there.
+    let missing = exists::absent(cluster, contender.namespace, &unseen)?;
     ensure!(!seen.is_empty(), "{}: no run was made", contender.name);
     let runs = f64::from(u32::try_from(seen.len())?);
     let own_after = own.iter().map(|pid| cpu_seconds(*pid)).sum::<anyhow::Result<f64>>()?;

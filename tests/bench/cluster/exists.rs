@@ -116,3 +116,20 @@ pub fn compare(cluster: &Cluster, one: &str, other: &str) -> anyhow::Result<()> 
     ensure!(one == other, "the direct POST makes another run than we do: {one:?} and {other:?}");
     Ok(())
 }
+
+/// How many of these runs are not in the namespace.
+pub fn absent(cluster: &Cluster, namespace: &str, revisions: &[&str]) -> anyhow::Result<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun"));
+        let api: Api<DynamicObject> = Api::namespaced_with(client(cluster)?, namespace, &kind);
+        let mut absent = 0.0;
+        for revision in revisions {
+            let labels = ListParams::default().labels(&format!("example.com/revision={revision}"));
+            if api.list_metadata(&labels).await?.items.is_empty() {
+                absent += 1.0;
+            }
+        }
+        Ok(absent)
+    })
+}

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
@@ -128,14 +128,15 @@ fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
 }
 
 async fn up(folder: &Path, json: bool, triggers: bool) -> anyhow::Result<ExitCode> {
-    if let Ok(cluster) = Cluster::read(folder) {
-        if alive(cluster.supervisor) {
-            eprintln!("it runs already");
-            return tell(&cluster, json);
-        }
-        std::fs::remove_dir_all(folder)?;
+    if runs(folder) {
+        let cluster = Cluster::read(folder)
+            .with_context(|| format!("one is starting or ending in {}; try again", folder.display()))?;
+        eprintln!("it runs already");
+        return tell(&cluster, json);
     }
-    std::fs::create_dir_all(folder)?;
+    // What one before left behind that ended by itself.
+    clear(folder)?;
+    create_private(folder)?;
     let log = folder.join("supervisor.log");
     let output = File::create(&log)?;
     let mut child = Command::new(std::env::current_exe()?)
@@ -160,7 +161,46 @@ async fn up(folder: &Path, json: bool, triggers: bool) -> anyhow::Result<ExitCod
         if let Some(status) = child.try_wait()? {
             bail!("the cluster did not start ({status}); its logs are in {}", folder.display());
         }
-        sleep(Duration::from_millis(100)).await;
+        tokio::select! {
+            () = sleep(Duration::from_millis(100)) => {}
+            name = interrupted() => {
+                terminate(&child);
+                child.wait().await?;
+                bail!("ended by {}", name?);
+            }
+        }
+    }
+}
+
+/// Whether a supervisor answers in the folder: a process id alone could be anybody's by now.
+fn runs(folder: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(folder.join("socket")).is_ok()
+}
+
+/// Removes a folder in which nothing runs.
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The folder holds an administrator's token.
+fn create_private(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+fn terminate(child: &Child) {
+    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+        let _ = kill_process(pid, Signal::TERM);
     }
 }
 
@@ -178,6 +218,12 @@ fn tell(cluster: &Cluster, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn down(folder: &Path) -> anyhow::Result<ExitCode> {
+    if !runs(folder) {
+        ensure!(folder.exists(), "no cluster runs in {}", folder.display());
+        eprintln!("nothing runs in {} any more; it is removed", folder.display());
+        clear(folder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let cluster = Cluster::read(folder)?;
     let pid = Pid::from_raw(cluster.supervisor.cast_signed()).context("a process without an id")?;
     if kill_process(pid, Signal::TERM).is_ok() {
@@ -189,7 +235,7 @@ async fn down(folder: &Path) -> anyhow::Result<ExitCode> {
             sleep(Duration::from_millis(50)).await;
         }
     }
-    std::fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    clear(folder)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -202,14 +248,21 @@ fn alive(pid: u32) -> bool {
 
 async fn run(command: &[OsString], parts: Parts) -> anyhow::Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("pipewright-cluster-{}", std::process::id()));
+    create_private(&folder)?;
     let mut supervisor = tokio::select! {
-        started = Supervisor::start(&folder, parts) => started?,
-        name = interrupted() => bail!("ended by {}", name?),
+        started = Supervisor::start(&folder, parts) => started.with_context(|| {
+            format!("the cluster did not start; its logs are kept in {}", folder.display())
+        })?,
+        name = interrupted() => {
+            clear(&folder)?;
+            bail!("ended by {}", name?);
+        }
     };
     let mut child = Command::new(&command[0])
         .args(&command[1..])
         .env(FOLDER, supervisor.folder())
         .env(PROGRAM, std::env::current_exe()?)
+        .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} cannot be run", command[0].display()))?;
     let status = tokio::select! {
@@ -219,16 +272,19 @@ async fn run(command: &[OsString], parts: Parts) -> anyhow::Result<ExitCode> {
                 eprintln!("the cluster is broken: {error:#}");
             }
             // What runs on it fails by itself, and says how.
-            child.wait().await?;
+            tokio::select! {
+                status = child.wait() => { status?; }
+                name = interrupted() => {
+                    name?;
+                    end_all(&mut child).await;
+                }
+            }
             None
         }
         // The command hears a Ctrl-C too, and ends in its own way.
         name = interrupted() => {
             eprintln!("ended by {}", name?);
-            if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-                let _ = kill_process(pid, Signal::TERM);
-            }
-            let _ = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
+            end_all(&mut child).await;
             Some(130)
         }
     };
@@ -239,6 +295,45 @@ async fn run(command: &[OsString], parts: Parts) -> anyhow::Result<ExitCode> {
         eprintln!("the logs of the cluster are kept in {}", folder.display());
     }
     Ok(status.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Ends a command and all that it started: a test runner does not hand a SIGTERM on to its tests.
+async fn end_all(child: &mut Child) {
+    let family = child.id().map(family).unwrap_or_default();
+    for (signal, patience) in
+        [(Signal::TERM, Duration::from_secs(20)), (Signal::KILL, Duration::from_secs(5))]
+    {
+        for pid in family.iter().filter(|pid| alive(**pid)) {
+            let _ = Pid::from_raw(pid.cast_signed()).map(|pid| kill_process(pid, signal));
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < patience {
+            // Reaps it; the others have parents, or init has them.
+            let _ = child.try_wait();
+            if !family.iter().any(|pid| alive(*pid)) {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A process and its descendants.
+fn family(root: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut family = vec![root];
+    let mut at = 0;
+    while let Some(one) = family.get(at).copied() {
+        family.extend(parents.iter().filter(|(_, parent)| *parent == one).map(|(pid, _)| *pid));
+        at += 1;
+    }
+    family
 }
 
 async fn serve(folder: &Path, until_eof: bool, parts: Parts) -> anyhow::Result<ExitCode> {

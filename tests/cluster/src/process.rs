@@ -42,6 +42,8 @@ pub enum Ready {
 pub struct Supervised {
     recipe: Recipe,
     log: PathBuf,
+    /// Where the log of this start begins.
+    begins: usize,
     child: Option<Child>,
 }
 
@@ -72,7 +74,7 @@ impl Supervised {
     /// A process that is not started yet. Its log will be in the folder.
     pub fn stopped(recipe: Recipe, folder: &Path) -> Self {
         let log = folder.join(format!("{}.log", recipe.name));
-        Self { recipe, log, child: None }
+        Self { recipe, log, begins: 0, child: None }
     }
 
     /// Starts a process, without waiting until it is ready.
@@ -111,6 +113,7 @@ impl Supervised {
             bail!("it runs already");
         }
         let log = File::options().create(true).append(true).open(&self.log)?;
+        self.begins = usize::try_from(log.metadata()?.len()).unwrap_or_default();
         // Through ourselves, so that it does not outlive us even when we are killed; see `with_parent`.
         let child = Command::new(std::env::current_exe()?)
             .arg("with-parent")
@@ -136,15 +139,21 @@ impl Supervised {
         loop {
             let ready = match self.recipe.ready {
                 Ready::Port(port) => tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok(),
-                Ready::Says(text) => std::fs::read_to_string(&self.log)?.contains(text),
+                // What it said before it was stopped does not count.
+                Ready::Says(text) => {
+                    let log = std::fs::read(&self.log)?;
+                    let own = log.get(self.begins..).unwrap_or_default();
+                    String::from_utf8_lossy(own).contains(text)
+                }
             };
-            if ready {
-                return Ok(());
-            }
             let ended = match &mut self.child {
                 Some(child) => child.try_wait()?,
                 None => bail!("{} is stopped", self.recipe.name),
             };
+            // A stranger at its port is not it.
+            if ready && ended.is_none() {
+                return Ok(());
+            }
             if ended.is_some() || begin.elapsed() > PATIENCE {
                 let what = ended.map_or("is not ready".to_owned(), |status| format!("ended with {status}"));
                 bail!(

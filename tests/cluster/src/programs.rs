@@ -21,6 +21,7 @@ pub async fn build(sets: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
             .arg(set)
             .stderr(Stdio::inherit())
             .stdin(Stdio::null())
+            .kill_on_drop(true)
             .output()
             .await
             .with_context(|| format!("{} cannot be run", script.display()))?;

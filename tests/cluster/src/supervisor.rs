@@ -41,8 +41,10 @@ impl Supervisor {
         let (server, etcd) = (free_port()?, [free_port()?, free_port()?]);
         let token = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
         let layout = Layout { folder, programs, server, etcd, token };
+        // First: a second one in the same folder ends here, and harms nothing.
+        let socket = UnixListener::bind(layout.file("socket"))
+            .with_context(|| format!("another cluster is in {}", layout.folder.display()))?;
         layout.write()?;
-        let socket = UnixListener::bind(layout.file("socket"))?;
         let mut supervisor = Self { layout, processes: Vec::new(), socket };
         match supervisor.bring_up(parts).await {
             Ok(()) => {
@@ -157,6 +159,8 @@ impl Supervisor {
             // Nothing here is worth a long good-bye; etcd and the API server end on SIGTERM within a second or two.
             let _ = process.stop(Signal::TERM, Duration::from_secs(3)).await;
         }
+        // Last: whoever looks takes the socket for a sign that something runs here.
+        let _ = std::fs::remove_file(self.layout.file("socket"));
     }
 
     /// Its folder.

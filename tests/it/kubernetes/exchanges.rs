@@ -36,7 +36,7 @@ struct Exchange {
     step: Step,
     /// The lines that the request was written in.
     written: Vec<String>,
-    /// Why the embedded cluster answers something else; documented in docs/embedded-cluster.md.
+    /// Why the embedded cluster answers something else; listed in docs/testing.md.
     differs: bool,
     /// What the real cluster answered: the lines with `<`.
     answer: Vec<String>,

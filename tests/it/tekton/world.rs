@@ -298,6 +298,16 @@ pub fn apply(real: &Real, objects: &str) {
 
 /// Runs `kubectl`.
 pub fn kubectl(cluster: &pipewright_cluster::Cluster, kubeconfig: &Path, arguments: &[&str], input: &str) {
+    try_kubectl(cluster, kubeconfig, arguments, input).unwrap();
+}
+
+/// Runs `kubectl`, which may fail.
+pub fn try_kubectl(
+    cluster: &pipewright_cluster::Cluster,
+    kubeconfig: &Path,
+    arguments: &[&str],
+    input: &str,
+) -> Result<(), String> {
     let mut child = Command::new(&cluster.programs["kubectl"])
         .arg("--kubeconfig")
         .arg(kubeconfig)
@@ -305,7 +315,8 @@ pub fn kubectl(cluster: &pipewright_cluster::Cluster, kubeconfig: &Path, argumen
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success(), "kubectl {arguments:?}");
+        .map_err(|error| error.to_string())?;
+    let written = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.success() && written.is_ok() { Ok(()) } else { Err(format!("kubectl {arguments:?}: {status}")) }
 }
