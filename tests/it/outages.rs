@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -219,6 +219,7 @@ impl Trial {
     /// Waits until every run is finished and each of its transitions has arrived; gives what there is then.
     async fn until_announced(&mut self) -> Played {
         let mut progress = Progress::new();
+        let mut nudged = false;
         loop {
             let played = self.played().await;
             self.arrivals.read(&self.recorder);
@@ -231,7 +232,26 @@ impl Trial {
                 "{missing} transitions do not arrive, {} runs are not finished: {self}",
                 played.unfinished
             );
+            // After an outage the scheduler and Tekton may let a pod or a run lie for many minutes, until something
+            // happens to it. That is not what is tried here.
+            if progress.hesitates() && played.unfinished > 0 && !nudged {
+                nudged = true;
+                self.nudge().await;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Lets something happen to every run and pod.
+    async fn nudge(&self) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {"test.example.com/nudged": "true"}}}));
+        for (group, kind) in [("", "Pod"), ("tekton.dev", "TaskRun"), ("tekton.dev", "PipelineRun")] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+            let api: Api<DynamicObject> = Api::default_namespaced_with(self.admin.clone(), &resource);
+            for object in api.list_metadata(&ListParams::default()).await.unwrap().items {
+                let name = object.metadata.name.unwrap();
+                api.patch_metadata(&name, &PatchParams::default(), &patch).await.unwrap();
+            }
         }
     }
 

@@ -57,6 +57,11 @@ impl Progress {
         self.waits()
     }
 
+    /// Whether it has stood still for long, but not for too long.
+    pub fn hesitates(&self) -> bool {
+        self.since.elapsed() > Duration::from_secs(40)
+    }
+
     /// Whether it has not stood still for too long.
     pub fn waits(&self) -> bool {
         self.since.elapsed() < Duration::from_secs(100)

@@ -242,11 +242,18 @@ fn cluster() -> Cluster {
     Cluster::new(SOURCE, None, SOURCE.trim_end_matches('/')).unwrap()
 }
 
-/// Without its time: Tekton's controller may finish a run twice, the second time out of an old cache, and with a later
-/// time. Ids do not depend on it.
+/// Without its time, and what a message says of the status before: Tekton's controller may finish a run twice, the second
+/// time out of an old cache, and with a later time. Ids do not depend on it.
 pub fn timeless(data: &Value) -> Value {
     let mut data = data.clone();
     data["context"]["timestamp"] = Value::Null;
+    for place in ["/customData/tekton/message", "/subject/content/errors"] {
+        if let Some(Value::String(text)) = data.pointer_mut(place)
+            && let Some(end) = text.find("\nPrevious status: ")
+        {
+            text.truncate(end);
+        }
+    }
     data
 }
 
