@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{
     Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, ValidationDirective,
     VersionMatch, WatchEvent, WatchParams,
@@ -51,19 +50,4 @@ async fn until(api: &Api<DynamicObject>, name: &str, reason: &str) -> DynamicObj
         api.get_opt(name).await.unwrap().filter(|run| condition(run).1 == reason)
     })
     .await
-}
-
-fn name_of(event: &WatchEvent<ConfigMap>) -> String {
-    match event {
-        WatchEvent::Added(map) => format!("+{}", map.name_any()),
-        WatchEvent::Modified(map) => format!("~{}", map.name_any()),
-        WatchEvent::Deleted(map) => format!("-{}", map.name_any()),
-        WatchEvent::Bookmark(bookmark) if bookmark.metadata.annotations.is_empty() => "bookmark".to_owned(),
-        WatchEvent::Bookmark(_) => "end".to_owned(),
-        WatchEvent::Error(status) => format!("{} {}", status.code, status.reason),
-    }
-}
-
-fn quiet() -> WatchParams {
-    WatchParams { bookmarks: false, ..WatchParams::default() }
 }

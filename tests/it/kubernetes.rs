@@ -20,7 +20,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
-    PropagationPolicy, VersionMatch, WatchEvent, WatchParams,
+    PropagationPolicy, VersionMatch, WatchParams,
 };
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, watcher};
@@ -44,19 +44,4 @@ fn labelled(name: &str, labels: &[(&str, &str)]) -> ConfigMap {
     let mut map = map(name, &[]);
     map.labels_mut().extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     map
-}
-
-fn name_of(event: &WatchEvent<ConfigMap>) -> String {
-    match event {
-        WatchEvent::Added(map) => format!("+{}", map.name_any()),
-        WatchEvent::Modified(map) => format!("~{}", map.name_any()),
-        WatchEvent::Deleted(map) => format!("-{}", map.name_any()),
-        WatchEvent::Bookmark(bookmark) if bookmark.metadata.annotations.is_empty() => "bookmark".to_owned(),
-        WatchEvent::Bookmark(_) => "end".to_owned(),
-        WatchEvent::Error(status) => format!("{} {}", status.code, status.reason),
-    }
-}
-
-fn quiet() -> WatchParams {
-    WatchParams { bookmarks: false, ..WatchParams::default() }
 }

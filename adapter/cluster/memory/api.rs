@@ -332,10 +332,7 @@ impl Api {
         let mut value = Self::prepare(id, value, Source::Body, options)?;
         Self::match_path(key, &mut value)?;
         if key.id.get().is_created_by_put() && self.store().get(key).is_none() {
-            let version = object::meta_str(&value, "resourceVersion");
-            if !version.is_empty() && version.parse::<u64>().is_err() {
-                return Err(Failure::unparsed_version(version));
-            }
+            version_is_a_number(&value)?;
             let uid = object::uid(&value);
             if !uid.is_empty() {
                 return Err(Failure::other_uid(key, uid, "", options.effect));
@@ -412,10 +409,7 @@ impl Api {
                 );
                 return Err(Failure::conflict(id, &key.name, why));
             }
-            let version = object::meta_str(&config, "resourceVersion");
-            if !version.is_empty() && version.parse::<u64>().is_err() {
-                return Err(Failure::unparsed_version(version));
-            }
+            version_is_a_number(&config)?;
             object::meta_mut(&mut config).insert("name".to_owned(), json!(key.name));
             match self.insert_applied(key, &config, options, &writer) {
                 // Another request was faster: go on with its object.
@@ -658,6 +652,15 @@ pub(super) fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
 pub fn key_of(id: Id, value: &Value) -> Key {
     let namespace = if id.get().is_namespaced() { object::namespace(value) } else { "" };
     Key { id, namespace: namespace.to_owned(), name: object::name(value).to_owned() }
+}
+
+/// What is created may name a version, but not one that is no number.
+fn version_is_a_number(value: &Value) -> Result<(), Failure> {
+    let version = object::meta_str(value, "resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Failure::unparsed_version(version));
+    }
+    Ok(())
 }
 
 /// An object that is answered and not stored.

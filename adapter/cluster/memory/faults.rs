@@ -12,7 +12,7 @@ use super::api::Api;
 /// The switch board; cheap to clone, all clones switch the same cluster.
 #[derive(Clone)]
 pub struct Faults {
-    rules: Arc<Mutex<Vec<Rule>>>,
+    rules: Arc<Mutex<Rules>>,
     mix: Arc<Mutex<Option<Mix>>>,
     /// Changes when watches are to end: those of this process, and those over HTTP.
     cut: [Arc<watch::Sender<u64>>; 2],
@@ -78,6 +78,10 @@ pub enum Rate {
     Percent(u8),
 }
 
+/// Faults that wait for their requests.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
 #[derive(Clone, Copy, Debug)]
 struct Rule {
     fault: Fault,
@@ -102,7 +106,7 @@ impl Faults {
 
     /// Adds a fault; the first one that meets a request is taken.
     pub fn inject(&self, fault: Fault, requests: Requests, rate: Rate) {
-        self.rules().push(Rule { fault, requests, rate, seen: 0 });
+        self.rules().add(fault, requests, rate);
     }
 
     /// Takes all faults away.
@@ -156,14 +160,10 @@ impl Faults {
         if is_watch || mixed.is_some() {
             return mixed;
         }
-        let mut rules = self.rules();
-        let at = rules.iter_mut().position(|rule| rule.meets(method))?;
-        let fault = rules[at].fault;
-        rules.retain(|rule| rule.rate != Rate::Next(0));
-        Some(fault)
+        self.rules().meet(method)
     }
 
-    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Rule>> {
+    fn rules(&self) -> std::sync::MutexGuard<'_, Rules> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -202,6 +202,28 @@ impl Mix {
     fn random(&mut self) -> u64 {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.seed >> 33
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Adds a fault; the first one that meets a request is taken.
+    pub fn add(&mut self, fault: Fault, requests: Requests, rate: Rate) {
+        self.0.push(Rule { fault, requests, rate, seen: 0 });
+    }
+
+    /// Takes all faults away.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What meets a request, which is no watch.
+    pub fn meet(&mut self, method: &Method) -> Option<Fault> {
+        let at = self.0.iter_mut().position(|rule| rule.meets(method))?;
+        let fault = self.0[at].fault;
+        self.0.retain(|rule| rule.rate != Rate::Next(0));
+        Some(fault)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Faults between a service and the real API server, by the words of the embedded cluster's faults.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use pipewright::cluster::Clients;
-use pipewright::cluster::memory::faults::{Fault, Faults, Rate, Requests};
+use pipewright::cluster::memory::faults::{Fault, Faults, Rate, Requests, Rules};
 use serde_json::json;
 use tokio::sync::watch;
 use tower::BoxError;
@@ -31,17 +31,10 @@ pub enum Switch {
 /// Faults in front of the real API server.
 #[derive(Clone)]
 pub struct Board {
-    rules: Arc<Mutex<VecDeque<Rule>>>,
+    rules: Arc<Mutex<Rules>>,
     cut: Arc<watch::Sender<u64>>,
     /// How often the past was forgotten, and how often each path of a watch has been told so.
     forgotten: Arc<Mutex<(u64, HashMap<String, u64>)>>,
-}
-
-struct Rule {
-    fault: Fault,
-    requests: Requests,
-    rate: Rate,
-    seen: u64,
 }
 
 // === impl Switch ===
@@ -51,9 +44,7 @@ impl Switch {
     pub fn inject(&self, fault: Fault, requests: Requests, rate: Rate) {
         match self {
             Self::Embedded(faults) => faults.inject(fault, requests, rate),
-            Self::Real(board) => {
-                board.rules.lock().unwrap().push_back(Rule { fault, requests, rate, seen: 0 });
-            }
+            Self::Real(board) => board.rules.lock().unwrap().add(fault, requests, rate),
         }
     }
 
@@ -113,7 +104,8 @@ impl Board {
             }
             return Ok(self.until_cut(client.send(request).await?));
         }
-        match self.meet(request.method().as_str()) {
+        let fault = self.rules.lock().unwrap().meet(request.method());
+        match fault {
             None => Ok(whole(client.send(request).await?)),
             Some(Fault::Status(code, seconds)) => Ok(status(code, seconds)),
             Some(Fault::ResetBefore) => Err("connection reset by a test".into()),
@@ -156,40 +148,6 @@ impl Board {
         let (times, told) = &mut *self.forgotten.lock().unwrap();
         let before = told.insert(path.to_owned(), *times).unwrap_or_default();
         before < *times
-    }
-
-    fn meet(&self, method: &str) -> Option<Fault> {
-        let mut rules = self.rules.lock().unwrap();
-        let fault = rules.iter_mut().find_map(|rule| rule.meets(method).then_some(rule.fault));
-        rules.retain(|rule| rule.rate != Rate::Next(0));
-        fault
-    }
-}
-
-// === impl Rule ===
-
-impl Rule {
-    fn meets(&mut self, method: &str) -> bool {
-        let concerned = match self.requests {
-            Requests::All => true,
-            Requests::Writes => method != "GET",
-            Requests::Method(name) => method == name,
-        };
-        if !concerned {
-            return false;
-        }
-        self.seen += 1;
-        match &mut self.rate {
-            Rate::Next(left) => {
-                let meets = *left > 0;
-                *left = left.saturating_sub(1);
-                meets
-            }
-            Rate::Percent(percent) => {
-                let percent = u64::from(*percent);
-                self.seen * percent / 100 > (self.seen - 1) * percent / 100
-            }
-        }
     }
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, WatchEvent,
+    WatchParams,
+};
 use kube::core::response::Status;
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 /// A kind by its version and name.
@@ -78,4 +81,21 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("never happened: {what}");
+}
+
+/// An event of a watch in a few characters.
+pub fn name_of(event: &WatchEvent<ConfigMap>) -> String {
+    match event {
+        WatchEvent::Added(map) => format!("+{}", map.name_any()),
+        WatchEvent::Modified(map) => format!("~{}", map.name_any()),
+        WatchEvent::Deleted(map) => format!("-{}", map.name_any()),
+        WatchEvent::Bookmark(bookmark) if bookmark.metadata.annotations.is_empty() => "bookmark".to_owned(),
+        WatchEvent::Bookmark(_) => "end".to_owned(),
+        WatchEvent::Error(status) => format!("{} {}", status.code, status.reason),
+    }
+}
+
+/// A watch without bookmarks.
+pub fn quiet() -> WatchParams {
+    WatchParams { bookmarks: false, ..WatchParams::default() }
 }

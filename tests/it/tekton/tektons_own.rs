@@ -1,13 +1,12 @@
 //! Tekton's own CloudEvents on their way to the adapter: switched on, counted, and handed on.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use pipewright::event::Event;
 
-use super::world::try_kubectl;
+use crate::support::deployed::kubectl;
 use crate::support::ground::Real;
 use crate::support::http;
 
@@ -34,7 +33,6 @@ pub struct Seen {
 /// The cluster's configuration of Tekton's own events, which belongs to one test at a time. It goes back to what it was.
 pub struct Switched {
     cluster: Arc<pipewright_cluster::Cluster>,
-    kubeconfig: PathBuf,
 }
 
 // === impl Relay ===
@@ -101,7 +99,7 @@ impl Seen {
 impl Switched {
     /// Has Tekton send its events to `sink`.
     pub fn on(real: &Real, sink: &str) -> Self {
-        let switched = Self { cluster: Arc::clone(&real.cluster), kubeconfig: real.kubeconfig.clone() };
+        let switched = Self { cluster: Arc::clone(&real.cluster) };
         switched.set(&format!("{{sink: '{sink}', formats: tektonv1}}")).unwrap();
         switched
     }
@@ -109,7 +107,7 @@ impl Switched {
     fn set(&self, data: &str) -> Result<(), String> {
         let patch = format!("data: {data}");
         let arguments = ["-n", "tekton-pipelines", "patch", "configmap", "config-events", "--patch", &patch];
-        try_kubectl(&self.cluster, &self.kubeconfig, &arguments, "")
+        kubectl(&self.cluster, &arguments, "").map(|_| ())
     }
 }
 

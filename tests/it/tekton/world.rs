@@ -1,9 +1,6 @@
 //! A namespace in which the real Tekton plays runs, with the real program between a forge and a sink.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
@@ -20,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::story::{Told, told};
 use crate::support::corpus::{self, Schemas};
+use crate::support::deployed::kubectl;
 use crate::support::ground::Real;
 use crate::support::http;
 use crate::support::process::{Adapter, Folder, Recorder, fixture, post_webhook};
@@ -300,30 +298,5 @@ pub fn pull_request(title: &str, number: usize) -> (String, Vec<u8>) {
 
 /// `kubectl apply` with what is given, in the namespace.
 pub fn apply(real: &Real, objects: &str) {
-    kubectl(&real.cluster, &real.kubeconfig, &["apply", "-f", "-"], objects);
-}
-
-/// Runs `kubectl`.
-pub fn kubectl(cluster: &pipewright_cluster::Cluster, kubeconfig: &Path, arguments: &[&str], input: &str) {
-    try_kubectl(cluster, kubeconfig, arguments, input).unwrap();
-}
-
-/// Runs `kubectl`, which may fail.
-pub fn try_kubectl(
-    cluster: &pipewright_cluster::Cluster,
-    kubeconfig: &Path,
-    arguments: &[&str],
-    input: &str,
-) -> Result<(), String> {
-    let mut child = Command::new(&cluster.programs["kubectl"])
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let written = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() && written.is_ok() { Ok(()) } else { Err(format!("kubectl {arguments:?}: {status}")) }
+    kubectl(&real.cluster, &["-n", &real.namespace, "apply", "-f", "-"], objects).unwrap();
 }
