@@ -143,6 +143,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             Announce::CdEvents => Some(1),
             Announce::All => Some(0),
         },
+        outcomes: Arc::new(process.outcomes.clone()),
         hint: Arc::new(hint),
         gate: gate.clone(),
         bounds: Bounds {

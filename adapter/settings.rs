@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::sink;
 use crate::source::secret::SecretReference;
 use crate::vocabulary::Forge;
+use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
 
 /// The API version of our documents.
@@ -51,6 +52,8 @@ pub struct Process {
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What of a webhook goes to the default sink.
     pub announce: Announce,
+    /// What the ends of runs are in the words of `CDEvents`, where it is not to be the usual.
+    pub outcomes: Outcomes,
     /// Bearer tokens of the CloudEvents route; none means that it takes unauthenticated events.
     pub event_tokens: Vec<SecretReference>,
     /// Origins that may register at the CloudEvents route (`WebHook-Request-Origin`); `*` is any.
@@ -202,6 +205,7 @@ impl Default for Process {
             mappings: vec![PathBuf::from("mappings")],
             config: serde_json::Map::new(),
             announce: Announce::default(),
+            outcomes: Outcomes::default(),
             event_tokens: Vec::new(),
             allowed_origins: Vec::new(),
             kubeconfig: None,

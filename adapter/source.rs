@@ -1,6 +1,10 @@
 //! Where events come in: a request becomes an authenticated delivery here, or is refused.
 
+pub mod bitbucket;
+mod delivery;
+pub mod gitea;
 pub mod github;
+pub mod gitlab;
 pub mod secret;
 pub mod signature;
 pub mod tekton;
@@ -12,8 +16,9 @@ use bytes::Bytes;
 
 use self::secret::Secrets;
 use self::signature::SignatureError;
+pub use crate::vocabulary::outcome::Outcomes;
 use crate::vocabulary::{Forge, Webhook};
-pub use crate::vocabulary::{PayloadError, events};
+pub use crate::vocabulary::{PayloadError, events_with};
 
 /// A forge's webhook that we answer, under `/webhooks/{name}`.
 #[derive(Clone, Debug)]
@@ -102,6 +107,11 @@ impl Source {
     ) -> Result<(Webhook, Authenticated), Rejection> {
         match self.forge {
             Forge::GitHub => github::receive(&self.auth, headers, body, received),
+            Forge::Gitea | Forge::Forgejo => gitea::receive(self.forge, &self.auth, headers, &body, received),
+            Forge::GitLab => gitlab::receive(&self.auth, headers, body, received),
+            Forge::Bitbucket | Forge::BitbucketDataCenter => {
+                bitbucket::receive(self.forge, &self.auth, headers, body, received)
+            }
         }
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no random number.
 
+pub mod bitbucket;
+pub mod bitbucket_data_center;
 pub mod cdevent;
 pub mod extract;
+pub mod gitea;
 pub mod github;
+pub mod gitlab;
 mod locate;
+mod occurrence;
 pub mod outcome;
+mod raw;
+mod read;
 pub mod tekton;
 mod time;
 pub mod types;
@@ -14,6 +21,8 @@ mod uri;
 
 use bytes::Bytes;
 
+pub use self::occurrence::Row;
+use self::outcome::Outcomes;
 use crate::event::{AttributeError, Event, json};
 
 /// A code forge whose webhooks we understand.
@@ -21,7 +30,27 @@ use crate::event::{AttributeError, Event, json};
 pub enum Forge {
     /// GitHub and GitHub Enterprise.
     GitHub,
+    /// Gitea.
+    Gitea,
+    /// Forgejo: what Gitea sends, with headers of its own besides.
+    Forgejo,
+    /// GitLab, of one's own or not.
+    GitLab,
+    /// Bitbucket Cloud.
+    Bitbucket,
+    /// Bitbucket Data Center, once Bitbucket Server and Stash.
+    BitbucketDataCenter,
 }
+
+/// All forges, by the names that settings have for them.
+const FORGES: &[(&str, Forge)] = &[
+    ("github", Forge::GitHub),
+    ("gitea", Forge::Gitea),
+    ("forgejo", Forge::Forgejo),
+    ("gitlab", Forge::GitLab),
+    ("bitbucket", Forge::Bitbucket),
+    ("bitbucket-data-center", Forge::BitbucketDataCenter),
+];
 
 /// One webhook delivery, authenticated, with its body as JSON text.
 #[derive(Clone, Debug)]
@@ -59,17 +88,15 @@ pub enum PayloadError {
 
 /// The name of a forge that we do not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a forge that we know; the forges are: github")]
+#[error("`{0}` is not a forge that we know; the forges are: {forges}", forges = Forge::names().join(", "))]
 pub struct UnknownForge(String);
 
 impl std::str::FromStr for Forge {
     type Err = UnknownForge;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "github" => Ok(Self::GitHub),
-            other => Err(UnknownForge(other.to_owned())),
-        }
+        let found = FORGES.iter().find(|(name, _)| *name == text);
+        found.map(|(_, forge)| *forge).ok_or_else(|| UnknownForge(text.to_owned()))
     }
 }
 
@@ -79,13 +106,39 @@ impl std::str::FromStr for Forge {
 /// The body is not a JSON object of at most 128 levels and a million values in UTF-8, or a part that the event cannot be without is absent
 /// or of another type; the error names it. An event or an action that we do not know is no error.
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
+    events_with(webhook, &Outcomes::default())
+}
+
+/// The same with another table of outcomes.
+///
+/// # Errors
+/// Those of [`events`].
+pub fn events_with(webhook: &Webhook, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
     let json = std::str::from_utf8(&webhook.body)
         .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
     if json.len() / 2 >= json::MAX_VALUES || needs_care(json) {
         json::well_formed(&webhook.body).map_err(|error| webhook.unreadable(json, &error))?;
     }
     match webhook.forge {
-        Forge::GitHub => github::events(webhook, json),
+        Forge::GitHub => github::events(webhook, json, outcomes),
+        Forge::Gitea | Forge::Forgejo => gitea::events(webhook, json, outcomes),
+        Forge::GitLab => gitlab::events(webhook, json, outcomes),
+        Forge::Bitbucket => bitbucket::events(webhook, json, outcomes),
+        Forge::BitbucketDataCenter => bitbucket_data_center::events(webhook, json, outcomes),
+    }
+}
+
+// === impl Forge ===
+
+impl Forge {
+    /// Its name in settings and in `customData`, such as `github`.
+    pub fn name(self) -> &'static str {
+        FORGES.iter().find(|(_, forge)| *forge == self).map_or("", |(name, _)| *name)
+    }
+
+    /// The names of all of them.
+    pub fn names() -> Vec<&'static str> {
+        FORGES.iter().map(|(name, _)| *name).collect()
     }
 }
 

@@ -15,7 +15,10 @@ cargo test --locked --no-run
 if [ -n "${PIPEWRIGHT_CLUSTER:-}" ]; then
     cargo test --locked
 elif command -v go >/dev/null; then
-    cargo run --quiet --locked --package pipewright-cluster -- run cargo test --locked
+    # A forge beside it, where its SQLite can be compiled.
+    forge=$(command -v cc >/dev/null && echo --forge || true)
+    # shellcheck disable=SC2086
+    cargo run --quiet --locked --package pipewright-cluster -- run $forge cargo test --locked
 else
     cargo test --locked
 fi

@@ -20,6 +20,7 @@ use super::template::context::Uses;
 use super::template::{Dollar, Leaf, is_template};
 use super::{Catalog, File, known, path};
 use crate::diagnostic::{Report, did_you_mean};
+use crate::vocabulary::Forge;
 
 /// A mapping that is ready to run.
 #[derive(Debug)]
@@ -301,10 +302,11 @@ impl Compiler<'_> {
 
     fn example(&mut self, example: &Example, actions: &[document::Action]) {
         if let document::Given::Webhook { forge, .. } = &example.given
-            && &**forge != "github"
+            && forge.parse::<Forge>().is_err()
         {
             let message = format!("unknown source `{}`", &**forge);
-            self.place.error("unknown-source", forge.span(), message, "the source here is `github`");
+            let hint = format!("the sources here are {}", Forge::names().join(", "));
+            self.place.error("unknown-source", forge.span(), message, &hint);
         }
         for expected in &example.expect {
             if let Some(name) = expected.get("action").and_then(Value::as_str)

@@ -135,10 +135,7 @@ impl MappingSet {
 fn events(given: &Given, file: &str, read: &ReadFile<'_>) -> Result<Vec<Event>, String> {
     match given {
         Given::Webhook { forge, event, body } => {
-            let forge = match &**forge {
-                "github" => Forge::GitHub,
-                other => return Err(format!("unknown source `{other}`")),
-            };
+            let forge: Forge = forge.parse().map_err(|_| format!("unknown source `{}`", &**forge))?;
             let webhook = Webhook {
                 forge,
                 event: event.to_string(),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::vocabulary::Forge;
+
 /// The schema (draft 2020-12); `config/mapping.schema.json` is this, pretty-printed.
 ///
 /// It says less than the loader: expressions are strings here, and names are not resolved.
@@ -194,7 +196,7 @@ fn example() -> Value {
                         "required": ["source", "event", "body"],
                         "additionalProperties": false,
                         "properties": {
-                            "source": {"enum": ["github"]},
+                            "source": {"enum": Forge::names()},
                             "event": {"$ref": "#/$defs/text"},
                             "body": {"$ref": "#/$defs/text", "description": "A file, relative to this one."}
                         }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kube::{Api, Client};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
@@ -111,6 +113,8 @@ struct Slot {
 pub(super) struct Prepared {
     secret: Secret,
     pub(super) key: hmac::Key,
+    /// The key of Standard Webhooks, which is in base64 after `whsec_`; of any other secret the same as `key`.
+    pub(super) standard_key: hmac::Key,
     pub(super) digest: [u8; 32],
 }
 
@@ -320,9 +324,12 @@ impl Slot {
 impl Prepared {
     fn new(secret: Secret) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
+        let standard = secret.0.strip_prefix(b"whsec_").and_then(|rest| BASE64_STANDARD.decode(rest).ok());
+        let standard_key =
+            standard.map_or_else(|| key.clone(), |bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes));
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, &secret.0).as_ref());
-        Self { secret, key, digest: hash }
+        Self { secret, key, standard_key, digest: hash }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signatures of webhooks: HMAC-SHA256 over the raw body, in hexadecimal (GitHub, "Validating webhook deliveries").
+//! Signatures of webhooks: HMAC-SHA256 in hexadecimal (GitHub, "Validating webhook deliveries").
 
 use ring::hmac;
 
@@ -9,30 +9,69 @@ pub const HEADER: &str = "x-hub-signature-256";
 
 const PREFIX: &str = "sha256=";
 
+/// Where a forge puts its signature, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheme {
+    /// The header.
+    pub header: &'static str,
+    /// What stands before the digits.
+    pub prefix: &'static str,
+}
+
+/// GitHub's way.
+pub const GITHUB: Scheme = Scheme { header: "X-Hub-Signature-256", prefix: PREFIX };
+/// Gitea's way.
+pub const GITEA: Scheme = Scheme { header: "X-Gitea-Signature", prefix: "" };
+/// The way of both Bitbuckets.
+pub const BITBUCKET: Scheme = Scheme { header: "X-Hub-Signature", prefix: PREFIX };
+/// GitLab's way, which is no signature: the secret itself.
+pub const GITLAB_TOKEN: Scheme = Scheme { header: "X-Gitlab-Token", prefix: "" };
+/// GitLab's other way, of Standard Webhooks: in base64, over the id and the time of the delivery and the body.
+pub const GITLAB: Scheme = Scheme { header: "webhook-signature", prefix: "v1," };
+/// Forgejo's way.
+pub const FORGEJO: Scheme = Scheme { header: "X-Forgejo-Signature", prefix: "" };
+
 /// Why a signature is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// No header.
+    #[error("header `{header}` is missing: set this source's secret in the webhook's settings at the forge", header = .0.header)]
+    Missing(Scheme),
+    /// A header without a signature.
     #[error(
-        "header `X-Hub-Signature-256` is missing: set this source's secret in the webhook's settings at the forge"
+        "header `{header}` has no signature, since the webhook has no secret: set this source's in the webhook's settings at the forge",
+        header = .0.header
     )]
-    Missing,
+    Empty(Scheme),
     /// A header in another form.
-    #[error("header `X-Hub-Signature-256` must be `sha256=` and 64 hexadecimal digits")]
-    Malformed,
+    #[error("header `{header}` must be {form}64 hexadecimal digits", header = .0.header, form = form(.0))]
+    Malformed(Scheme),
     /// A signature with another secret, or of another body.
-    #[error("header `X-Hub-Signature-256` matches none of this source's secrets")]
-    Mismatch,
+    #[error("header `{header}` matches none of this source's secrets", header = .0.header)]
+    Mismatch(Scheme),
 }
 
-/// The place of the secret that `body` was signed with.
+fn form(scheme: &Scheme) -> String {
+    if scheme.prefix.is_empty() { String::new() } else { format!("`{}` and ", scheme.prefix) }
+}
+
+/// The place of the secret that `signed` was signed with.
 ///
 /// # Errors
 /// When there is no such secret. The comparison takes the same time for every wrong signature, and all secrets are
 /// tried.
-pub fn verify(secrets: &Secrets, header: Option<&str>, body: &[u8]) -> Result<usize, SignatureError> {
-    let tag = parse(header.ok_or(SignatureError::Missing)?).ok_or(SignatureError::Malformed)?;
-    secrets.find(|it| hmac::verify(&it.key, body, &tag).is_ok()).ok_or(SignatureError::Mismatch)
+pub fn verify(
+    secrets: &Secrets,
+    scheme: Scheme,
+    value: Option<&str>,
+    signed: &[u8],
+) -> Result<usize, SignatureError> {
+    let value = value.ok_or(SignatureError::Missing(scheme))?.trim();
+    if value.is_empty() || value == scheme.prefix {
+        return Err(SignatureError::Empty(scheme));
+    }
+    let tag = parse(value, scheme.prefix).ok_or(SignatureError::Malformed(scheme))?;
+    secrets.find(|it| hmac::verify(&it.key, signed, &tag).is_ok()).ok_or(SignatureError::Mismatch(scheme))
 }
 
 /// The header value that signs `body`.
@@ -48,8 +87,8 @@ pub fn sign(secret: &[u8], body: &[u8]) -> String {
     value
 }
 
-fn parse(header: &str) -> Option<[u8; 32]> {
-    let digits = header.trim().strip_prefix(PREFIX)?.as_bytes();
+fn parse(value: &str, prefix: &str) -> Option<[u8; 32]> {
+    let digits = value.strip_prefix(prefix)?.as_bytes();
     let mut tag = [0; 32];
     if digits.len() != 2 * tag.len() {
         return None;
@@ -77,39 +116,43 @@ mod tests {
     #[test]
     fn the_vector_of_the_documentation_verifies_and_is_what_we_sign() {
         assert_eq!(sign(SECRET.as_bytes(), BODY), SIGNATURE);
-        assert_eq!(verify(&secrets(&[SECRET]), Some(SIGNATURE), BODY), Ok(0));
+        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(SIGNATURE), BODY), Ok(0));
     }
 
     #[test]
     fn any_of_several_secrets_may_have_signed_and_its_place_is_told() {
         for (values, place) in [(["new", SECRET], 1), ([SECRET, "old"], 0), ([SECRET, SECRET], 0)] {
-            assert_eq!(verify(&secrets(&values), Some(SIGNATURE), BODY), Ok(place));
+            assert_eq!(verify(&secrets(&values), GITHUB, Some(SIGNATURE), BODY), Ok(place));
         }
-        assert_eq!(verify(&secrets(&["a", "b"]), Some(SIGNATURE), BODY), Err(SignatureError::Mismatch));
+        assert_eq!(
+            verify(&secrets(&["a", "b"]), GITHUB, Some(SIGNATURE), BODY),
+            Err(SignatureError::Mismatch(GITHUB))
+        );
     }
 
     #[test]
     fn upper_case_digits_are_digits() {
         let upper = format!("sha256={}", SIGNATURE[7..].to_uppercase());
-        assert_eq!(verify(&secrets(&[SECRET]), Some(&upper), BODY), Ok(0));
+        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(&upper), BODY), Ok(0));
     }
 
     #[test]
     fn a_changed_body_or_signature_does_not_match() {
         let secrets = secrets(&[SECRET]);
-        assert_eq!(verify(&secrets, Some(SIGNATURE), b"Hello, World?"), Err(SignatureError::Mismatch));
-        assert_eq!(verify(&secrets, Some(SIGNATURE), b""), Err(SignatureError::Mismatch));
+        assert_eq!(
+            verify(&secrets, GITHUB, Some(SIGNATURE), b"Hello, World?"),
+            Err(SignatureError::Mismatch(GITHUB))
+        );
+        assert_eq!(verify(&secrets, GITHUB, Some(SIGNATURE), b""), Err(SignatureError::Mismatch(GITHUB)));
         let other = SIGNATURE.replace("7571", "7572");
-        assert_eq!(verify(&secrets, Some(&other), BODY), Err(SignatureError::Mismatch));
+        assert_eq!(verify(&secrets, GITHUB, Some(&other), BODY), Err(SignatureError::Mismatch(GITHUB)));
     }
 
     #[test]
     fn other_forms_are_refused() {
         let secrets = secrets(&[SECRET]);
-        assert_eq!(verify(&secrets, None, BODY), Err(SignatureError::Missing));
+        assert_eq!(verify(&secrets, GITHUB, None, BODY), Err(SignatureError::Missing(GITHUB)));
         for form in [
-            "",
-            "sha256=",
             &SIGNATURE[7..],
             &SIGNATURE[..70],
             &format!("{SIGNATURE}00"),
@@ -119,7 +162,29 @@ mod tests {
             &SIGNATURE.replace("75", "ü"),
             &SIGNATURE.replace("75", "+5"),
         ] {
-            assert_eq!(verify(&secrets, Some(form), BODY), Err(SignatureError::Malformed), "{form}");
+            assert_eq!(
+                verify(&secrets, GITHUB, Some(form), BODY),
+                Err(SignatureError::Malformed(GITHUB)),
+                "{form}"
+            );
         }
+    }
+
+    #[test]
+    fn a_header_of_a_webhook_without_a_secret_is_refused_whatever_the_secrets_are() {
+        let secrets = secrets(&["a"]);
+        for (scheme, value) in [(GITHUB, "sha256="), (GITHUB, ""), (GITEA, ""), (GITEA, " "), (FORGEJO, "")] {
+            let error = verify(&secrets, scheme, Some(value), BODY).unwrap_err();
+            assert_eq!(error, SignatureError::Empty(scheme), "{value:?}");
+            assert!(error.to_string().contains("the webhook has no secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_digits_of_gitea_stand_alone() {
+        let secrets = secrets(&[SECRET]);
+        assert_eq!(verify(&secrets, GITEA, Some(&SIGNATURE[7..]), BODY), Ok(0));
+        let error = verify(&secrets, GITEA, Some(SIGNATURE), BODY).unwrap_err();
+        assert_eq!(error.to_string(), "header `X-Gitea-Signature` must be 64 hexadecimal digits");
     }
 }

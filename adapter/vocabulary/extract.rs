@@ -3,11 +3,25 @@
 //!
 //! Mappings read these names, so they are a promise. Never the whole payload: that is the data of the raw event.
 
+mod deployment;
+mod package;
+mod run;
+mod ticket;
+
 use std::borrow::Cow;
 
 use serde::Serialize;
 
+pub use self::deployment::{Approval, Deployment};
+pub use self::package::Package;
+pub use self::run::Run;
+pub use self::ticket::Ticket;
+
 type Text<'a> = Cow<'a, str>;
+
+fn is_empty(text: &Text<'_>) -> bool {
+    text.is_empty()
+}
 
 /// The extract; what the event is about decides which of the lower parts are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -33,6 +47,24 @@ pub struct Extract<'a> {
     /// The review of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review<'a>>,
+    /// The ticket: an issue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket<'a>>,
+    /// The run of the forge's own automation: a pipeline, a task of one, a check or a commit status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run<'a>>,
+    /// The deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment<'a>>,
+    /// The approval that a deployment waits for, or has got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval<'a>>,
+    /// The package, with the version that the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<Package<'a>>,
+    /// What the repository was called before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Name<'a>>,
 }
 
 /// Which forge said what.
@@ -58,7 +90,8 @@ pub struct Repository<'a> {
     pub owner: Text<'a>,
     /// Its name without the owner.
     pub name: Text<'a>,
-    /// The page for people.
+    /// The page for people; absent (empty) when the forge does not say on which host it is.
+    #[serde(skip_serializing_if = "is_empty")]
     pub url: Text<'a>,
     /// What `git clone` takes, over HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +99,16 @@ pub struct Repository<'a> {
     /// The branch that changes are made against by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<Text<'a>>,
+}
+
+/// What a repository is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Name<'a> {
+    /// The account that it belongs to.
+    pub owner: Text<'a>,
+    /// Its name without the owner.
+    pub name: Text<'a>,
 }
 
 /// A change.
@@ -101,7 +144,8 @@ pub struct Change<'a> {
 pub struct ChangeSource<'a> {
     /// The branch.
     pub branch: Text<'a>,
-    /// The newest commit.
+    /// The newest commit; absent (empty) when there is none.
+    #[serde(skip_serializing_if = "is_empty")]
     pub sha: Text<'a>,
     /// What `git clone` takes; absent when the repository is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +160,8 @@ pub struct ChangeSource<'a> {
 pub struct ChangeTarget<'a> {
     /// The branch.
     pub branch: Text<'a>,
-    /// The commit that the change is compared with.
+    /// The commit that the change is compared with; absent (empty) when the forge does not say.
+    #[serde(skip_serializing_if = "is_empty")]
     pub sha: Text<'a>,
 }
 
@@ -140,8 +185,9 @@ pub struct Push<'a> {
     /// The commit after; absent for a deleted ref.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Text<'a>>,
-    /// Whether commits were taken away.
-    pub forced: bool,
+    /// Whether commits were taken away; absent when the forge does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced: Option<bool>,
     /// How many commits the forge lists; it may list fewer than were pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commits: Option<u64>,

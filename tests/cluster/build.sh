@@ -4,6 +4,7 @@
 #   tests/cluster/build.sh kubectl           # one program; prints its path on standard output
 #   tests/cluster/build.sh control-plane     # all that the tests on a real cluster need; prints their paths
 #   tests/cluster/build.sh triggers          # the peer of the benchmark
+#   tests/cluster/build.sh forge             # Gitea, which needs a C compiler for its SQLite
 #
 # The cache is ${XDG_CACHE_HOME:-$HOME/.cache}/pipewright/<module>-<hash of go.mod and go.sum>/; a changed module is a new
 # folder. Beside its programs, a module of Tekton has its `config` folder there: CRDs, RBAC, ConfigMaps, webhooks.
@@ -15,9 +16,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 caches=${XDG_CACHE_HOME:-$HOME/.cache}/pipewright
 control_plane="etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok tekton-controller tekton-webhook tekton-events"
 triggers="triggers-sink triggers-interceptors"
+forge="gitea"
 
 usage() {
-    echo "usage: $0 control-plane | triggers | <program>...; programs: $control_plane $triggers" >&2
+    echo "usage: $0 control-plane | triggers | forge | <program>...; programs: $control_plane $triggers $forge" >&2
     exit 2
 }
 
@@ -29,6 +31,7 @@ locate() {
         kwok) module=kwok package=sigs.k8s.io/kwok/cmd/kwok ;;
         tekton-controller | tekton-webhook | tekton-events) module=pipeline package=github.com/tektoncd/pipeline/cmd/${1#tekton-} ;;
         triggers-sink) module=triggers package=github.com/tektoncd/triggers/cmd/eventlistenersink ;;
+        gitea) module=gitea package=code.gitea.io/gitea ;;
         triggers-interceptors) module=triggers package=github.com/tektoncd/triggers/cmd/interceptors ;;
         *) echo "there is no program $1" >&2; usage ;;
     esac
@@ -39,7 +42,14 @@ locate() {
 # The programs of Kubernetes call themselves v0.0.0-master+$Format:%H$ unless told otherwise, which Tekton refuses to parse.
 link_flags() {
     printf -- '-s -w'
-    [ "$module" = kube ] || return 0
+    case $module in
+        gitea)
+            version=$(sed -n 's/.*code\.gitea\.io\/gitea v\([0-9.]*\).*/\1/p' "$here/gitea/go.mod" | head -n 1)
+            printf -- ' -X main.Version=%s -X "main.Tags=%s"' "$version" "$tags"
+            return 0 ;;
+        kube) ;;
+        *) return 0 ;;
+    esac
     version=$(sed -n 's/.*k8s\.io\/kubernetes v\([0-9.]*\).*/\1/p' "$here/kube/go.mod" | head -n 1)
     minor=${version#*.}
     base=k8s.io/component-base/version
@@ -77,7 +87,10 @@ build() {
                 export GOFLAGS
                 ;;
         esac
-        CGO_ENABLED=0 go build -mod=readonly -trimpath -o "$cache/$1.$$" -ldflags "$(link_flags)" "$package"
+        tags=''
+        cgo=0
+        [ "$module" != gitea ] || { tags='sqlite sqlite_unlock_notify' cgo=1; }
+        CGO_ENABLED=$cgo go build -mod=readonly -trimpath -tags "$tags" -o "$cache/$1.$$" -ldflags "$(link_flags)" "$package"
     ) || { rm -f "$cache/$1.$$"; exit 1; }
     mv "$cache/$1.$$" "$cache/$1"
     echo "built $1 in $(($(date +%s) - begin)) s" >&2
@@ -96,10 +109,24 @@ manifests() {
     mv "$cache/config.$$" "$cache/config" 2>/dev/null || rm -rf "$cache/config.$$"
 }
 
+# What Gitea reads at run time where it is built without its front end: templates, translations, licenses.
+static_files() {
+    (
+        cd "$here/$module"
+        go mod download "$package"
+        source=$(go list -m -f '{{.Dir}}' "$package")
+        mkdir -p "$cache/static.$$"
+        cp -r "$source/templates" "$source/options" "$source/public" "$cache/static.$$"
+    )
+    chmod -R u+w "$cache/static.$$"
+    mv "$cache/static.$$" "$cache/static" 2>/dev/null || rm -rf "$cache/static.$$"
+}
+
 [ $# -ge 1 ] || usage
 case $1 in
     control-plane) set -- $control_plane ;;
     triggers) set -- $triggers ;;
+    forge) set -- $forge ;;
 esac
 for program in "$@"; do
     locate "$program"
@@ -110,6 +137,7 @@ for program in "$@"; do
     fi
     case $module in
         pipeline | triggers) [ -d "$cache/config" ] || manifests ;;
+        gitea) [ -d "$cache/static" ] || static_files ;;
     esac
     echo "$cache/$program"
 done

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
-targets=${FUZZ_TARGETS:-"cloudevents github mapping template"}
+targets=${FUZZ_TARGETS:-"bitbucket bitbucket_data_center cloudevents gitea github gitlab mapping template"}
 seconds=${FUZZ_SECONDS:-600}
 out=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 data=${PIPEWRIGHT_CORPUS:-../shared/data}
@@ -24,9 +24,21 @@ seeds() {
               cat "$body"; } >"$out/seeds/cloudevents/$(basename "$body")"
         done
         echo "$out/seeds/cloudevents" ;;
+    gitea)
+        [ ! -d "$data/forge/gitea" ] || echo "$data/forge/gitea"
+        [ ! -d "$data/forge/gitea-live" ] || {
+            mkdir -p "$out/seeds/gitea"
+            for file in "$data"/forge/gitea-live/*.json; do
+                sed 's/.*"body":{/{/; s/},"signature_ok".*/}/' "$file" >"$out/seeds/gitea/$(basename "$file")"
+            done
+            echo "$out/seeds/gitea"
+        } ;;
     github)
         echo tests/fixtures/github
         [ ! -d "$data/forge/github" ] || echo "$data/forge/github" ;;
+    bitbucket) [ ! -d "$data/forge/bitbucket-cloud" ] || echo "$data/forge/bitbucket-cloud" ;;
+    bitbucket_data_center) [ ! -d "$data/forge/bitbucket-datacenter" ] || echo "$data/forge/bitbucket-datacenter" ;;
+    gitlab) [ ! -d "$data/forge/gitlab" ] || echo "$data/forge/gitlab" ;;
     mapping) echo mappings; echo tests/fixtures/mappings-with-12-mistakes ;;
     template) echo tests/fixtures/github ;;
     esac

@@ -174,7 +174,7 @@ fn what_cannot_be_read_is_told_apart_from_what_is_not_right() {
         (&["explain", OPENED], 1, "to read it as a webhook, name its --event"),
         (&["send", OPENED], 1, "to send it as a webhook, name its --event"),
         (&["explain", "--event", "push", "README.md"], 1, "`README.md`"),
-        (&["explain", "--event", "push", "--source", "gitlab", OPENED], 1, "`--source`"),
+        (&["explain", "--event", "push", "--source", "sourcehut", OPENED], 1, "`--source`"),
         (&["send", "--url", "nonsense", "--event", "push", OPENED], 1, "`--url nonsense` is not"),
         (&["send", "--url", "ftp://a/", "--event", "push", OPENED], 1, "`--url ftp://a/` is not"),
         (&["chek"], 2, "unrecognized subcommand 'chek'"),

@@ -12,7 +12,7 @@ use pipewright::telemetry::metrics::{
     Answer, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send, Shed, ShedReason,
     Signature,
 };
-use pipewright::vocabulary::github;
+use pipewright::vocabulary::{Row, bitbucket, bitbucket_data_center, gitea, github, gitlab};
 
 use serde_json::Value;
 
@@ -120,14 +120,26 @@ fn every_metric_is_in_the_documentation() {
 }
 
 #[test]
-fn what_a_github_delivery_becomes_is_in_the_documentation() {
+fn what_a_delivery_becomes_is_in_the_documentation() {
+    for (forge, rows) in [
+        ("github", github::ROWS),
+        ("gitea", gitea::ROWS),
+        ("gitlab", gitlab::ROWS),
+        ("bitbucket", bitbucket::ROWS),
+        ("bitbucket-data-center", bitbucket_data_center::ROWS),
+    ] {
+        hold("events.md", forge, &table_of(rows));
+    }
+}
+
+fn table_of(rows: &[Row]) -> String {
     let mut table = "| event | action | becomes | key of the id |\n|---|---|---|---|\n".to_owned();
-    for row in github::ROWS {
+    for row in rows {
         let becomes: Vec<String> = row.becomes.iter().map(|ty| format!("`{ty}`")).collect();
         let action = row.action.map_or_else(|| "–".to_owned(), |action| format!("`{action}`"));
         let _ = writeln!(table, "| `{}` | {action} | {} | {} |", row.event, becomes.join(", "), row.key);
     }
-    hold("events.md", "github", &table);
+    table
 }
 
 #[test]
@@ -275,6 +287,7 @@ fn the_commented_settings_show_the_defaults() {
         "mappings",
         "config",
         "announce",
+        "outcomes",
         "eventTokens",
         "allowedOrigins",
         "limits",

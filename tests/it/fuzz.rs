@@ -34,6 +34,22 @@ fn the_cloudevents_decoder_keeps_its_promises_on_every_kept_input() {
 }
 
 #[test]
+fn bitbucket_payloads_give_valid_events_on_every_kept_input() {
+    replay("bitbucket", targets::bitbucket::run);
+    replay("bitbucket_data_center", targets::bitbucket_data_center::run);
+}
+
+#[test]
+fn gitlab_payloads_give_valid_events_on_every_kept_input() {
+    replay("gitlab", targets::gitlab::run);
+}
+
+#[test]
+fn gitea_payloads_give_valid_events_on_every_kept_input() {
+    replay("gitea", targets::gitea::run);
+}
+
+#[test]
 fn github_payloads_give_valid_events_on_every_kept_input() {
     replay("github", targets::github::run);
 }

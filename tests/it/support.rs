@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod delivery;
 pub mod deployed;
 pub mod faulty;
+pub mod gitea;
 pub mod ground;
 pub mod leases;
 pub mod objects;

@@ -5,15 +5,17 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use pipewright::event::{Data, Event};
+use pipewright::settings::Settings;
 use pipewright::vocabulary::tekton::{Cluster, RunKind, transitions};
 use pipewright::vocabulary::types::{
     Empty, EventType, Extra, Field, Kind, Presence, TYPES, Type, check, lookup,
 };
-use pipewright::vocabulary::{Forge, Webhook, events};
+use pipewright::vocabulary::{Forge, Webhook, events, github};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::support::corpus::{self, Schemas};
+use crate::support::service::Setup;
 
 fn webhook(event: &str, delivery: &str, body: impl Into<Bytes>) -> Webhook {
     Webhook {
@@ -199,9 +201,12 @@ fn every_github_payload_gives_one_raw_event_and_valid_cdevents() {
             }
             let (subject, time) = (event.subject().unwrap_or("-"), event.time().unwrap());
             writeln!(list, "  {} | {subject} | {time} | {}", event.ty(), event.source()).unwrap();
+            if is_cdevent(event) {
+                writeln!(list, "    {}", event.tree().unwrap()["subject"]["content"]).unwrap();
+            }
         }
     }
-    assert!(all >= 22, "{all}");
+    assert!(all >= 57, "{all}");
     insta::assert_snapshot!("github", list);
 }
 
@@ -234,6 +239,130 @@ fn create_and_push_of_one_tag_deletion_are_one_event() {
     assert_eq!(id("push/payload.json"), id("push/1.payload.json"));
 }
 
+/// The ids of the `CDEvents` of a delivery.
+fn cdevent_ids(event: &str, body: &Value) -> Vec<String> {
+    let events = events(&webhook(event, "1", serde_json::to_vec(body).unwrap())).unwrap();
+    events.iter().filter(|event| is_cdevent(event)).map(|event| event.id().to_owned()).collect()
+}
+
+#[test]
+fn a_repository_hook_an_organization_hook_an_app_and_a_redelivery_give_the_same_ids() {
+    let Some(root) = corpus::root() else { return };
+    let mut compared = 0;
+    for payload in corpus::github(&root) {
+        let mut plain: Value = serde_json::from_slice(&payload.body).unwrap();
+        let ids = cdevent_ids(&payload.event, &plain);
+        plain.as_object_mut().unwrap().remove("organization");
+        plain.as_object_mut().unwrap().remove("installation");
+        let mut organization = plain.clone();
+        organization["organization"] =
+            json!({"login": "acme", "id": 1, "url": "https://api.github.com/orgs/acme"});
+        let mut app = organization.clone();
+        app["installation"] = json!({"id": 1, "node_id": "x"});
+        for body in [&plain, &organization, &app] {
+            assert_eq!(cdevent_ids(&payload.event, body), ids, "{}", payload.name);
+            compared += ids.len();
+        }
+    }
+    assert!(compared >= 3 * 57, "{compared}");
+}
+
+#[test]
+fn what_two_events_tell_is_one_id() {
+    let Some(root) = corpus::root() else { return };
+    let payloads = corpus::github(&root);
+    let ids = |name: &str, tag: Option<&str>| {
+        let payload = payloads.iter().find(|payload| payload.name == name).unwrap();
+        let mut body: Value = serde_json::from_slice(&payload.body).unwrap();
+        for field in ["package", "registry_package"] {
+            if let Some(name) =
+                body.pointer_mut(&format!("/{field}/package_version/container_metadata/tag/name"))
+            {
+                *name = json!(tag);
+            }
+        }
+        let ids = cdevent_ids(&payload.event, &body);
+        assert_eq!(ids.len(), usize::from(!name.contains("package") || tag.is_some()), "{name}");
+        ids
+    };
+    assert_eq!(
+        ids("fork/with-installation.payload.json", None),
+        ids("repository/created.payload.json", None)
+    );
+    assert_eq!(ids("public/payload.json", None), ids("repository/publicized.payload.json", None));
+    let (package, registry) =
+        ("package/published.docker.payload.json", "registry_package/published.docker.payload.json");
+    assert_eq!(ids(package, Some("v1")), ids(registry, Some("v1")));
+    assert_ne!(ids(package, Some("v1")), ids(package, Some("v2")));
+    // As recorded, they tell of a layer without a tag.
+    assert_eq!(ids(package, None), ids(registry, None));
+}
+
+const HOST: &str = "https://ghe.example.com:8443";
+
+#[test]
+fn a_github_enterprise_host_gives_the_same_events_with_a_source_of_its_own() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let mut compared = 0;
+    for payload in corpus::github(&root) {
+        let text = String::from_utf8(payload.body.clone()).unwrap();
+        let moved = text
+            .replace("https://api.github.com", &format!("{HOST}/api/v3"))
+            .replace("https://github.com", HOST)
+            .replace("http://github.com", HOST);
+        let public = events(&webhook(&payload.event, "1", payload.body.clone())).unwrap();
+        let own = events(&webhook(&payload.event, "1", moved)).unwrap();
+        assert_eq!(
+            public.iter().map(Event::ty).collect::<Vec<_>>(),
+            own.iter().map(Event::ty).collect::<Vec<_>>(),
+            "{}",
+            payload.name
+        );
+        for (public, own) in public.iter().zip(&own).filter(|(_, own)| is_cdevent(own)) {
+            schemas.assert_valid(own);
+            assert!(own.source().starts_with(HOST), "{}", own.source());
+            assert_ne!(public.id(), own.id());
+            assert_ne!(public.attribute("correlationid"), own.attribute("correlationid"));
+            compared += 1;
+        }
+    }
+    assert!(compared >= 57, "{compared}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_of_a_run_is_what_the_settings_say() {
+    let body = json!({
+        "action": "completed",
+        "workflow_run": {"id": 1, "name": "CI", "conclusion": "neutral", "updated_at": "2026-01-01T00:00:00Z"},
+        "repository": {"id": 7, "full_name": "acme/shop", "html_url": "https://github.com/acme/shop"},
+    });
+    let body = Bytes::from(body.to_string());
+    for (outcomes, expected) in [("{}", "success"), ("{neutral: failure, Succeeded: error}", "failure")] {
+        let text =
+            format!("apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  outcomes: {outcomes}\n");
+        let parsed = Settings::parse(&text).unwrap();
+        let setup = Setup::new().with(|settings| settings.process.outcomes = parsed.process.outcomes);
+        let service = setup.start().await;
+        assert_eq!(service.github("workflow_run", body.clone()).await.status, 202);
+        let events = service.events.take();
+        assert_eq!(events.len(), 1);
+        let data = events[0].tree().unwrap();
+        assert_eq!(data["subject"]["content"]["outcome"], expected);
+        assert_eq!(data["customData"]["run"]["conclusion"], "neutral");
+        service.stop().await;
+    }
+    for (wrong, reason) in [
+        ("{neutral: bad}", "unknown variant `bad`"),
+        ("{Neutral: failure}", "`Neutral` is no word for the end of a run; write `neutral`"),
+    ] {
+        let text =
+            format!("apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec:\n  outcomes: {wrong}\n");
+        let error = Settings::parse(&text).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
 #[test]
 fn cut_off_payloads_are_refused() {
     let Some(root) = corpus::root() else { return };
@@ -247,7 +376,7 @@ fn cut_off_payloads_are_refused() {
 }
 
 /// One change somewhere in a payload.
-fn mutate(value: &mut Value, seed: u64, replacement: &Value) {
+pub fn mutate(value: &mut Value, seed: u64, replacement: &Value) {
     let mut places = Vec::new();
     collect(value, String::new(), &mut places);
     let place = &places[usize::try_from(seed).unwrap() % places.len()];
@@ -277,7 +406,7 @@ fn collect(value: &Value, at: String, places: &mut Vec<String>) {
     places.push(at);
 }
 
-fn anything() -> impl Strategy<Value = Value> {
+pub fn anything() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         Just(json!("")),
@@ -303,7 +432,7 @@ fn anything() -> impl Strategy<Value = Value> {
 fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
     let Some(root) = corpus::root() else { return };
     let schemas = Schemas::load(&root);
-    let known = ["push", "create", "delete", "pull_request", "pull_request_review", "release"];
+    let known: HashSet<&str> = github::ROWS.iter().map(|row| row.event).collect();
     let payloads: Vec<(String, Value)> = corpus::github(&root)
         .into_iter()
         .map(|payload| (payload.event.clone(), serde_json::from_slice(&payload.body).unwrap()))

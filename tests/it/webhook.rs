@@ -309,7 +309,7 @@ async fn paths_methods_and_codings_that_are_not_served_say_what_is() {
     headers[2].1 = "Application/JSON; Charset=UTF-8";
     post(&headers).await.accepted("sent");
     headers[0].1 = "../a";
-    post(&headers).await.refused(400, "header `X-GitHub-Event` is not one that GitHub sends");
+    post(&headers).await.refused(400, "header `X-GitHub-Event` is not one that a forge of type github sends");
     headers[0].0 = "x-other";
     post(&headers).await.refused(400, "header `X-GitHub-Event` is missing");
     service.github("a", "[]").await.refused(400, "the payload must be a JSON object");

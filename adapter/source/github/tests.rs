@@ -146,7 +146,7 @@ fn event_and_delivery_are_required_bounded_and_printable() {
         for bad in ["a b", "a\nb", "ü", &"x".repeat(129)] {
             assert_eq!(
                 refusal(Request::signed(b"{}").with(header, bad).send(b"{}")),
-                (400, format!("header `{shown}` is not one that GitHub sends")),
+                (400, format!("header `{shown}` is not one that a forge of type github sends")),
                 "{bad}"
             );
         }

@@ -141,15 +141,18 @@ async fn a_file_is_read_again_and_its_last_good_value_stays() {
 
 #[tokio::test]
 async fn a_change_of_a_secret_changes_what_verifies() {
-    use crate::source::signature::{SignatureError, sign, verify};
+    use crate::source::signature::{GITHUB, SignatureError, sign, verify};
 
     let path = file("verified");
     std::fs::write(&path, "old").unwrap();
     let secrets = Secrets::load(&[SecretReference::File(path.clone())], None, "").await.unwrap();
     std::fs::write(&path, "new").unwrap();
     secrets.clone().refresh_once().await;
-    assert_eq!(verify(&secrets, Some(&sign(b"new", b"{}")), b"{}"), Ok(0));
-    assert_eq!(verify(&secrets, Some(&sign(b"old", b"{}")), b"{}"), Err(SignatureError::Mismatch));
+    assert_eq!(verify(&secrets, GITHUB, Some(&sign(b"new", b"{}")), b"{}"), Ok(0));
+    assert_eq!(
+        verify(&secrets, GITHUB, Some(&sign(b"old", b"{}")), b"{}"),
+        Err(SignatureError::Mismatch(GITHUB))
+    );
 }
 
 #[tokio::test]

@@ -1,57 +1,13 @@
 //! Branches and tags: `push`, `create`, `delete`.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::payload::{self, Account, When};
-use super::{Delivery, Place, Reference, custom, standard};
+use super::{login, payload, place};
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::CdEvent;
-use crate::vocabulary::extract;
-use crate::vocabulary::types::Type;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Branch,
-    Tag,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Created,
-    Updated,
-    Deleted,
-}
-
-/// What a branch's content may hold; a custom type's may hold more.
-#[derive(Serialize)]
-struct Content<'a> {
-    repository: Reference,
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<&'a str>,
-}
-
-/// What a delivery tells about a ref.
-struct Told<'a> {
-    kind: Kind,
-    deed: Deed,
-    /// The name of the branch or tag.
-    name: &'a str,
-    /// The full name.
-    reference: &'a str,
-    before: Option<&'a str>,
-    after: Option<&'a str>,
-    forced: bool,
-    commits: Option<u64>,
-    key: Vec<&'a str>,
-    time: Timestamp,
-}
+use crate::vocabulary::occurrence::Delivery;
+use crate::vocabulary::occurrence::git::{Deed, Kind, Told, is_zero, split, write};
+use crate::vocabulary::read::When;
 
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let push: payload::Push<'_> = delivery.payload()?;
@@ -66,7 +22,7 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         _ if push.before.is_some() && before.is_none() => Deed::Created,
         _ => Deed::Updated,
     };
-    let pushed_at = seconds(push.repository.pushed_at);
+    let pushed_at = When::key(push.repository.pushed_at);
     let key = match (deed, &pushed_at) {
         (Deed::Updated, _) => vec![
             before.unwrap_or_default(),
@@ -85,13 +41,13 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         reference: &push.reference,
         before,
         after,
-        forced: push.forced.unwrap_or(false),
+        forced: Some(push.forced.unwrap_or(false)),
         commits: push.commits.map(|commits| commits.0),
         key,
         time: time(delivery, push.repository.pushed_at, commit),
     };
-    let place = delivery.place(push.repository)?;
-    write(delivery, &told, &place, push.sender.as_ref(), out)
+    let place = place(delivery.webhook, push.repository)?;
+    write(delivery, &told, &place, login(push.sender.as_ref()), out)
 }
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
@@ -114,7 +70,7 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
         return Ok(());
     }
     // Without the time of the push there is nothing that the `push` would have too; a redelivery still has the same id.
-    let key = seconds(repository.pushed_at).unwrap_or_else(|| delivery.webhook.delivery.clone());
+    let key = When::key(repository.pushed_at).unwrap_or_else(|| delivery.webhook.delivery.clone());
     let told = Told {
         kind,
         deed,
@@ -122,82 +78,16 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
         reference: &format!("{prefix}{}", &*name),
         before: None,
         after: None,
-        forced: false,
+        forced: Some(false),
         commits: None,
         key: vec![&key],
         time: time(delivery, repository.pushed_at, None),
     };
-    let place = delivery.place(repository)?;
-    write(delivery, &told, &place, sender.as_ref(), out)
-}
-
-fn write(
-    delivery: &Delivery<'_>,
-    told: &Told<'_>,
-    place: &Place<'_>,
-    sender: Option<&Account<'_>>,
-    out: &mut Vec<CdEvent>,
-) -> Result<(), PayloadError> {
-    let chain = match (told.deed, told.after) {
-        (Deed::Created | Deed::Updated, Some(sha)) => place.chain(&["commit", sha]),
-        (Deed::Deleted, _) | (_, None) => place.chain(&["ref", told.reference, told.key[0]]),
-    };
-    let mut extract = delivery.extract(place, sender);
-    extract.push = Some(extract::Push {
-        reference: Cow::Borrowed(told.reference),
-        branch: (told.kind == Kind::Branch).then_some(Cow::Borrowed(told.name)),
-        tag: (told.kind == Kind::Tag).then_some(Cow::Borrowed(told.name)),
-        before: told.before.map(Cow::Borrowed),
-        after: told.after.map(Cow::Borrowed),
-        forced: told.forced,
-        commits: told.commits,
-    });
-    let ty = type_of(told.kind, told.deed)?;
-    let mut content = Content { repository: place.reference(), reference: None, before: None, after: None };
-    if matches!(ty, Type::Custom(_)) {
-        content.reference = Some(told.reference);
-        content.before = told.before;
-        content.after = told.after;
-    }
-    let event = CdEvent::occurrence(ty, &place.source, told.name, &told.key, told.time)
-        .chain(chain)
-        .content(&content)?
-        .custom_data(&extract)?;
-    out.push(event);
-    Ok(())
+    let place = place(delivery.webhook, repository)?;
+    write(delivery, &told, &place, login(sender.as_ref()), out)
 }
 
 /// The time of the push, else of its newest commit, else of the receipt.
 fn time(delivery: &Delivery<'_>, pushed_at: Option<When>, commit: Option<When>) -> Timestamp {
     [pushed_at, commit].into_iter().flatten().find_map(|when| when.0).unwrap_or(delivery.webhook.received)
-}
-
-fn type_of(kind: Kind, deed: Deed) -> Result<Type, PayloadError> {
-    Ok(match (kind, deed) {
-        (Kind::Branch, Deed::Created) => standard("dev.cdevents.branch.created")?.into(),
-        (Kind::Branch, Deed::Deleted) => standard("dev.cdevents.branch.deleted")?.into(),
-        (Kind::Branch, Deed::Updated) => custom("dev.cdeventsx.git-ref.updated")?.into(),
-        (Kind::Tag, Deed::Created) => custom("dev.cdeventsx.git-tag.created")?.into(),
-        (Kind::Tag, Deed::Updated) => custom("dev.cdeventsx.git-tag.updated")?.into(),
-        (Kind::Tag, Deed::Deleted) => custom("dev.cdeventsx.git-tag.deleted")?.into(),
-    })
-}
-
-/// A branch or a tag and its short name; other refs are nobody's business.
-fn split(reference: &str) -> Option<(Kind, &str)> {
-    let (kind, name) = match reference.strip_prefix("refs/heads/") {
-        Some(name) => (Kind::Branch, name),
-        None => (Kind::Tag, reference.strip_prefix("refs/tags/")?),
-    };
-    (!name.is_empty()).then_some((kind, name))
-}
-
-/// Git's way to say "no commit".
-fn is_zero(sha: &str) -> bool {
-    sha.bytes().all(|b| b == b'0')
-}
-
-/// Seconds since 1970: what the two spellings of a time have in common.
-fn seconds(when: Option<When>) -> Option<String> {
-    when.and_then(|when| when.0).map(|time| time.as_second().to_string())
 }

@@ -1,28 +1,10 @@
 //! The parts of GitHub's payloads that we read, borrowed from the body; everything that GitHub itself leaves out or
 //! sets to `null` somewhere is optional.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::ops::Deref;
-
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::vocabulary::time;
-
-/// A string, borrowed unless it has escapes; serde's own `Cow` does not borrow inside an `Option`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text<'a>(pub Cow<'a, str>);
-
-/// A time: RFC 3339, or seconds since 1970. Text that is no time is as good as absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct When(pub Option<Timestamp>);
-
-/// The length of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count(pub u64);
+use crate::vocabulary::read::{Count, Text, When};
 
 /// `push`.
 #[derive(Debug, Deserialize)]
@@ -97,6 +79,7 @@ pub struct PullRequest<'a> {
     pub merged: Option<bool>,
     #[serde(borrow)]
     pub merge_commit_sha: Option<Text<'a>>,
+    pub review_comments: Option<u64>,
     pub created_at: Option<When>,
     pub updated_at: Option<When>,
     pub closed_at: Option<When>,
@@ -205,94 +188,12 @@ pub struct Repository<'a> {
     #[serde(borrow)]
     pub default_branch: Option<Text<'a>>,
     pub pushed_at: Option<When>,
+    pub created_at: Option<When>,
+    pub updated_at: Option<When>,
 }
 
 #[derive(Debug, Deserialize)]
 pub struct Account<'a> {
     #[serde(borrow)]
     pub login: Option<Text<'a>>,
-}
-
-// === impl Text ===
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow;
-        impl<'de> Visitor<'de> for Borrow {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Borrow)
-    }
-}
-
-// === impl When ===
-
-impl<'de> Deserialize<'de> for When {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = When;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<When, E> {
-                Ok(When(time::parse(text)))
-            }
-
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<When, E> {
-                Ok(When(time::from_epoch(seconds)))
-            }
-
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<When, E> {
-                Ok(When(i64::try_from(seconds).ok().and_then(time::from_epoch)))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-// === impl Count ===
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
-                let mut count = 0;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Count(count))
-            }
-        }
-        deserializer.deserialize_seq(Elements)
-    }
 }

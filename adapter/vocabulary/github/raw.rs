@@ -261,20 +261,20 @@ fn fallback_source(picked: &Picked<'_>) -> String {
 }
 
 /// The id for a delivery without one: the same body gives the same id.
-fn id_of_body(webhook: &Webhook) -> String {
+pub fn id_of_body(webhook: &Webhook) -> String {
     let body = String::from_utf8_lossy(&webhook.body);
     Key::of("delivery", &[&webhook.event, &body]).event_id()
 }
 
 /// Whether `text` may become a part of an event's type.
-fn is_segment(text: &str) -> bool {
+pub fn is_segment(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Whether `text` may become an attribute: not empty, no control or noncharacters (CloudEvents 1.0.2, "Type System"),
 /// and no longer than a header that every server takes.
-fn is_attribute(text: &str) -> bool {
+pub fn is_attribute(text: &str) -> bool {
     let is_noncharacter = |c: char| {
         let code = u32::from(c);
         (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe

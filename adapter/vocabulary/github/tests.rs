@@ -1,13 +1,24 @@
 mod change;
+mod check;
+mod deployment;
 mod git;
+mod package;
 mod payload;
+mod peers;
 mod raw;
 mod release;
+mod repository;
+mod run;
+mod ticket;
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::vocabulary::occurrence::custom;
+use crate::vocabulary::types::resolve;
 use crate::vocabulary::{Forge, events};
 
 const RECEIVED: &str = "2026-01-02T03:04:05Z";

@@ -40,6 +40,9 @@ enum What {
         /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
+        /// Start Gitea, a forge, beside it
+        #[arg(long)]
+        forge: bool,
     },
     /// End it and remove its folder
     Down {
@@ -52,6 +55,9 @@ enum What {
         /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
+        /// Start Gitea, a forge, beside it
+        #[arg(long)]
+        forge: bool,
         /// The command
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<OsString>,
@@ -67,6 +73,9 @@ enum What {
         /// Make the programs of Tekton Triggers ready as well
         #[arg(long)]
         triggers: bool,
+        /// Start Gitea, a forge, beside it
+        #[arg(long)]
+        forge: bool,
     },
     /// End one process of a running cluster, as `etcd`, `kube-apiserver` or `tekton-controller`
     Stop {
@@ -112,10 +121,12 @@ pub fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
-            What::Up { dir, json, triggers } => up(&dir, json, triggers).await,
+            What::Up { dir, json, triggers, forge } => up(&dir, json, Parts { triggers, forge }).await,
             What::Down { dir } => down(&dir).await,
-            What::Run { triggers, command } => run(&command, Parts { triggers }).await,
-            What::Serve { dir, until_eof, triggers } => serve(&dir, until_eof, Parts { triggers }).await,
+            What::Run { triggers, forge, command } => run(&command, Parts { triggers, forge }).await,
+            What::Serve { dir, until_eof, triggers, forge } => {
+                serve(&dir, until_eof, Parts { triggers, forge }).await
+            }
             What::Stop { process, dir } => done(Cluster::read(&dir)?.stop(&process)),
             What::Start { process, dir } => done(Cluster::read(&dir)?.start(&process)),
             What::WithParent { .. } => bail!("handled above"),
@@ -127,7 +138,7 @@ fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn up(folder: &Path, json: bool, triggers: bool) -> anyhow::Result<ExitCode> {
+async fn up(folder: &Path, json: bool, parts: Parts) -> anyhow::Result<ExitCode> {
     if runs(folder) {
         let cluster = Cluster::read(folder)
             .with_context(|| format!("one is starting or ending in {}; try again", folder.display()))?;
@@ -143,7 +154,8 @@ async fn up(folder: &Path, json: bool, triggers: bool) -> anyhow::Result<ExitCod
         .arg("serve")
         .arg("--dir")
         .arg(folder)
-        .args(triggers.then_some("--triggers"))
+        .args(parts.triggers.then_some("--triggers"))
+        .args(parts.forge.then_some("--forge"))
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
@@ -213,6 +225,9 @@ fn tell(cluster: &Cluster, json: bool) -> anyhow::Result<ExitCode> {
     println!("API server  {}", cluster.server);
     println!("logs        {}", cluster.folder.display());
     println!("kubectl     {}", kubectl.unwrap_or_default());
+    if let Some(forge) = &cluster.forge {
+        println!("forge       {} (token of {}: {})", forge.url, forge.admin, forge.token);
+    }
     println!("\n  export KUBECONFIG={}", cluster.kubeconfig.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,17 @@ pub struct Process {
     pub port: Option<u16>,
 }
 
+/// A forge that runs beside the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Forge {
+    /// Where it is, such as `http://127.0.0.1:3000`.
+    pub url: String,
+    /// The login of its administrator.
+    pub admin: String,
+    /// A token of theirs that may do everything.
+    pub token: String,
+}
+
 /// A running cluster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cluster {
@@ -41,6 +52,9 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     /// Where etcd is.
     pub etcd: String,
+    /// The forge, where one was asked for.
+    #[serde(default)]
+    pub forge: Option<Forge>,
     /// The programs by name, such as `kubectl`.
     pub programs: BTreeMap<String, PathBuf>,
     /// The processes by name, such as `kube-apiserver`.

@@ -9,6 +9,7 @@ pub mod commands;
 mod components;
 mod control;
 mod description;
+mod forge;
 mod manifests;
 mod process;
 mod programs;
@@ -16,4 +17,4 @@ pub mod supervisor;
 mod tekton;
 mod triggers;
 
-pub use description::{Cluster, FOLDER, PROGRAM, Process};
+pub use description::{Cluster, FOLDER, Forge, PROGRAM, Process};

@@ -10,21 +10,24 @@ use tokio::time::Instant;
 
 use crate::components::{self, Layout, free_port};
 use crate::control::{self, Ask};
-use crate::description::{Cluster, Process};
+use crate::description::{Cluster, Forge, Process};
 use crate::process::{Recipe, Supervised};
-use crate::{manifests, programs, tekton, triggers};
+use crate::{forge, manifests, programs, tekton, triggers};
 
 /// What is started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
     /// Make the programs of Tekton Triggers ready as well; whoever wants them starts them.
     pub triggers: bool,
+    /// Start Gitea beside the cluster.
+    pub forge: bool,
 }
 
 /// Everything that runs.
 pub struct Supervisor {
     layout: Layout,
     processes: Vec<Supervised>,
+    forge: Option<Forge>,
     socket: UnixListener,
 }
 
@@ -33,8 +36,9 @@ pub struct Supervisor {
 impl Supervisor {
     /// Starts a cluster in an empty folder, with one line on standard error for each step.
     pub async fn start(folder: &Path, parts: Parts) -> anyhow::Result<Self> {
-        let sets: &[&str] = if parts.triggers { &["control-plane", "triggers"] } else { &["control-plane"] };
-        let programs = programs::build(sets).await?;
+        let wanted = [("control-plane", true), ("triggers", parts.triggers), ("forge", parts.forge)];
+        let sets: Vec<&str> = wanted.iter().filter(|(_, wanted)| *wanted).map(|(set, _)| *set).collect();
+        let programs = programs::build(&sets).await?;
         let begin = Instant::now();
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let folder = std::fs::canonicalize(folder)?;
@@ -45,7 +49,7 @@ impl Supervisor {
         let socket = UnixListener::bind(layout.file("socket"))
             .with_context(|| format!("another cluster is in {}", layout.folder.display()))?;
         layout.write()?;
-        let mut supervisor = Self { layout, processes: Vec::new(), socket };
+        let mut supervisor = Self { layout, processes: Vec::new(), forge: None, socket };
         match supervisor.bring_up(parts).await {
             Ok(()) => {
                 eprintln!("the cluster is ready after {:.1} s", begin.elapsed().as_secs_f64());
@@ -83,6 +87,13 @@ impl Supervisor {
                 self.processes.push(Supervised::stopped(recipe, &self.layout.folder));
             }
         }
+        if parts.forge {
+            eprintln!("starting Gitea");
+            let (forge, recipe) = forge::prepare(&self.layout).await?;
+            self.add(recipe)?;
+            self.ready().await?;
+            self.forge = Some(forge);
+        }
         self.describe()
     }
 
@@ -103,6 +114,7 @@ impl Supervisor {
             token: layout.token.clone(),
             kubeconfig: layout.file("kubeconfig"),
             etcd: format!("http://127.0.0.1:{}", layout.etcd[0]),
+            forge: self.forge.clone(),
             programs: layout.programs.clone(),
             processes: processes.collect(),
         }

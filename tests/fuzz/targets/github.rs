@@ -12,7 +12,7 @@ use super::cloudevents::assert_unchanged;
 pub fn run(input: &[u8]) {
     let mut names: Vec<&str> = ROWS.iter().map(|row| row.event).collect();
     names.dedup();
-    for name in names.into_iter().chain(["workflow_job"]) {
+    for name in names.into_iter().chain(["discussion"]) {
         let webhook = Webhook {
             forge: Forge::GitHub,
             event: name.to_owned(),

@@ -1,0 +1,130 @@
+//! Changes: `pullrequest:*`.
+
+use jiff::Timestamp;
+
+use super::payload::{self, PullRequest, Side};
+use super::{borrow, login, page, place, time};
+use crate::vocabulary::cdevent::CdEvent;
+use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
+use crate::vocabulary::occurrence::{self, Delivery};
+use crate::vocabulary::read::When;
+use crate::vocabulary::{PayloadError, extract};
+
+pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: payload::Change<'_> = delivery.payload()?;
+    let time = time(delivery, change.pullrequest.created_on);
+    write(delivery, change, CREATED, Vec::new(), time, out)
+}
+
+pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: payload::Change<'_> = delivery.payload()?;
+    let pull = &change.pullrequest;
+    let occurrence = vec![hash(&pull.source).unwrap_or_default().to_owned(), When::exact(pull.updated_on)];
+    let time = time(delivery, pull.updated_on);
+    write(delivery, change, UPDATED, occurrence, time, out)
+}
+
+pub fn merged(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    closed(delivery, MERGED, out)
+}
+
+pub fn rejected(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    closed(delivery, ABANDONED, out)
+}
+
+fn closed(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: payload::Change<'_> = delivery.payload()?;
+    let occurrence = vec![created_on(&change.pullrequest)];
+    let time = time(delivery, change.pullrequest.updated_on);
+    write(delivery, change, base, occurrence, time, out)
+}
+
+pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: payload::Change<'_> = delivery.payload()?;
+    let review = change.approval.as_ref().or(change.changes_request.as_ref());
+    let reviewer = review.and_then(|review| review.user.as_ref()).or(change.actor.as_ref());
+    let uuid = reviewer.and_then(|reviewer| borrow(reviewer.uuid.as_ref())).or_else(|| login(reviewer));
+    let at = review.and_then(|review| review.date);
+    let occurrence = vec![
+        delivery.webhook.event.clone(),
+        uuid.unwrap_or_default().into_owned(),
+        hash(&change.pullrequest.source).unwrap_or_default().to_owned(),
+        When::exact(at.or(change.pullrequest.updated_on)),
+    ];
+    let time = time(delivery, at);
+    write(delivery, change, REVIEWED, occurrence, time, out)
+}
+
+fn write<'a>(
+    delivery: &Delivery<'a>,
+    change: payload::Change<'a>,
+    base: &'static str,
+    occurrence: Vec<String>,
+    time: Timestamp,
+    out: &mut Vec<CdEvent>,
+) -> Result<(), PayloadError> {
+    let payload::Change { pullrequest: pull, repository, actor, approval, changes_request } = change;
+    let place = place(delivery.webhook, repository)?;
+    let sender = login(actor.as_ref());
+    let state = match delivery.webhook.event.as_str() {
+        "pullrequest:approved" => "approved",
+        "pullrequest:changes_request_created" => "changes_requested",
+        // Both are taken back.
+        _ => "dismissed",
+    };
+    let reviewer = approval.as_ref().or(changes_request.as_ref()).and_then(|review| review.user.as_ref());
+    let review = (base == REVIEWED).then(|| extract::Review {
+        state: state.into(),
+        author: login(reviewer).or_else(|| sender.clone()),
+        url: None,
+        commit: None,
+    });
+    let change = extract_of(&pull, base);
+    let told = Told { base, change, review, created: created_on(&pull), occurrence, time };
+    occurrence::change::write(delivery, &told, &place, sender, out)
+}
+
+fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
+    let (source, target) = (&pull.source, &pull.destination);
+    let fork = match (&source.repository, &target.repository) {
+        (Some(source), Some(target)) if source.uuid.is_some() => source.uuid != target.uuid,
+        (Some(source), Some(target)) => source.full_name != target.full_name,
+        // Nothing is known of a repository that is gone: the careful answer.
+        _ => true,
+    };
+    extract::Change {
+        number: pull.id,
+        title: borrow(pull.title.as_ref()).unwrap_or_default(),
+        url: page(pull.links.as_ref()),
+        author: login(pull.author.as_ref()),
+        draft: pull.draft.unwrap_or(false),
+        labels: Vec::new(),
+        source: extract::ChangeSource {
+            branch: branch(source).into(),
+            sha: hash(source).unwrap_or_default().into(),
+            repository_url: None,
+            fork,
+        },
+        target: extract::ChangeTarget {
+            branch: branch(target).into(),
+            sha: hash(target).unwrap_or_default().into(),
+        },
+        merge_commit: pull
+            .merge_commit
+            .as_ref()
+            .filter(|_| base == MERGED)
+            .and_then(|commit| borrow(commit.hash.as_ref())),
+    }
+}
+
+fn branch<'b>(side: &'b Side<'_>) -> &'b str {
+    side.branch.as_ref().and_then(|branch| branch.name.as_deref()).unwrap_or_default()
+}
+
+fn hash<'b>(side: &'b Side<'_>) -> Option<&'b str> {
+    side.commit.as_ref()?.hash.as_deref()
+}
+
+fn created_on(pull: &PullRequest<'_>) -> String {
+    When::exact(pull.created_on)
+}

@@ -1,0 +1,60 @@
+//! Branches and tags: `repo:push`, which tells of every ref of one push.
+
+use super::payload::{self, Ref};
+use super::{login, place};
+use crate::vocabulary::PayloadError;
+use crate::vocabulary::cdevent::CdEvent;
+use crate::vocabulary::occurrence::Delivery;
+use crate::vocabulary::occurrence::git::{Deed, Kind, Told, write};
+
+pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let payload::PushEvent { push, repository, actor } = delivery.payload()?;
+    let place = place(delivery.webhook, repository)?;
+    for change in push.changes.iter().flatten() {
+        let deed = match (&change.old, &change.new) {
+            (None, None) => continue,
+            (None, Some(_)) => Deed::Created,
+            (Some(_), None) => Deed::Deleted,
+            (Some(_), Some(_)) => Deed::Updated,
+        };
+        let Some((kind, name)) = change.new.as_ref().or(change.old.as_ref()).and_then(split) else {
+            continue;
+        };
+        let prefix = match kind {
+            Kind::Branch => "refs/heads/",
+            Kind::Tag => "refs/tags/",
+        };
+        let (before, after) = (hash(change.old.as_ref()), hash(change.new.as_ref()));
+        let told = Told {
+            kind,
+            deed,
+            name,
+            reference: &format!("{prefix}{name}"),
+            before,
+            after,
+            forced: change.forced,
+            commits: change.commits.map(|commits| commits.0),
+            key: vec![before.unwrap_or_default(), after.unwrap_or_default()],
+            // The push itself has no time. When a branch was made or taken away, no commit tells.
+            time: (deed == Deed::Updated)
+                .then(|| change.new.as_ref()?.target.as_ref()?.date?.0)
+                .flatten()
+                .unwrap_or(delivery.webhook.received),
+        };
+        write(delivery, &told, &place, login(actor.as_ref()), out)?;
+    }
+    Ok(())
+}
+
+fn split<'b>(of: &'b Ref<'_>) -> Option<(Kind, &'b str)> {
+    let kind = match of.kind.as_deref()? {
+        "branch" | "named_branch" => Kind::Branch,
+        "tag" | "annotated_tag" => Kind::Tag,
+        _ => return None,
+    };
+    Some((kind, of.name.as_deref().filter(|name| !name.is_empty())?))
+}
+
+fn hash<'b>(of: Option<&'b Ref<'_>>) -> Option<&'b str> {
+    of?.target.as_ref()?.hash.as_deref().filter(|hash| !hash.is_empty())
+}

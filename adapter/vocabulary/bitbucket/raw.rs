@@ -1,0 +1,70 @@
+//! The raw event of both Bitbuckets. The CloudEvents project has no mapping for them: this one follows the pattern of its
+//! mappings for GitHub and GitLab.
+
+use crate::event::Event;
+use crate::vocabulary::github::pick::{Path, Picked, Scalar, pick};
+use crate::vocabulary::github::raw::is_segment;
+use crate::vocabulary::raw::Raw;
+use crate::vocabulary::{PayloadError, Webhook, time, uri};
+
+/// Where the raw event of one Bitbucket has its attributes from; the first path that holds a fitting value counts.
+pub struct Paths {
+    pub source: &'static [Path],
+    pub subject: &'static [Path],
+    pub time: &'static [Path],
+    /// The `source` when no path leads to one.
+    pub fallback: &'static str,
+}
+
+static CLOUD: Paths = Paths {
+    source: &[
+        &["repository", "links", "html", "href"],
+        &["project", "links", "html", "href"],
+        &["workspace", "links", "html", "href"],
+    ],
+    subject: &[
+        &["comment", "id"],
+        &["pullrequest", "id"],
+        &["issue", "id"],
+        &["commit_status", "key"],
+        &["fork", "full_name"],
+    ],
+    time: &[
+        &["comment", "updated_on"],
+        &["pullrequest", "updated_on"],
+        &["issue", "updated_on"],
+        &["commit_status", "updated_on"],
+    ],
+    fallback: "https://bitbucket.org",
+};
+
+/// The raw event of a delivery of Bitbucket Cloud: `com.bitbucket.` and `X-Event-Key` with dots, the repository's page, and
+/// the number of the pull request or issue.
+///
+/// # Errors
+/// The body is not one JSON object, or the event's name cannot be part of a type.
+pub fn event(webhook: &Webhook, json: &str) -> Result<Event, PayloadError> {
+    let picked = picked(webhook, json, &CLOUD)?;
+    raw(webhook, &picked, &CLOUD)?.event(webhook, json)
+}
+
+/// The values at the paths.
+pub fn picked<'a>(webhook: &Webhook, json: &'a str, paths: &Paths) -> Result<Picked<'a>, PayloadError> {
+    let all = [paths.source, paths.subject, paths.time].concat();
+    pick(json, all).map_err(|error| webhook.unreadable(json, &error))
+}
+
+/// The raw event from what is at the paths.
+pub fn raw(webhook: &Webhook, picked: &Picked<'_>, paths: &Paths) -> Result<Raw, PayloadError> {
+    if !webhook.event.split(':').all(is_segment) {
+        return Err(webhook
+            .malformed("the name of the event must consist of letters, digits, `_` and `-`, joined by `:`"));
+    }
+    let source = paths.source.iter().filter_map(|path| picked.text(path)).find(|url| uri::is_reference(url));
+    Ok(Raw {
+        ty: format!("com.bitbucket.{}", webhook.event.replace(':', ".")),
+        source: source.unwrap_or(paths.fallback).to_owned(),
+        subject: paths.subject.iter().find_map(|path| picked.get(path)).map(Scalar::to_string),
+        time: paths.time.iter().filter_map(|path| picked.text(path)).find_map(time::parse),
+    })
+}

@@ -1,0 +1,39 @@
+//! Branches and tags: `repo:refs_changed`, which tells of every ref of one push.
+
+use super::{borrow, checked_place, login, payload};
+use crate::vocabulary::PayloadError;
+use crate::vocabulary::cdevent::CdEvent;
+use crate::vocabulary::occurrence::Delivery;
+use crate::vocabulary::occurrence::git::{Deed, Told, is_zero, split, write};
+use crate::vocabulary::read::When;
+
+pub fn changed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let payload::Push { date, actor, repository, changes } = delivery.payload()?;
+    let place = checked_place(delivery.webhook, repository)?;
+    let at = When::exact(date);
+    for change in changes.iter().flatten() {
+        let Some(reference) = borrow(change.ref_id.as_ref()) else { continue };
+        let Some((kind, name)) = split(&reference) else { continue };
+        let before = change.from_hash.as_deref().filter(|hash| !is_zero(hash));
+        let after = change.to_hash.as_deref().filter(|hash| !is_zero(hash));
+        let deed = match (change.kind.as_deref(), before, after) {
+            (Some("ADD"), ..) | (None, None, Some(_)) => Deed::Created,
+            (Some("DELETE"), ..) | (None, Some(_), None) => Deed::Deleted,
+            _ => Deed::Updated,
+        };
+        let told = Told {
+            kind,
+            deed,
+            name,
+            reference: &reference,
+            before,
+            after,
+            forced: None,
+            commits: None,
+            key: vec![&at, before.unwrap_or_default(), after.unwrap_or_default()],
+            time: date.and_then(|date| date.0).unwrap_or(delivery.webhook.received),
+        };
+        write(delivery, &told, &place, login(actor.as_ref()), out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Gitea's and Forgejo's webhooks as events: the raw one for every delivery, and `CDEvents` by the table [`ROWS`].
+
+mod change;
+mod git;
+mod package;
+mod raw;
+mod ticket;
+
+use super::github::ticket::{closed as ticket_closed, created as ticket_created};
+use super::github::{check, release, repository};
+use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::git::{REF_CREATED, REF_DELETED, REFS};
+use super::occurrence::release::{DELETED, PUBLISHED};
+use super::occurrence::repository as repositories;
+use super::occurrence::run::{TASK_FINISHED, TASK_STARTED};
+use super::occurrence::ticket as tickets;
+use super::occurrence::{self, Delivery, Row, row};
+use super::outcome::Outcomes;
+use super::{PayloadError, Webhook};
+use crate::event::Event;
+
+const CLOSED: &[&str] = &[MERGED, ABANDONED];
+const MADE: &str = "sha, repository.updated_at";
+const EDITION: &str = "action, head sha, updated_at, changes";
+const REVIEW: &str = "state, sender, content, head sha, updated_at, review_comments";
+const RELEASE: &str = "release id, published_at";
+const TICKET: &str = "action, updated_at, changes, labels, assignees, milestone";
+const TICKET_UPDATED: &[&str] = &[tickets::UPDATED];
+
+/// Every event and action that becomes a `CDEvent`; all others are raw only. A further one is a further row.
+///
+/// How the keys were chosen, where GitHub's cannot be used (Gitea 1.26, seen on a real one):
+/// - A ref has no time of its own. `repository.updated_at` is the time of the last push *before* this one; `create` and
+///   the `push` of one new branch both have it and both have the commit, `delete` and the `push` of a deleted tag
+///   have it only. A ref that is made anew on another commit, or after another push, is another occurrence; one
+///   that is made anew on the same commit with no push between (tags made and deleted through the API only) is not, and
+///   nothing in the payload could tell.
+/// - A `push` whose commits are the same before and after moved nothing: it is the test delivery of the web page.
+/// - A review has no id: its words, its author, the commit, and the time and number of reviews of the change tell it from
+///   others.
+/// - What happened to the labels, assignees and milestone of a ticket is not told, only what they are now.
+/// - The redelivery of Gitea has a new delivery id, so only the payload counts here too.
+///
+/// Labels, assignees, review requests and milestones do not make a `change.updated`, as with GitHub. Neither does Gitea
+/// tell of everything: a repository that is renamed, a review that is dismissed and a draft of a release have no
+/// delivery.
+#[rustfmt::skip]
+pub static ROWS: &[Row] = &[
+    row("push", None, REFS, "repository.updated_at; made: after too; moved: before, after too", git::pushed),
+    row("create", None, REF_CREATED, MADE, git::created),
+    row("delete", None, REF_DELETED, "repository.updated_at", git::deleted),
+    row("pull_request", Some("opened"), &[CREATED], "created_at", change::created),
+    row("pull_request", Some("reopened"), &[UPDATED], EDITION, change::updated),
+    row("pull_request", Some("synchronized"), &[UPDATED], EDITION, change::updated),
+    row("pull_request", Some("edited"), &[UPDATED], EDITION, change::updated),
+    row("pull_request", Some("closed"), CLOSED, "merged_at, or closed_at", change::closed),
+    row("pull_request_approved", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
+    row("pull_request_rejected", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
+    row("pull_request_comment", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
+    row("release", Some("published"), &[PUBLISHED], RELEASE, release::published),
+    row("release", Some("deleted"), &[DELETED], RELEASE, release::withdrawn),
+    row("issues", Some("opened"), &[tickets::CREATED], "created_at", ticket_created),
+    row("issues", Some("reopened"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("edited"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("assigned"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("unassigned"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("label_updated"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("label_cleared"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("milestoned"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("demilestoned"), TICKET_UPDATED, TICKET, ticket::updated),
+    row("issues", Some("closed"), &[tickets::CLOSED], "action, closed_at", ticket_closed),
+    row("issues", Some("deleted"), &[tickets::CLOSED], "action", ticket_closed),
+    row("status", None, &[TASK_STARTED, TASK_FINISHED], "status id", check::status),
+    row("package", Some("created"), &[PUBLISHED], "package id", package::published),
+    row("package", Some("deleted"), &[DELETED], "package id", package::deleted),
+    row("repository", Some("created"), &[repositories::CREATED], "created_at", repository::created),
+    row("repository", Some("deleted"), &[repositories::DELETED], "repository id", repository::deleted),
+    // The new one is the `repository`, and `forkee` is what it was made from.
+    row("fork", None, &[repositories::CREATED], "created_at", repository::created),
+];
+
+/// The raw event, and then the `CDEvents`; no id twice.
+///
+/// # Errors
+/// The body is not a JSON object, or a part that a row needs is absent or of another type.
+pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+    let (raw, action) = raw::event(webhook, json)?;
+    occurrence::events(&Delivery { webhook, json, action, outcomes }, ROWS, raw)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Changes: `pull_request`, and the three events of reviews.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::vocabulary::cdevent::CdEvent;
+use crate::vocabulary::github::change::extract_of;
+use crate::vocabulary::github::payload::{Account, PullRequest, Repository};
+use crate::vocabulary::github::{key, login, place, time};
+use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
+use crate::vocabulary::occurrence::{self, Delivery};
+use crate::vocabulary::read::Text;
+use crate::vocabulary::{PayloadError, extract};
+
+#[derive(Debug, Deserialize)]
+struct Change<'a> {
+    #[serde(borrow)]
+    pull_request: PullRequest<'a>,
+    /// What an `edited` changed; compared as text only. After a change of the target it names the new one as the old.
+    #[serde(borrow)]
+    changes: Option<&'a RawValue>,
+    #[serde(borrow)]
+    review: Option<Review<'a>>,
+    #[serde(borrow)]
+    repository: Repository<'a>,
+    #[serde(borrow)]
+    sender: Option<Account<'a>>,
+}
+
+/// Gitea tells neither its id nor its page nor the commit.
+#[derive(Debug, Deserialize)]
+struct Review<'a> {
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+}
+
+pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: Change<'_> = delivery.payload()?;
+    let created_at = key(change.pull_request.created_at);
+    let time = time(delivery, &[change.pull_request.created_at]);
+    write(delivery, change, CREATED, vec![created_at], time, out)
+}
+
+pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: Change<'_> = delivery.payload()?;
+    let pull = &change.pull_request;
+    let changes = change.changes.map_or("", |changes| changes.get());
+    let occurrence = vec![
+        delivery.action().to_owned(),
+        pull.head.sha.to_string(),
+        key(pull.updated_at),
+        changes.to_owned(),
+    ];
+    let time = time(delivery, &[pull.updated_at]);
+    write(delivery, change, UPDATED, occurrence, time, out)
+}
+
+pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: Change<'_> = delivery.payload()?;
+    let pull = &change.pull_request;
+    let is_merged = pull.merged.unwrap_or_else(|| pull.merged_at.is_some_and(|when| when.0.is_some()));
+    let (ty, at) =
+        if is_merged { (MERGED, pull.merged_at.or(pull.closed_at)) } else { (ABANDONED, pull.closed_at) };
+    let (closed_at, time) = (key(at), time(delivery, &[at, pull.updated_at]));
+    write(delivery, change, ty, vec![closed_at], time, out)
+}
+
+pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: Change<'_> = delivery.payload()?;
+    let pull = &change.pull_request;
+    let content = change.review.as_ref().and_then(|review| review.content.as_deref());
+    let occurrence = vec![
+        state(delivery).to_owned(),
+        login(change.sender.as_ref()).unwrap_or_default().into_owned(),
+        content.unwrap_or_default().to_owned(),
+        pull.head.sha.to_string(),
+        key(pull.updated_at),
+        pull.review_comments.map_or_else(String::new, |count| count.to_string()),
+    ];
+    let time = time(delivery, &[pull.updated_at]);
+    write(delivery, change, REVIEWED, occurrence, time, out)
+}
+
+/// The event says it, and so it does in versions whose payload has no `review`.
+fn state(delivery: &Delivery<'_>) -> &'static str {
+    match delivery.webhook.event.as_str() {
+        "pull_request_approved" => "approved",
+        "pull_request_rejected" => "changes_requested",
+        _ => "commented",
+    }
+}
+
+fn write<'a>(
+    delivery: &Delivery<'a>,
+    change: Change<'a>,
+    base: &'static str,
+    occurrence: Vec<String>,
+    time: Timestamp,
+    out: &mut Vec<CdEvent>,
+) -> Result<(), PayloadError> {
+    let Change { pull_request: pull, repository, sender, .. } = change;
+    let place = place(delivery.webhook, repository)?;
+    let review = (base == REVIEWED).then(|| extract::Review {
+        state: Cow::Borrowed(state(delivery)),
+        // A review is submitted by its author.
+        author: login(sender.as_ref()),
+        url: None,
+        commit: None,
+    });
+    let change = extract_of(&pull, base);
+    let told = Told { base, change, review, created: key(pull.created_at), occurrence, time };
+    occurrence::change::write(delivery, &told, &place, login(sender.as_ref()), out)
+}

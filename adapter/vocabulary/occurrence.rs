@@ -1,0 +1,209 @@
+//! What forges tell, in one form for all of them.
+//!
+//! The parser of a forge fills in what its payload has; which events that makes, with which subject, content, id, chain
+//! and links, is decided here, so that the same happening is the same event whatever forge it comes from (C13).
+
+pub mod change;
+pub mod deployment;
+pub mod git;
+pub mod package;
+pub mod release;
+pub mod repository;
+pub mod run;
+pub mod ticket;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::cdevent::{CdEvent, CdEventError};
+use super::extract::{self, Extract};
+use super::outcome::{Outcome, Outcomes};
+use super::types::{CustomType, EventType, resolve};
+use super::{PayloadError, Webhook, uri};
+use crate::event::Event;
+use crate::event::identity::chain_uuid;
+
+/// What one event and action of a forge becomes.
+#[derive(Debug)]
+pub struct Row {
+    /// The forge's name of the event.
+    pub event: &'static str,
+    /// Its name of the action; `None` for events that have none.
+    pub action: Option<&'static str>,
+    /// The types without their versions; which of them, the payload decides.
+    pub becomes: &'static [&'static str],
+    /// What tells this occurrence from another of the same type and subject, for [`occurrence_id`]; see the notes
+    /// at the forge's table.
+    ///
+    /// [`occurrence_id`]: super::cdevent::occurrence_id
+    pub key: &'static str,
+    write: Writer,
+}
+
+type Writer = fn(&Delivery<'_>, &mut Vec<CdEvent>) -> Result<(), PayloadError>;
+
+/// One delivery on its way through a row.
+pub struct Delivery<'a> {
+    pub webhook: &'a Webhook,
+    pub json: &'a str,
+    pub action: Option<Cow<'a, str>>,
+    /// What the ends of runs are in the specification's words.
+    pub outcomes: &'a Outcomes,
+}
+
+/// The repository that an event belongs to, and what is derived from it.
+pub struct Place<'a> {
+    /// `context.source`: the page of the repository, so that hosts of one's own stay apart.
+    pub source: String,
+    /// `https://host`; empty when the payload does not tell the host.
+    pub origin: String,
+    /// The account, or the path of groups.
+    pub owner: String,
+    /// Empty when the event belongs to the account itself.
+    pub name: String,
+    /// What chains are keyed with: the forge's own id of the repository, which survives a rename.
+    pub id: String,
+    pub clone_url: Option<Cow<'a, str>>,
+    pub default_branch: Option<Cow<'a, str>>,
+}
+
+/// A reference to a subject of another source, as content has it.
+#[derive(Serialize)]
+pub struct Reference {
+    pub id: String,
+    /// Empty when it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+}
+
+/// A row of a forge's table.
+pub const fn row(
+    event: &'static str,
+    action: Option<&'static str>,
+    becomes: &'static [&'static str],
+    key: &'static str,
+    write: Writer,
+) -> Row {
+    Row { event, action, becomes, key, write }
+}
+
+/// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice.
+///
+/// # Errors
+/// A part that a row needs is absent or of another type.
+pub fn events(delivery: &Delivery<'_>, rows: &[Row], raw: Event) -> Result<Vec<Event>, PayloadError> {
+    let mut events = vec![raw];
+    let row = rows.iter().find(|row| {
+        row.event == delivery.webhook.event
+            && row.action.is_none_or(|wanted| delivery.action.as_deref() == Some(wanted))
+    });
+    let Some(row) = row else { return Ok(events) };
+    let mut written = Vec::new();
+    (row.write)(delivery, &mut written)?;
+    let mut ids = HashSet::with_capacity(written.len());
+    for event in written {
+        if ids.insert(event.id().to_owned()) {
+            events.push(event.build()?);
+        }
+    }
+    Ok(events)
+}
+
+/// A type of the specification, which a row names.
+pub fn standard(base: &str) -> Result<&'static EventType, PayloadError> {
+    resolve(base).ok_or_else(|| CdEventError::Unknown(base.to_owned()).into())
+}
+
+/// A type of ours, in its first version.
+pub fn custom(base: &str) -> Result<CustomType, PayloadError> {
+    format!("{base}.0.1.0").parse().map_err(|_| CdEventError::Unknown(base.to_owned()).into())
+}
+
+/// Text that a user chose, as a part of a subject: what no attribute may hold is percent-encoded.
+pub fn subject_part(text: &str) -> String {
+    let mut part = String::with_capacity(text.len());
+    for c in text.chars() {
+        let code = u32::from(c);
+        if c.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe {
+            uri::encode(c.encode_utf8(&mut [0; 4]), &mut part);
+        } else {
+            part.push(c);
+        }
+    }
+    part
+}
+
+// === impl Delivery ===
+
+impl<'a> Delivery<'a> {
+    /// The payload as a structure that borrows from it.
+    pub fn payload<T: Deserialize<'a>>(&self) -> Result<T, PayloadError> {
+        serde_json::from_str(self.json).map_err(|error| self.webhook.unreadable(self.json, &error))
+    }
+
+    /// The action, empty when there is none.
+    pub fn action(&self) -> &str {
+        self.action.as_deref().unwrap_or_default()
+    }
+
+    /// The outcome of a run of which the forge says that it ended like this.
+    pub fn outcome(&self, word: &str) -> Outcome {
+        self.outcomes.of_word(word)
+    }
+
+    /// The part of the extract that every event has.
+    pub fn extract<'b>(&'b self, place: &'b Place<'a>, sender: Option<Cow<'b, str>>) -> Extract<'b> {
+        Extract {
+            forge: extract::Origin {
+                name: self.webhook.forge.name(),
+                event: Cow::Borrowed(&self.webhook.event),
+                action: self.action.as_deref().map(Cow::Borrowed),
+                delivery: Cow::Borrowed(&self.webhook.delivery),
+            },
+            sender,
+            repository: (!place.name.is_empty()).then(|| extract::Repository {
+                owner: Cow::Borrowed(&place.owner),
+                name: Cow::Borrowed(&place.name),
+                url: Cow::Borrowed(if place.origin.is_empty() { "" } else { &place.source }),
+                clone_url: place.clone_url.as_deref().map(Cow::Borrowed),
+                default_branch: place.default_branch.as_deref().map(Cow::Borrowed),
+            }),
+            ..Extract::default()
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place<'_> {
+    /// The repository with this page; `None` when that is no URL. Owner and name are those of the path until the payload
+    /// says better.
+    pub fn at(page: &str) -> Option<Self> {
+        let page = page.trim_end_matches('/');
+        let (origin, path) = uri::split_origin(page)?;
+        let (owner, name) = path.trim_matches('/').rsplit_once('/').unwrap_or(("", path.trim_matches('/')));
+        Some(Self {
+            source: page.to_owned(),
+            origin: origin.to_owned(),
+            id: format!("{owner}/{name}"),
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            clone_url: None,
+            default_branch: None,
+        })
+    }
+
+    /// The repository as content has it.
+    pub fn reference(&self) -> Reference {
+        Reference { id: format!("{}/{}", self.owner, self.name), source: self.origin.clone() }
+    }
+
+    /// A chain of this repository.
+    pub fn chain(&self, parts: &[&str]) -> String {
+        let mut all = vec![self.origin.as_str(), self.id.as_str()];
+        all.extend(parts);
+        chain_uuid(&all)
+    }
+}

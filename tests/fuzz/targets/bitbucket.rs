@@ -1,0 +1,11 @@
+//! Bitbucket Cloud's payloads: whatever the body is, for every event name, what comes out are valid events with ids of their own.
+
+use pipewright::vocabulary::Forge;
+use pipewright::vocabulary::bitbucket::ROWS;
+
+use super::delivery::hold;
+
+/// The input is the body of a delivery.
+pub fn run(input: &[u8]) {
+    hold(Forge::Bitbucket, ROWS, "pullrequest:comment_created", input);
+}
