@@ -279,8 +279,8 @@ async fn a_stolen_lease_ends_the_watch_and_comes_back_when_the_thief_expires(gro
         // Long enough for the slowest machine to see that nobody watches.
         write(&ground, "thief", 3600, "2026-01-01T00:00:00Z").await;
         service.until("robbed", async || !leads(&service).await).await;
-        let text = verbose(&service).await;
-        assert!(text.contains("[+] watch ok: standby; the leader is thief"), "{text}");
+        let standby = "[+] watch ok: standby; the leader is thief";
+        service.until(standby, async || verbose(&service).await.contains(standby)).await;
         create(&client, &format!("run-{round}")).await;
         service.until("played", async || expected(&client, round).await.len() == 5 * round).await;
         assert_eq!(service.events.count(), 0, "a standby tells nothing");

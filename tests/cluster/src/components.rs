@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::process::{Ready, Recipe};
 
@@ -61,7 +63,23 @@ impl Layout {
 
 /// A port that is free now.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    // Below those that the kernel gives away by itself: a client's connection could have taken one of these before the
+    // program that it is meant for opens it.
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| {
+        // Two clusters that start at the same time begin at different places.
+        let begin = std::process::id() % u32::from(PORTS.end - PORTS.start);
+        AtomicU16::new(u16::try_from(begin).unwrap_or_default())
+    });
+    for _ in PORTS {
+        let offset = next.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let port = PORTS.start + offset;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between {} and {} is free", PORTS.start, PORTS.end)
 }
 
 /// etcd; without waiting for the disk, since nothing here outlives a crash of the machine.
