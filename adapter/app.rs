@@ -25,9 +25,9 @@ use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
 use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
-use crate::source::Source;
 use crate::source::secret::Secrets;
 use crate::source::token::TokenAuth;
+use crate::source::{Options, Source};
 use crate::telemetry::{LogControl, Metrics};
 
 /// Is told of a change of the mapping files.
@@ -143,7 +143,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             Announce::CdEvents => Some(1),
             Announce::All => Some(0),
         },
-        outcomes: Arc::new(process.outcomes.clone()),
+        options: Arc::new(Options {
+            outcomes: process.outcomes.clone(),
+            optional: process.optional_events.clone(),
+        }),
         hint: Arc::new(hint),
         gate: gate.clone(),
         bounds: Bounds {

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::event::http::AllowedOrigins;
 use crate::pipeline::Pipeline;
 use crate::source::token::TokenAuth;
-use crate::source::{Outcomes, Source};
+use crate::source::{Options, Source};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
 
@@ -42,8 +42,8 @@ pub struct State {
     pub origins: AllowedOrigins,
     /// What of a webhook goes to the default sink: the index of the first announced event, `None` for nothing.
     pub announce_from: Option<usize>,
-    /// What the ends of a forge's runs are in the words of `CDEvents`.
-    pub outcomes: Arc<Outcomes>,
+    /// How the payloads of forges are read.
+    pub options: Arc<Options>,
     /// Told of every CloudEvent that Tekton sent, so that the run is looked at now.
     pub hint: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Admission.

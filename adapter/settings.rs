@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::sink;
 use crate::source::secret::SecretReference;
 use crate::vocabulary::Forge;
+use crate::vocabulary::options::Optional;
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
 
@@ -54,6 +55,8 @@ pub struct Process {
     pub announce: Announce,
     /// What the ends of runs are in the words of `CDEvents`, where it is not to be the usual.
     pub outcomes: Outcomes,
+    /// Which events of forges are told besides the usual ones.
+    pub optional_events: Vec<Optional>,
     /// Bearer tokens of the CloudEvents route; none means that it takes unauthenticated events.
     pub event_tokens: Vec<SecretReference>,
     /// Origins that may register at the CloudEvents route (`WebHook-Request-Origin`); `*` is any.
@@ -206,6 +209,7 @@ impl Default for Process {
             config: serde_json::Map::new(),
             announce: Announce::default(),
             outcomes: Outcomes::default(),
+            optional_events: Vec::new(),
             event_tokens: Vec::new(),
             allowed_origins: Vec::new(),
             kubeconfig: None,

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use self::secret::Secrets;
 use self::signature::SignatureError;
-pub use crate::vocabulary::outcome::Outcomes;
+pub use crate::vocabulary::options::Options;
 use crate::vocabulary::{Forge, Webhook};
 pub use crate::vocabulary::{PayloadError, events_with};
 

@@ -11,6 +11,7 @@ pub mod github;
 pub mod gitlab;
 mod locate;
 mod occurrence;
+pub mod options;
 pub mod outcome;
 mod raw;
 mod read;
@@ -22,7 +23,7 @@ mod uri;
 use bytes::Bytes;
 
 pub use self::occurrence::Row;
-use self::outcome::Outcomes;
+use self::options::Options;
 use crate::event::{AttributeError, Event, json};
 
 /// A code forge whose webhooks we understand.
@@ -106,25 +107,25 @@ impl std::str::FromStr for Forge {
 /// The body is not a JSON object of at most 128 levels and a million values in UTF-8, or a part that the event cannot be without is absent
 /// or of another type; the error names it. An event or an action that we do not know is no error.
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
-    events_with(webhook, &Outcomes::default())
+    events_with(webhook, &Options::default())
 }
 
-/// The same with another table of outcomes.
+/// The same with options.
 ///
 /// # Errors
 /// Those of [`events`].
-pub fn events_with(webhook: &Webhook, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events_with(webhook: &Webhook, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let json = std::str::from_utf8(&webhook.body)
         .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
     if json.len() / 2 >= json::MAX_VALUES || needs_care(json) {
         json::well_formed(&webhook.body).map_err(|error| webhook.unreadable(json, &error))?;
     }
     match webhook.forge {
-        Forge::GitHub => github::events(webhook, json, outcomes),
-        Forge::Gitea | Forge::Forgejo => gitea::events(webhook, json, outcomes),
-        Forge::GitLab => gitlab::events(webhook, json, outcomes),
-        Forge::Bitbucket => bitbucket::events(webhook, json, outcomes),
-        Forge::BitbucketDataCenter => bitbucket_data_center::events(webhook, json, outcomes),
+        Forge::GitHub => github::events(webhook, json, options),
+        Forge::Gitea | Forge::Forgejo => gitea::events(webhook, json, options),
+        Forge::GitLab => gitlab::events(webhook, json, options),
+        Forge::Bitbucket => bitbucket::events(webhook, json, options),
+        Forge::BitbucketDataCenter => bitbucket_data_center::events(webhook, json, options),
     }
 }
 

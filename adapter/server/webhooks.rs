@@ -68,7 +68,7 @@ async fn deliver(
         Ok((webhook, _)) => webhook,
         Err(rejection) => return refuse(&rejection),
     };
-    let events = match crate::source::events_with(&webhook, &state.outcomes) {
+    let events = match crate::source::events_with(&webhook, &state.options) {
         Ok(events) => shared(events),
         Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
     };

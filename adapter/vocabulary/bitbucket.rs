@@ -1,6 +1,7 @@
 //! Bitbucket Cloud's webhooks as events: the raw one for every delivery, and `CDEvents` by the table [`ROWS`].
 
 mod change;
+mod comment;
 mod git;
 mod other;
 mod payload;
@@ -12,11 +13,12 @@ use jiff::Timestamp;
 
 use self::payload::{Account, Links, Repository};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
 use super::occurrence::{
     self, Delivery, Place, Row, repository as repositories, row, run as runs, ticket as tickets,
 };
-use super::outcome::Outcomes;
+use super::options::{Optional, Options};
 use super::read::{Text, When};
 use super::{PayloadError, Webhook};
 use crate::event::Event;
@@ -56,15 +58,19 @@ pub static ROWS: &[Row] = &[
     row("repo:fork", None, &[repositories::CREATED], "uuid of the fork", other::forked),
     row("repo:updated", None, &[repositories::MODIFIED], "delivery", other::modified),
     row("repo:deleted", None, &[repositories::DELETED], "uuid", other::deleted),
+    // What only some want.
+    row("pullrequest:comment_created", None, &[COMMENTED], "–", comment::created).only(Optional::Comments),
+    row("issue:comment_created", None, &[COMMENTED], "–", comment::created).only(Optional::Comments),
+    row("repo:commit_comment_created", None, &[COMMENTED], "–", comment::created).only(Optional::Comments),
 ];
 
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let raw = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action: None, outcomes }, ROWS, raw)
+    occurrence::events(&Delivery { webhook, json, action: None, options }, ROWS, raw)
 }
 
 /// Owner and name are those of the path: the repository's name is a title, and may have spaces.

@@ -1,6 +1,7 @@
 //! Bitbucket Data Center's webhooks as events: the raw one for every delivery, and `CDEvents` by the table [`ROWS`].
 
 mod change;
+mod comment;
 mod git;
 mod payload;
 mod repository;
@@ -10,9 +11,10 @@ use std::borrow::Cow;
 use self::payload::{Link, Repository, User};
 use super::bitbucket::raw::{self, Paths};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
 use super::occurrence::{self, Delivery, Place, Row, repository as repositories, row};
-use super::outcome::Outcomes;
+use super::options::{Optional, Options};
 use super::read::Text;
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
@@ -45,6 +47,9 @@ pub static ROWS: &[Row] = &[
     row("pr:reviewer:unapproved", None, &[REVIEWED], REVIEW, change::reviewed),
     row("pr:reviewer:needs_work", None, &[REVIEWED], REVIEW, change::reviewed),
     row("repo:modified", None, &[repositories::MODIFIED], "date", repository::modified),
+    // What only some want.
+    row("pr:comment:added", None, &[COMMENTED], "–", comment::created).only(Optional::Comments),
+    row("repo:comment:added", None, &[COMMENTED], "–", comment::created).only(Optional::Comments),
 ];
 
 static PATHS: Paths = Paths {
@@ -58,7 +63,7 @@ static PATHS: Paths = Paths {
 ///
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let picked = raw::picked(webhook, json, &PATHS)?;
     let mut raw = raw::raw(webhook, &picked, &PATHS)?;
     // A payload without a repository, or with half of one, is still an event.
@@ -67,7 +72,7 @@ pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<
         raw.source = place(repository).source;
     }
     let raw = raw.event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action: None, outcomes }, ROWS, raw)
+    occurrence::events(&Delivery { webhook, json, action: None, options }, ROWS, raw)
 }
 
 fn checked_place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {
@@ -99,15 +104,15 @@ fn place(repository: Repository<'_>) -> Place<'_> {
     });
     (place.owner, place.name) = (project.key.to_string(), slug.to_string());
     place.id = id.map_or_else(|| format!("{}/{}", &*project.key, &*slug), |id| id.to_string());
-    place.clone_url = links.and_then(clone_url);
+    place.clone_url = links.as_ref().and_then(clone_url);
     place
 }
 
 /// Over HTTPS, or HTTP where a host has only that.
-fn clone_url(links: payload::Links<'_>) -> Option<Cow<'_, str>> {
-    let is_http = |link: &Link<'_>| matches!(link.name.as_deref(), Some("http" | "https"));
-    let mut all = links.clone.into_iter().flatten().flatten();
-    all.find(is_http).and_then(|link| link.href).map(|text| text.0)
+fn clone_url<'a>(links: &payload::Links<'a>) -> Option<Cow<'a, str>> {
+    let is_http = |link: &&Link<'_>| matches!(link.name.as_deref(), Some("http" | "https"));
+    let mut all = links.clone.iter().flatten().flatten();
+    all.find(is_http).and_then(|link| link.href.as_ref()).map(|text| text.0.clone())
 }
 
 /// The first that is one: a list of links may be `[null]`.

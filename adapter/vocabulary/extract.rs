@@ -3,6 +3,7 @@
 //!
 //! Mappings read these names, so they are a promise. Never the whole payload: that is the data of the raw event.
 
+mod comment;
 mod deployment;
 mod package;
 mod run;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+pub use self::comment::Comment;
 pub use self::deployment::{Approval, Deployment};
 pub use self::package::Package;
 pub use self::run::Run;
@@ -47,6 +49,9 @@ pub struct Extract<'a> {
     /// The review of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review<'a>>,
+    /// The comment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment<'a>>,
     /// The ticket: an issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Ticket<'a>>,

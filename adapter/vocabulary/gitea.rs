@@ -6,16 +6,19 @@ mod package;
 mod raw;
 mod ticket;
 
-use super::github::ticket::{closed as ticket_closed, created as ticket_created};
-use super::github::{check, release, repository};
+use super::github::ticket::{
+    closed as ticket_closed, commented as ticket_commented, created as ticket_created,
+};
+use super::github::{check, comment, release, repository};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::{REF_CREATED, REF_DELETED, REFS};
 use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::repository as repositories;
 use super::occurrence::run::{TASK_FINISHED, TASK_STARTED};
 use super::occurrence::ticket as tickets;
 use super::occurrence::{self, Delivery, Row, row};
-use super::outcome::Outcomes;
+use super::options::{Optional, Options};
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -24,6 +27,9 @@ const MADE: &str = "sha, repository.updated_at";
 const EDITION: &str = "action, head sha, updated_at, changes";
 const REVIEW: &str = "state, sender, content, head sha, updated_at, review_comments";
 const RELEASE: &str = "release id, published_at";
+const DETAIL: &str = "action, updated_at, labels, assignees, reviewers, milestone";
+/// The subject itself is used only once.
+const SUBJECT: &str = "–";
 const TICKET: &str = "action, updated_at, changes, labels, assignees, milestone";
 const TICKET_UPDATED: &[&str] = &[tickets::UPDATED];
 
@@ -77,15 +83,26 @@ pub static ROWS: &[Row] = &[
     row("repository", Some("deleted"), &[repositories::DELETED], "repository id", repository::deleted),
     // The new one is the `repository`, and `forkee` is what it was made from.
     row("fork", None, &[repositories::CREATED], "created_at", repository::created),
+    // What only some want.
+    row("pull_request", Some("assigned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("unassigned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("label_updated"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("label_cleared"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("milestoned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("demilestoned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("review_requested"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("review_request_removed"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("issue_comment", Some("created"), &[COMMENTED], SUBJECT, comment::created).only(Optional::Comments),
+    row("issue_comment", Some("created"), TICKET_UPDATED, "comment id", ticket_commented).only(Optional::TicketComments),
 ];
 
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let (raw, action) = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action, outcomes }, ROWS, raw)
+    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
 }
 
 #[cfg(test)]

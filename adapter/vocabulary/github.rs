@@ -1,12 +1,16 @@
 //! GitHub's webhooks as events: the raw one for every delivery, and `CDEvents` by the table [`ROWS`].
 
+mod alert;
 pub(super) mod change;
 pub(super) mod check;
+pub(super) mod comment;
 mod deployment;
+mod dispatch;
 mod git;
 mod package;
 pub(super) mod payload;
 pub(super) mod pick;
+mod queue;
 pub(super) mod raw;
 pub(super) mod release;
 pub(super) mod repository;
@@ -19,13 +23,15 @@ use jiff::Timestamp;
 
 use self::payload::{Account, Repository};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::comment::CREATED as COMMENTED;
+use super::occurrence::dispatch::REQUESTED as DISPATCHED;
 use super::occurrence::git::{REF_CREATED, REF_DELETED, REFS};
 use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::{
     self, Delivery, Place, Row, deployment as deployments, repository as repositories, row, run as runs,
     ticket as tickets,
 };
-use super::outcome::Outcomes;
+use super::options::{Optional, Options};
 use super::read::{Text, When};
 use super::{PayloadError, Webhook};
 use crate::event::Event;
@@ -33,6 +39,7 @@ use crate::event::Event;
 const CLOSED: &[&str] = &[MERGED, ABANDONED];
 const PUSHED_AT: &str = "repository.pushed_at";
 const EDITION: &str = "action, head sha, updated_at, changes";
+const DETAIL: &str = "action, updated_at, what was added or removed";
 const TICKET_EDITION: &str = "action, updated_at, what was added, removed or changed";
 const REPOSITORY_EDITION: &str = "action, updated_at, changes";
 const PACKAGE: &str = "package.updated_at";
@@ -68,8 +75,8 @@ const SUBJECT: &str = "–";
 /// The source is the repository's page. After a rename it is another one, and parents from before it are not found; only
 /// the event about the rename itself knows the old name.
 ///
-/// Labels, assignees, review requests, milestones and locks do not make a `change.updated`: most mappings would start a
-/// build for each. The raw event has them. A comment is not an edit of what it belongs to.
+/// Labels, assignees, review requests, milestones and locks do not make a `change.updated` unless somebody wants it: most
+/// mappings would start a build for each. The raw event has them. A comment is not an edit of what it belongs to.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     row("push", None, REFS, "repository.pushed_at; updates: before, after too", git::pushed),
@@ -139,6 +146,39 @@ pub static ROWS: &[Row] = &[
     row("repository", Some("deleted"), &[repositories::DELETED], "repository id", repository::deleted),
     row("fork", None, &[repositories::CREATED], "forkee.created_at", repository::forked),
     row("public", None, &[repositories::MODIFIED], "`publicized`, updated_at", repository::modified),
+    // What only some want.
+    row("pull_request", Some("labeled"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("unlabeled"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("assigned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("unassigned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("review_requested"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("review_request_removed"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("milestoned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("demilestoned"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("locked"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("pull_request", Some("unlocked"), &[UPDATED], DETAIL, change::detailed).only(Optional::ChangeDetails),
+    row("issue_comment", Some("created"), &[COMMENTED], SUBJECT, comment::created).only(Optional::Comments),
+    row("pull_request_review_comment", Some("created"), &[COMMENTED], SUBJECT, comment::created).only(Optional::Comments),
+    row("commit_comment", Some("created"), &[COMMENTED], SUBJECT, comment::created).only(Optional::Comments),
+    row("issue_comment", Some("created"), &[tickets::UPDATED], "comment id", ticket::commented).only(Optional::TicketComments),
+    row("merge_group", Some("checks_requested"), &[UPDATED], "action, head sha", queue::requested).only(Optional::MergeGroups),
+    row("workflow_dispatch", None, &[DISPATCHED], "delivery", dispatch::requested).only(Optional::Dispatches),
+    row("repository_dispatch", None, &[DISPATCHED], "delivery", dispatch::requested).only(Optional::Dispatches),
+    row("dependabot_alert", Some("created"), &[tickets::CREATED], "created_at", alert::created).only(Optional::Alerts),
+    row("dependabot_alert", Some("reintroduced"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("dependabot_alert", Some("reopened"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("dependabot_alert", Some("auto_reopened"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("dependabot_alert", Some("fixed"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
+    row("dependabot_alert", Some("dismissed"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
+    row("dependabot_alert", Some("auto_dismissed"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
+    row("code_scanning_alert", Some("created"), &[tickets::CREATED], "created_at", alert::created).only(Optional::Alerts),
+    row("code_scanning_alert", Some("reopened"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("code_scanning_alert", Some("reopened_by_user"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("code_scanning_alert", Some("fixed"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
+    row("code_scanning_alert", Some("closed_by_user"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
+    row("secret_scanning_alert", Some("created"), &[tickets::CREATED], "created_at", alert::created).only(Optional::Alerts),
+    row("secret_scanning_alert", Some("reopened"), &[tickets::UPDATED], "action, updated_at", alert::updated).only(Optional::Alerts),
+    row("secret_scanning_alert", Some("resolved"), &[tickets::CLOSED], "action, time of the end", alert::closed).only(Optional::Alerts),
 ];
 
 /// What a deployment's status may say.
@@ -158,9 +198,9 @@ const DEPLOYMENTS: &[&str] = &[
 ///
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let (raw, action) = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action, outcomes }, ROWS, raw)
+    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
 }
 
 pub(super) fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {

@@ -1,6 +1,7 @@
 //! GitLab's webhooks as events: the raw one for every delivery, and `CDEvents` by the table [`ROWS`].
 
 mod change;
+mod comment;
 mod deployment;
 mod git;
 mod payload;
@@ -15,12 +16,13 @@ use jiff::Timestamp;
 
 use self::payload::{Project, User};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
+use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
 use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::{
     self, Delivery, Place, Row, deployment as deployments, row, run as runs, ticket as tickets,
 };
-use super::outcome::Outcomes;
+use super::options::{Optional, Options};
 use super::read::{Text, When};
 use super::{PayloadError, Webhook};
 use crate::event::Event;
@@ -99,16 +101,18 @@ pub static ROWS: &[Row] = &[
     row("deployment", Some("success"), DEPLOYED, DEPLOYMENT, deployment::succeeded),
     row("deployment", Some("failed"), &[deployments::FAILED], DEPLOYMENT, deployment::failed),
     row("deployment", Some("canceled"), &[deployment::CANCELED], DEPLOYMENT, deployment::canceled),
+    // What only some want.
+    row("note", None, &[COMMENTED], SUBJECT, comment::created).only(Optional::Comments),
 ];
 
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, outcomes: &Outcomes) -> Result<Vec<Event>, PayloadError> {
+pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let (raw, kind, action) = raw::event(webhook, json)?;
     let webhook = &Webhook { event: kind, ..webhook.clone() };
-    occurrence::events(&Delivery { webhook, json, action, outcomes }, ROWS, raw)
+    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
 }
 
 /// Owner and name are those of the path: `project.name` is a title, and may have spaces.

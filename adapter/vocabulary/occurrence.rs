@@ -4,7 +4,9 @@
 //! and links, is decided here, so that the same happening is the same event whatever forge it comes from (C13).
 
 pub mod change;
+pub mod comment;
 pub mod deployment;
+pub mod dispatch;
 pub mod git;
 pub mod package;
 pub mod release;
@@ -19,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cdevent::{CdEvent, CdEventError};
 use super::extract::{self, Extract};
-use super::outcome::{Outcome, Outcomes};
+use super::options::{Optional, Options};
+use super::outcome::Outcome;
 use super::types::{CustomType, EventType, resolve};
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
@@ -39,6 +42,8 @@ pub struct Row {
     ///
     /// [`occurrence_id`]: super::cdevent::occurrence_id
     pub key: &'static str,
+    /// Set for what is told only when somebody wants it.
+    pub only: Option<Optional>,
     write: Writer,
 }
 
@@ -49,8 +54,7 @@ pub struct Delivery<'a> {
     pub webhook: &'a Webhook,
     pub json: &'a str,
     pub action: Option<Cow<'a, str>>,
-    /// What the ends of runs are in the specification's words.
-    pub outcomes: &'a Outcomes,
+    pub options: &'a Options,
 }
 
 /// The repository that an event belongs to, and what is derived from it.
@@ -86,7 +90,7 @@ pub const fn row(
     key: &'static str,
     write: Writer,
 ) -> Row {
-    Row { event, action, becomes, key, write }
+    Row { event, action, becomes, key, only: None, write }
 }
 
 /// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice.
@@ -95,13 +99,10 @@ pub const fn row(
 /// A part that a row needs is absent or of another type.
 pub fn events(delivery: &Delivery<'_>, rows: &[Row], raw: Event) -> Result<Vec<Event>, PayloadError> {
     let mut events = vec![raw];
-    let row = rows.iter().find(|row| {
-        row.event == delivery.webhook.event
-            && row.action.is_none_or(|wanted| delivery.action.as_deref() == Some(wanted))
-    });
-    let Some(row) = row else { return Ok(events) };
     let mut written = Vec::new();
-    (row.write)(delivery, &mut written)?;
+    for row in rows.iter().filter(|row| row.is_for(delivery)) {
+        (row.write)(delivery, &mut written)?;
+    }
     let mut ids = HashSet::with_capacity(written.len());
     for event in written {
         if ids.insert(event.id().to_owned()) {
@@ -135,6 +136,21 @@ pub fn subject_part(text: &str) -> String {
     part
 }
 
+// === impl Row ===
+
+impl Row {
+    /// The same, for what is told only when somebody wants it.
+    pub const fn only(self, optional: Optional) -> Self {
+        Self { only: Some(optional), ..self }
+    }
+
+    fn is_for(&self, delivery: &Delivery<'_>) -> bool {
+        self.event == delivery.webhook.event
+            && self.action.is_none_or(|wanted| delivery.action.as_deref() == Some(wanted))
+            && self.only.is_none_or(|optional| delivery.options.wants(optional))
+    }
+}
+
 // === impl Delivery ===
 
 impl<'a> Delivery<'a> {
@@ -150,7 +166,7 @@ impl<'a> Delivery<'a> {
 
     /// The outcome of a run of which the forge says that it ended like this.
     pub fn outcome(&self, word: &str) -> Outcome {
-        self.outcomes.of_word(word)
+        self.options.outcomes.of_word(word)
     }
 
     /// The part of the extract that every event has.

@@ -17,6 +17,7 @@ mod reload;
 mod startup;
 mod table;
 mod transitions;
+mod vocabulary;
 
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ fn main() -> anyhow::Result<()> {
     if let Some(role) = std::env::var_os(floor::ROLE) {
         return floor::run(&role.to_string_lossy());
     }
-    let sections: [(&str, Section); 9] = [
+    let sections: [(&str, Section); 10] = [
+        ("vocabulary", vocabulary::measure),
         ("accepting", accepting),
         ("runs", runs),
         ("events", events),

@@ -22,13 +22,12 @@ pub struct Payload {
 impl Payload {
     /// A push of 7.7 kB that made a branch.
     pub fn push() -> anyhow::Result<Self> {
-        Self::read("push", "push/with-new-branch.payload.json", "push.branch.json", 7_678)
+        Ok(Self::signed("push", &push_body()?))
     }
 
     /// A pull request of 23.6 kB that was opened.
     pub fn pull_request() -> anyhow::Result<Self> {
-        let recorded = "pull_request/opened.payload.json";
-        Self::read("pull_request", recorded, "pull_request.opened.json", 23_633)
+        Ok(Self::signed("pull_request", &pull_request_body()?))
     }
 
     /// The same, to another path.
@@ -41,10 +40,6 @@ impl Payload {
     pub fn size(&self) -> String {
         let hundreds = (self.body + 50) / 100;
         format!("{}.{} kB", hundreds / 10, hundreds % 10)
-    }
-
-    fn read(event: &str, recorded: &str, ours: &str, size: usize) -> anyhow::Result<Self> {
-        Ok(Self::signed(event, &body(recorded, ours, size)?))
     }
 
     fn signed(event: &str, body: &[u8]) -> Self {
@@ -63,14 +58,28 @@ impl Payload {
 
 /// The push, to be changed and signed by whoever sends it.
 pub fn push() -> anyhow::Result<Value> {
-    Ok(serde_json::from_slice(&body("push/with-new-branch.payload.json", "push.branch.json", 7_678)?)?)
+    Ok(serde_json::from_slice(&push_body()?)?)
+}
+
+/// The body of the push.
+pub fn push_body() -> anyhow::Result<Vec<u8>> {
+    body("push/with-new-branch.payload.json", "push.branch.json", 7_678)
+}
+
+/// The body of the pull request.
+pub fn pull_request_body() -> anyhow::Result<Vec<u8>> {
+    body("pull_request/opened.payload.json", "pull_request.opened.json", 23_633)
+}
+
+/// Where recorded payloads are, if they are.
+pub fn corpus() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    std::env::var_os("PIPEWRIGHT_CORPUS").map_or_else(beside, PathBuf::from)
 }
 
 fn body(recorded: &str, ours: &str, size: usize) -> anyhow::Result<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus =
-        std::env::var_os("PIPEWRIGHT_CORPUS").map_or_else(|| root.join("../shared/data"), PathBuf::from);
-    let path = corpus.join("forge/github").join(recorded);
+    let path = corpus().join("forge/github").join(recorded);
     if path.is_file() {
         Ok(serde_json::to_vec(&parsed(&path)?)?)
     } else {

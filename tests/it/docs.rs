@@ -12,6 +12,7 @@ use pipewright::telemetry::metrics::{
     Answer, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send, Shed, ShedReason,
     Signature,
 };
+use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::{Row, bitbucket, bitbucket_data_center, gitea, github, gitlab};
 
 use serde_json::Value;
@@ -132,12 +133,24 @@ fn what_a_delivery_becomes_is_in_the_documentation() {
     }
 }
 
+#[test]
+fn the_optional_events_are_in_the_documentation() {
+    let mut table = "| `optionalEvents` | |\n|---|---|\n".to_owned();
+    for (_, name, meaning) in OPTIONAL {
+        let _ = writeln!(table, "| `{name}` | {meaning} |");
+    }
+    hold("events.md", "optional", &table);
+}
+
 fn table_of(rows: &[Row]) -> String {
     let mut table = "| event | action | becomes | key of the id |\n|---|---|---|---|\n".to_owned();
     for row in rows {
         let becomes: Vec<String> = row.becomes.iter().map(|ty| format!("`{ty}`")).collect();
         let action = row.action.map_or_else(|| "–".to_owned(), |action| format!("`{action}`"));
-        let _ = writeln!(table, "| `{}` | {action} | {} | {} |", row.event, becomes.join(", "), row.key);
+        let name = |wanted| OPTIONAL.iter().find(|(optional, ..)| *optional == wanted).unwrap().1;
+        let only = row.only.map(|wanted| format!(", with `{}`", name(wanted))).unwrap_or_default();
+        let _ =
+            writeln!(table, "| `{}` | {action} | {}{only} | {} |", row.event, becomes.join(", "), row.key);
     }
     table
 }

@@ -84,7 +84,7 @@ fn write<'a>(
     occurrence::change::write(delivery, &told, &place, sender, out)
 }
 
-fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
+pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
     let (source, target) = (&pull.source, &pull.destination);
     let fork = match (&source.repository, &target.repository) {
         (Some(source), Some(target)) if source.uuid.is_some() => source.uuid != target.uuid,
@@ -125,6 +125,6 @@ fn hash<'b>(side: &'b Side<'_>) -> Option<&'b str> {
     side.commit.as_ref()?.hash.as_deref()
 }
 
-fn created_on(pull: &PullRequest<'_>) -> String {
+pub fn created_on(pull: &PullRequest<'_>) -> String {
     When::exact(pull.created_on)
 }

@@ -186,6 +186,7 @@ fn issue(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) ->
     let kind = borrow(issue.kind.as_ref()).or_else(|| borrow(issue.old_kind.as_ref()));
     let told = ticket::Told {
         base,
+        folder: ticket::ISSUES,
         deleted: false,
         created: When::exact(issue.created_on),
         occurrence: vec![When::exact(issue.updated_on)],

@@ -1,6 +1,6 @@
 //! Changes: `pr:*`.
 
-use super::payload::{self, PullRequest, Side};
+use super::payload::{self, PullRequest, Repository};
 use super::{borrow, checked_place, clone_url, href, login};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
@@ -90,19 +90,22 @@ fn write<'a>(
         url: None,
         commit: participant.as_ref().and_then(|it| borrow(it.last_reviewed_commit.as_ref())),
     });
-    let PullRequest { from_ref, to_ref, .. } = pull;
-    let fork = match (from_ref.repository.id, to_ref.repository.id) {
+    let place = checked_place(delivery.webhook, pull.to_ref.repository.clone())?;
+    let change = extract_of(&pull, base);
+    let created = pull.created_date.map(|millis| millis.to_string()).unwrap_or_default();
+    let told = Told { base, change, review, created, occurrence, time };
+    occurrence::change::write(delivery, &told, &place, sender, out)
+}
+
+pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
+    let (from, to) = (&pull.from_ref, &pull.to_ref);
+    let name = |of: &'b Repository<'_>| (&*of.project.key, &*of.slug);
+    let fork = match (from.repository.id, to.repository.id) {
         (Some(from), Some(to)) => from != to,
-        _ => {
-            (&*from_ref.repository.project.key, &*from_ref.repository.slug)
-                != (&*to_ref.repository.project.key, &*to_ref.repository.slug)
-        }
+        _ => name(&from.repository) != name(&to.repository),
     };
-    let Side { id: source_id, latest_commit: source_commit, repository: source } = from_ref;
-    let Side { id: target_id, latest_commit: target_commit, repository: target } = to_ref;
-    let place = checked_place(delivery.webhook, target)?;
     let merge_commit = pull.properties.as_ref().and_then(|it| it.merge_commit.as_ref()?.id.as_ref());
-    let change = extract::Change {
+    extract::Change {
         number: pull.id,
         title: borrow(pull.title.as_ref()).unwrap_or_default(),
         url: pull.links.as_ref().and_then(|links| href(links.this.as_deref())).map(Into::into),
@@ -110,20 +113,17 @@ fn write<'a>(
         draft: pull.draft.unwrap_or(false),
         labels: Vec::new(),
         source: extract::ChangeSource {
-            branch: branch(&source_id).into(),
-            sha: borrow(source_commit.as_ref()).unwrap_or_default(),
-            repository_url: source.links.and_then(clone_url),
+            branch: branch(&from.id).into(),
+            sha: borrow(from.latest_commit.as_ref()).unwrap_or_default(),
+            repository_url: from.repository.links.as_ref().and_then(clone_url),
             fork,
         },
         target: extract::ChangeTarget {
-            branch: branch(&target_id).into(),
-            sha: borrow(target_commit.as_ref()).unwrap_or_default(),
+            branch: branch(&to.id).into(),
+            sha: borrow(to.latest_commit.as_ref()).unwrap_or_default(),
         },
         merge_commit: borrow(merge_commit).filter(|_| base == MERGED),
-    };
-    let created = pull.created_date.map(|millis| millis.to_string()).unwrap_or_default();
-    let told = Told { base, change, review, created, occurrence, time };
-    occurrence::change::write(delivery, &told, &place, sender, out)
+    }
 }
 
 fn branch(reference: &str) -> &str {

@@ -137,7 +137,7 @@ pub struct User<'a> {
     pub name: Option<Text<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Repository<'a> {
     pub id: Option<u64>,
     #[serde(borrow)]
@@ -149,13 +149,13 @@ pub struct Repository<'a> {
     pub links: Option<Links<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Project<'a> {
     #[serde(borrow)]
     pub key: Text<'a>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Links<'a> {
     #[serde(borrow, rename = "self")]
     pub this: Option<Vec<Option<Link<'a>>>>,
@@ -163,7 +163,7 @@ pub struct Links<'a> {
     pub clone: Option<Vec<Option<Link<'a>>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Link<'a> {
     #[serde(borrow)]
     pub href: Option<Text<'a>>,

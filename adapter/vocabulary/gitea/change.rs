@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::github::change::extract_of;
-use crate::vocabulary::github::payload::{Account, PullRequest, Repository};
+use crate::vocabulary::github::payload::{Account, Label, PullRequest, Repository};
+use crate::vocabulary::github::ticket::Milestone;
 use crate::vocabulary::github::{key, login, place, time};
 use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery};
@@ -54,6 +55,47 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
         key(pull.updated_at),
         changes.to_owned(),
     ];
+    let time = time(delivery, &[pull.updated_at]);
+    write(delivery, change, UPDATED, occurrence, time, out)
+}
+
+/// What the labels, assignees, reviewers and the milestone of a pull request are now; what was changed is not told.
+#[derive(Debug, Deserialize)]
+struct DetailsEvent<'a> {
+    #[serde(borrow)]
+    pull_request: Details<'a>,
+    #[serde(borrow)]
+    requested_reviewer: Option<Account<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Details<'a> {
+    #[serde(borrow)]
+    labels: Option<Vec<Label<'a>>>,
+    #[serde(borrow)]
+    assignees: Option<Vec<Account<'a>>>,
+    #[serde(borrow)]
+    requested_reviewers: Option<Vec<Account<'a>>>,
+    #[serde(borrow)]
+    milestone: Option<Milestone<'a>>,
+}
+
+pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: Change<'_> = delivery.payload()?;
+    let DetailsEvent { pull_request: details, requested_reviewer } = delivery.payload()?;
+    let pull = &change.pull_request;
+    let mut occurrence = vec![delivery.action().to_owned(), key(pull.updated_at)];
+    // One entry for each, and an empty one between, so that no two lists run together.
+    occurrence.extend(details.labels.iter().flatten().map(|label| label.name.to_string()));
+    for accounts in [&details.assignees, &details.requested_reviewers] {
+        occurrence.push(String::new());
+        let logins = accounts.iter().flatten().filter_map(|account| account.login.as_deref());
+        occurrence.extend(logins.map(str::to_owned));
+    }
+    occurrence.push(String::new());
+    let milestone = details.milestone.as_ref().and_then(|milestone| milestone.title.as_deref());
+    occurrence.push(milestone.unwrap_or_default().to_owned());
+    occurrence.push(login(requested_reviewer.as_ref()).unwrap_or_default().into_owned());
     let time = time(delivery, &[pull.updated_at]);
     write(delivery, change, UPDATED, occurrence, time, out)
 }

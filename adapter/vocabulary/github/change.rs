@@ -34,6 +34,16 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
     write(delivery, change, UPDATED, occurrence, time, out)
 }
 
+/// Labels, assignees, reviewers, milestones, locks: which one it was is in a field of its own.
+pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let change: payload::Change<'_> = delivery.payload()?;
+    let details: payload::Details<'_> = delivery.payload()?;
+    let pull = &change.pull_request;
+    let occurrence = vec![delivery.action().to_owned(), key(pull.updated_at), details.name().to_owned()];
+    let time = time(delivery, &[pull.updated_at]);
+    write(delivery, change, UPDATED, occurrence, time, out)
+}
+
 pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
     let pull = &change.pull_request;

@@ -60,6 +60,28 @@ pub struct Change<'a> {
     pub sender: Option<Account<'a>>,
 }
 
+/// What an action of `pull_request` added or took away.
+#[derive(Debug, Deserialize)]
+pub struct Details<'a> {
+    #[serde(borrow)]
+    label: Option<Label<'a>>,
+    #[serde(borrow)]
+    assignee: Option<Account<'a>>,
+    #[serde(borrow)]
+    requested_reviewer: Option<Account<'a>>,
+    #[serde(borrow)]
+    requested_team: Option<Named<'a>>,
+    #[serde(borrow)]
+    milestone: Option<Named<'a>>,
+}
+
+/// A team by its name, a milestone by its title.
+#[derive(Debug, Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, alias = "title")]
+    name: Option<Text<'a>>,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct PullRequest<'a> {
     pub number: u64,
@@ -196,4 +218,17 @@ pub struct Repository<'a> {
 pub struct Account<'a> {
     #[serde(borrow)]
     pub login: Option<Text<'a>>,
+}
+
+// === impl Details ===
+
+impl Details<'_> {
+    /// What was added or taken away; empty when it has no name.
+    pub fn name(&self) -> &str {
+        let accounts = [&self.assignee, &self.requested_reviewer];
+        let login = accounts.into_iter().flatten().find_map(|it| it.login.as_deref());
+        let named = [&self.requested_team, &self.milestone];
+        let name = named.into_iter().flatten().find_map(|it| it.name.as_deref());
+        self.label.as_ref().map(|label| &*label.name).or(login).or(name).unwrap_or_default()
+    }
 }

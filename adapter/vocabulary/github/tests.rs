@@ -2,6 +2,7 @@ mod change;
 mod check;
 mod deployment;
 mod git;
+mod optional;
 mod package;
 mod payload;
 mod peers;

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use super::payload::{Account, Label, Repository};
 use super::{borrow, key, login, place, time};
 use crate::vocabulary::cdevent::CdEvent;
-use crate::vocabulary::occurrence::ticket::{CLOSED, CREATED, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED};
+use crate::vocabulary::occurrence::ticket::{
+    CLOSED, CREATED, ISSUES, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED,
+};
 use crate::vocabulary::occurrence::{self, Delivery};
 use crate::vocabulary::read::{Text, When};
 use crate::vocabulary::{PayloadError, extract};
@@ -77,6 +79,18 @@ pub struct IssueType<'a> {
     name: Option<Text<'a>>,
 }
 
+/// `issue_comment`.
+#[derive(Debug, Deserialize)]
+struct Commented {
+    comment: Comment,
+}
+
+#[derive(Debug, Deserialize)]
+struct Comment {
+    id: u64,
+    created_at: Option<When>,
+}
+
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
     let time = time(delivery, &[event.issue.created_at]);
@@ -97,6 +111,15 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
     let occurrence =
         vec![delivery.action().to_owned(), key(event.issue.updated_at), what.unwrap_or_default()];
     let time = time(delivery, &[event.issue.updated_at]);
+    write(delivery, event, UPDATED, occurrence, time, out)
+}
+
+/// Somebody has said something, and nothing of the ticket itself has changed.
+pub fn commented(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let event: IssueEvent<'_> = delivery.payload()?;
+    let Commented { comment } = delivery.payload()?;
+    let occurrence = vec!["commented".to_owned(), comment.id.to_string()];
+    let time = time(delivery, &[comment.created_at, event.issue.updated_at]);
     write(delivery, event, UPDATED, occurrence, time, out)
 }
 
@@ -126,6 +149,7 @@ pub fn write<'a>(
     let place = place(delivery.webhook, repository)?;
     let told = Told {
         base,
+        folder: ISSUES,
         deleted: delivery.action() == "deleted",
         created: key(issue.created_at),
         occurrence,

@@ -11,6 +11,7 @@ use crate::vocabulary::occurrence::change::{
     ABANDONED, CREATED, MAX_LABELS, MERGED, REVIEWED, Told, UPDATED,
 };
 use crate::vocabulary::occurrence::{self, Delivery};
+use crate::vocabulary::options::Optional;
 use crate::vocabulary::read::When;
 use crate::vocabulary::{PayloadError, extract};
 
@@ -23,7 +24,8 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 /// `reopen`, and `update` of what is worth an event.
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
-    if delivery.action() == "update" && !is_edition(&change) {
+    let wants_all = delivery.options.wants(Optional::ChangeDetails);
+    if delivery.action() == "update" && !wants_all && !is_edition(&change) {
         return Ok(());
     }
     let request = &change.request;
@@ -86,31 +88,11 @@ fn write<'a>(
     let payload::Change { user, project, request, labels, .. } = change;
     let place = place(delivery.webhook, project)?;
     let sender = username(user.as_ref());
-    let labels = labels.iter().flatten().filter_map(|label| borrow(label.title.as_ref()));
     // Of the author there is only the id.
     let is_author =
         request.author_id.is_some() && user.as_ref().is_some_and(|user| user.id == request.author_id);
-    let change = extract::Change {
-        number: request.iid,
-        title: borrow(request.title.as_ref()).unwrap_or_default(),
-        url: borrow(request.url.as_ref()),
-        author: sender.clone().filter(|_| is_author),
-        draft: request.draft.or(request.work_in_progress).unwrap_or(false),
-        labels: labels.take(MAX_LABELS).collect(),
-        source: extract::ChangeSource {
-            branch: Cow::Borrowed(&request.source_branch),
-            sha: Cow::Borrowed(head(&request)),
-            repository_url: borrow(request.source.as_ref().and_then(|it| it.git_http_url.as_ref())),
-            // A project that is gone was another one.
-            fork: request.source_project_id.is_none()
-                || request.source_project_id != request.target_project_id,
-        },
-        target: extract::ChangeTarget {
-            branch: Cow::Borrowed(&request.target_branch),
-            sha: Cow::Borrowed(""),
-        },
-        merge_commit: borrow(request.merge_commit_sha.as_ref()).filter(|_| base == MERGED),
-    };
+    let author = sender.clone().filter(|_| is_author);
+    let change = extract_of(&request, labels.as_deref().unwrap_or_default(), author, base);
     let state = if delivery.action().starts_with("un") { "dismissed" } else { "approved" };
     let review = (base == REVIEWED).then(|| extract::Review {
         state: Cow::Borrowed(state),
@@ -121,6 +103,37 @@ fn write<'a>(
     let created = When::key(request.created_at).unwrap_or_default();
     let told = Told { base, change, review, created, occurrence, time };
     occurrence::change::write(delivery, &told, &place, sender, out)
+}
+
+/// Labels and author are told elsewhere in the payload.
+pub fn extract_of<'b>(
+    request: &'b MergeRequest<'_>,
+    labels: &'b [payload::Label<'_>],
+    author: Option<Cow<'b, str>>,
+    base: &str,
+) -> extract::Change<'b> {
+    let labels = labels.iter().filter_map(|label| borrow(label.title.as_ref()));
+    extract::Change {
+        number: request.iid,
+        title: borrow(request.title.as_ref()).unwrap_or_default(),
+        url: borrow(request.url.as_ref()),
+        author,
+        draft: request.draft.or(request.work_in_progress).unwrap_or(false),
+        labels: labels.take(MAX_LABELS).collect(),
+        source: extract::ChangeSource {
+            branch: Cow::Borrowed(&request.source_branch),
+            sha: Cow::Borrowed(head(request)),
+            repository_url: borrow(request.source.as_ref().and_then(|it| it.git_http_url.as_ref())),
+            // A project that is gone was another one.
+            fork: request.source_project_id.is_none()
+                || request.source_project_id != request.target_project_id,
+        },
+        target: extract::ChangeTarget {
+            branch: Cow::Borrowed(&request.target_branch),
+            sha: Cow::Borrowed(""),
+        },
+        merge_commit: borrow(request.merge_commit_sha.as_ref()).filter(|_| base == MERGED),
+    }
 }
 
 /// The newest commit; empty when there is none.

@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 use super::payload::{Label, Project, User};
 use super::{borrow, place, time, username};
 use crate::vocabulary::cdevent::CdEvent;
-use crate::vocabulary::occurrence::ticket::{CLOSED, CREATED, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED};
+use crate::vocabulary::occurrence::ticket::{
+    CLOSED, CREATED, ISSUES, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED,
+};
 use crate::vocabulary::occurrence::{self, Delivery};
 use crate::vocabulary::read::{Text, When};
 use crate::vocabulary::{PayloadError, extract};
@@ -90,6 +92,7 @@ fn write<'a>(
     let assignees = assignees.iter().flatten().filter_map(|user| username(Some(user)));
     let told = Told {
         base,
+        folder: ISSUES,
         deleted: false,
         created: When::key(issue.created_at).unwrap_or_default(),
         occurrence,

@@ -33,7 +33,7 @@ pub struct Told<'a> {
     pub change: extract::Change<'a>,
     pub review: Option<extract::Review<'a>>,
     /// What tells the creation of this change from that of another one with its number: every payload of the change has
-    /// it, so that each can compute the id of its parent.
+    /// it, so that each can compute the id of its parent. Empty when the payload does not tell it: then there is no parent.
     pub created: String,
     /// What tells this occurrence from another.
     pub occurrence: Vec<String>,
@@ -64,7 +64,7 @@ pub fn write(
         .chain(place.chain(&["pull", &change.number.to_string()]))
         .content(&content)?
         .custom_data(&extract)?;
-    if !is_created {
+    if !is_created && !told.created.is_empty() {
         event = event.link(Link::Path { from: created });
     }
     out.push(event);

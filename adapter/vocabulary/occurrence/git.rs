@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::change::MERGED;
 use super::{Delivery, Place, Reference, custom, standard};
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::extract;
+use crate::vocabulary::options::Optional;
 use crate::vocabulary::types::Type;
 
 /// What may happen to a ref.
@@ -69,7 +71,7 @@ pub struct Told<'a> {
     pub time: Timestamp,
 }
 
-/// The event of a ref.
+/// The event of a ref, and that of a change that came without a pull request if somebody wants it.
 pub fn write(
     delivery: &Delivery<'_>,
     told: &Told<'_>,
@@ -104,6 +106,27 @@ pub fn write(
         .chain(chain)
         .content(&content)?
         .custom_data(&extract)?;
+    out.push(event);
+    if delivery.options.wants(Optional::DirectPush) {
+        write_direct(told, place, &extract, out)?;
+    }
+    Ok(())
+}
+
+/// The event of a push that moved the default branch, for those who work without pull requests: the specification takes a
+/// commit for the id of a change.
+fn write_direct(
+    told: &Told<'_>,
+    place: &Place<'_>,
+    extract: &extract::Extract<'_>,
+    out: &mut Vec<CdEvent>,
+) -> Result<(), PayloadError> {
+    let is_default = told.kind == Kind::Branch && place.default_branch.as_deref() == Some(told.name);
+    let (Deed::Updated, true, Some(after)) = (told.deed, is_default, told.after) else { return Ok(()) };
+    let event = CdEvent::occurrence(standard(MERGED)?, &place.source, after, &told.key, told.time)
+        .chain(place.chain(&["commit", after]))
+        .content(&Content { repository: place.reference(), reference: None, before: None, after: None })?
+        .custom_data(extract)?;
     out.push(event);
     Ok(())
 }

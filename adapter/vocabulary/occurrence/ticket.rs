@@ -32,21 +32,39 @@ static KINDS: &[(&str, &str)] = &[
 static RESOLUTIONS: &[(&str, &str)] = &[
     ("completed", "completed"),
     ("resolved", "completed"),
+    ("fixed", "completed"),
+    ("revoked", "completed"),
     ("not_planned", "withdrawn"),
     ("wontfix", "withdrawn"),
     ("invalid", "withdrawn"),
+    ("dismissed", "withdrawn"),
+    ("false_positive", "withdrawn"),
+    ("false positive", "withdrawn"),
+    ("won't fix", "withdrawn"),
+    ("wont_fix", "withdrawn"),
+    ("used in tests", "withdrawn"),
+    ("used_in_tests", "withdrawn"),
+    ("tolerable_risk", "withdrawn"),
+    ("no_bandwidth", "withdrawn"),
+    ("not_used", "withdrawn"),
+    ("inaccurate", "withdrawn"),
     ("duplicate", "duplicate"),
 ];
+
+/// Where the tickets are that people write; those that scanners write are elsewhere, with numbers of their own.
+pub const ISSUES: &str = "issues";
 
 /// What a delivery tells about a ticket.
 pub struct Told<'a> {
     /// Which of the types above.
     pub base: &'static str,
+    /// What stands before the number in its page and its subject.
+    pub folder: &'static str,
     pub ticket: extract::Ticket<'a>,
     /// Set when it was not closed but taken away.
     pub deleted: bool,
     /// What tells the creation of this ticket from that of another one with its number: every payload of the ticket has
-    /// it, so that each can compute the id of its parent.
+    /// it, so that each can compute the id of its parent. Empty when the payload does not tell it: then there is no parent.
     pub created: String,
     /// What tells this occurrence from another.
     pub occurrence: Vec<String>,
@@ -86,7 +104,7 @@ pub fn write(
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
     let Told { base, ticket, .. } = told;
-    let subject = format!("issues/{}", ticket.number);
+    let subject = format!("{}/{}", told.folder, ticket.number);
     let created = occurrence_id(CREATED, &place.source, &subject, &[&told.created]);
     let is_created = *base == CREATED;
     let mut extract = delivery.extract(place, sender);
@@ -110,14 +128,19 @@ pub fn write(
     let occurrence: Vec<&str> =
         if is_created { vec![&told.created] } else { told.occurrence.iter().map(String::as_str).collect() };
     let mut event = CdEvent::occurrence(standard(base)?, &place.source, &subject, &occurrence, told.time)
-        .chain(place.chain(&["issue", &ticket.number.to_string()]))
+        .chain(place.chain(&[kind_of_chain(told.folder), &ticket.number.to_string()]))
         .content(&content)?
         .custom_data(&extract)?;
-    if !is_created {
+    if !is_created && !told.created.is_empty() {
         event = event.link(Link::Path { from: created });
     }
     out.push(event);
     Ok(())
+}
+
+/// What tells the chains of tickets from others of their repository.
+pub fn kind_of_chain(folder: &'static str) -> &'static str {
+    if folder == ISSUES { "issue" } else { folder }
 }
 
 /// The ticket's type if the forge has types, otherwise the first label that is a word for one.

@@ -1,7 +1,8 @@
 //! The same happening is told in the same way whatever forge it comes from (C13); what a forge does not tell is absent.
 
 use pipewright::event::Event;
-use pipewright::vocabulary::{Forge, events};
+use pipewright::vocabulary::options::{Optional, Options};
+use pipewright::vocabulary::{Forge, events_with};
 use serde_json::{Value, json};
 
 use super::webhook;
@@ -30,7 +31,9 @@ fn sent(forge: Forge, event: &'static str, body: Value, silent: &'static [&'stat
 /// The one `CDEvent`.
 fn told(sent: &Sent) -> Event {
     let webhook = webhook(sent.forge, sent.event, "1", sent.body.to_string());
-    let mut events = events(&webhook).unwrap_or_else(|error| panic!("{:?}: {error}", sent.forge));
+    let options = Options { optional: vec![Optional::Comments], ..Options::default() };
+    let mut events =
+        events_with(&webhook, &options).unwrap_or_else(|error| panic!("{:?}: {error}", sent.forge));
     assert_eq!(events.len(), 2, "{:?}: {events:?}", sent.forge);
     events.remove(1)
 }
@@ -110,7 +113,7 @@ fn data_center(mut body: Value) -> Value {
 // --- Refs
 
 /// `before` or `after` is `ZERO` where there is none.
-fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 4] {
+fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
     let is_tag = kind == "tag";
     let reference = format!("refs/{}/{name}", if is_tag { "tags" } else { "heads" });
     let side = |hash: &str| match hash {
@@ -139,6 +142,14 @@ fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 4] {
                 "deleted": after == ZERO, "forced": false, "commits": commits,
             })),
             &[],
+        ),
+        sent(
+            Forge::Gitea,
+            "push",
+            github(json!({
+                "ref": reference, "before": before, "after": after, "commits": [{}], "total_commits": 2,
+            })),
+            if deed == "UPDATE" { &["/push/forced"] } else { &[] },
         ),
         sent(
             Forge::GitLab,
@@ -225,7 +236,24 @@ fn changes((event, action, gitlab_action, cloud, data_center_event): Names) -> V
         at_cloud["approval"] = json!({"user": {"nickname": "eve"}});
         at_data_center["participant"] = json!({"user": {"name": "eve"}, "lastReviewedCommit": A});
     }
+    let at_gitea = match (event, action, gitlab_action) {
+        ("pull_request", "synchronize", _) => Some(("pull_request", "synchronized")),
+        ("pull_request", ..) => Some(("pull_request", action)),
+        (_, "submitted", Some(_)) => Some(("pull_request_approved", "reviewed")),
+        (_, "submitted", None) => Some(("pull_request_rejected", "reviewed")),
+        // A review that is dismissed is not told.
+        _ => None,
+    };
+    let at_gitea = at_gitea.map(|(event, action)| {
+        let mut body = at_github.clone();
+        body["action"] = json!(action);
+        if is_review {
+            body["review"] = json!({"type": "pull_request_review", "content": ""});
+        }
+        sent(Forge::Gitea, event, body, if is_review { &["/review/url", "/review/commit"] } else { &[] })
+    });
     let mut all = vec![sent(Forge::GitHub, event, at_github, &[])];
+    all.extend(at_gitea);
     if let Some(action) = gitlab_action {
         let request = json!({
             "iid": 42, "title": "Add carts", "url": CHANGE, "author_id": 3, "draft": true, "action": action,
@@ -321,7 +349,7 @@ fn releases() {
 // --- Tickets
 
 /// What GitHub and GitLab call it, the trigger at Bitbucket Cloud and the state that the ticket is in then.
-fn tickets(action: &str, gitlab_action: &str, cloud: &'static str, is_closed: bool) -> [Sent; 3] {
+fn tickets(action: &str, gitlab_action: &str, cloud: &'static str, is_closed: bool) -> [Sent; 4] {
     let page = "https://git.example.com/acme/shop/issues/6";
     let state = |open: &'static str, closed: &'static str| if is_closed { closed } else { open };
     let at_github = github(json!({
@@ -349,6 +377,7 @@ fn tickets(action: &str, gitlab_action: &str, cloud: &'static str, is_closed: bo
         "changes": {"status": {"old": "new", "new": state("open", "closed")}},
     }));
     [
+        sent(Forge::Gitea, "issues", at_github.clone(), &[]),
         sent(Forge::GitHub, "issues", at_github, &[]),
         sent(Forge::GitLab, "Issue Hook", at_gitlab, &[]),
         sent(Forge::Bitbucket, cloud, at_cloud, &["/repository/cloneUrl"]),
@@ -364,4 +393,95 @@ fn tickets_from_their_creation_to_their_end() {
     ] {
         assert_equal(&format!("dev.cdevents.ticket.{ty}"), &tickets(action, gitlab_action, cloud, is_closed));
     }
+}
+
+// --- Comments
+
+#[test]
+fn comments_on_changes() {
+    let comment = "https://git.example.com/acme/shop/changes/42#9";
+    let bodies = changes(("pull_request", "opened", Some("open"), "pullrequest:created", "pr:opened"));
+    let all: Vec<Sent> = bodies
+        .into_iter()
+        .map(|Sent { forge, mut body, .. }| {
+            let (event, silent): (_, &[&str]) = match forge {
+                Forge::GitHub | Forge::Gitea | Forge::Forgejo => {
+                    body["action"] = json!("created");
+                    body["comment"] = json!({
+                        "id": 9, "body": "/test", "html_url": comment, "user": {"login": "eve"}, "path": "cart.rs",
+                    });
+                    let is_github = forge == Forge::GitHub;
+                    (if is_github { "pull_request_review_comment" } else { "issue_comment" }, &[])
+                }
+                Forge::GitLab => {
+                    body["merge_request"] = body["object_attributes"].take();
+                    body["object_kind"] = json!("note");
+                    body["object_attributes"] = json!({
+                        "id": 9, "note": "/test", "noteable_type": "MergeRequest", "url": comment,
+                        "position": {"new_path": "cart.rs"},
+                    });
+                    ("Note Hook", &["/change/author", "/change/target/sha"])
+                }
+                Forge::Bitbucket => {
+                    body["comment"] = json!({
+                        "id": 9, "content": {"raw": "/test"}, "links": {"html": {"href": comment}},
+                        "inline": {"path": "cart.rs"}, "user": {"nickname": "eve"},
+                    });
+                    let silent = &["/repository/cloneUrl", "/change/source/repositoryUrl"];
+                    ("pullrequest:comment_created", silent)
+                }
+                Forge::BitbucketDataCenter => {
+                    body["comment"] = json!({"id": 9, "text": "/test", "author": {"name": "eve"}});
+                    ("pr:comment:added", &["/repository/defaultBranch", "/comment/url", "/comment/path"])
+                }
+            };
+            sent(forge, event, body, silent)
+        })
+        .collect();
+    assert_eq!(all.len(), 5);
+    let [github, others @ ..] = &*all else { panic!() };
+    for other in others {
+        let mut first = Sent { body: github.body.clone(), ..*github };
+        // The page of the comment is in the content too.
+        if other.forge == Forge::BitbucketDataCenter {
+            first.body["comment"]["html_url"] = json!("");
+            let mut other = Sent { body: other.body.clone(), ..*other };
+            other.silent = &["/repository/defaultBranch", "/comment/url", "/comment/path"];
+            assert_equal("dev.cdeventsx.forge-comment.created", &[first, other]);
+        } else {
+            let other = Sent { body: other.body.clone(), ..*other };
+            assert_equal("dev.cdeventsx.forge-comment.created", &[first, other]);
+        }
+    }
+}
+
+#[test]
+fn comments_on_tickets() {
+    let comment = "https://git.example.com/acme/shop/issues/6#9";
+    let all = tickets("opened", "open", "issue:created", false).map(|Sent { forge, mut body, .. }| {
+        let (event, silent): (_, &[&str]) = match forge {
+            Forge::GitLab => {
+                body["issue"] = body["object_attributes"].take();
+                body["object_kind"] = json!("note");
+                body["object_attributes"] =
+                    json!({"id": 9, "note": "/close", "noteable_type": "Issue", "url": comment, "action": "create"});
+                ("Note Hook", &[])
+            }
+            Forge::Bitbucket => {
+                body["comment"] = json!({
+                    "id": 9, "content": {"raw": "/close"}, "links": {"html": {"href": comment}},
+                    "user": {"nickname": "eve"},
+                });
+                ("issue:comment_created", &["/repository/cloneUrl"])
+            }
+            _ => {
+                body["action"] = json!("created");
+                body["comment"] =
+                    json!({"id": 9, "body": "/close", "html_url": comment, "user": {"login": "eve"}});
+                ("issue_comment", &[])
+            }
+        };
+        sent(forge, event, body, silent)
+    });
+    assert_equal("dev.cdeventsx.forge-comment.created", &all);
 }
