@@ -1,13 +1,13 @@
 //! What it costs to read a payload and to make all of its events, beside what it costs to read it at all.
 //!
 //! The floor is the least that any program does that knows what it wants: serde's own reading of the payload into a
-//! structure that borrows a dozen fields of it, and nothing made of them. Both are CPU time of this one thread; they take
-//! turns, and a forge's figure is the sum over its payloads of the best of many passes.
+//! structure that borrows a dozen fields of it, and nothing made of them. They take turns on one thread, and a
+//! forge's figure is the sum over its payloads of the best of many passes, which nothing interrupts.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytes::Bytes;
 use pipewright::vocabulary::{Forge, Webhook, events};
 use serde::Deserialize;
@@ -86,7 +86,7 @@ pub fn measure(_: &crate::process::Folder, table: &mut Table) -> anyhow::Result<
     for Recorded { name, webhooks } in all {
         progress(&format!("vocabulary, {name}: {} payloads, {PASSES} passes", webhooks.len()));
         let bytes: usize = webhooks.iter().map(|webhook| webhook.body.len()).sum();
-        let (mut floor, mut ours, mut made) = (0, 0, 0);
+        let (mut floor, mut ours, mut made) = (Duration::ZERO, Duration::ZERO, 0);
         for webhook in &webhooks {
             let [parse, whole] = alternate(
                 || {
@@ -95,42 +95,35 @@ pub fn measure(_: &crate::process::Folder, table: &mut Table) -> anyhow::Result<
                 || {
                     let _ = black_box(events(black_box(webhook)));
                 },
-            )?;
+            );
             floor += parse;
             ours += whole;
             made += events(webhook).map_or(0, |events| events.len());
         }
-        let each = |nanoseconds: u64| micros(nanoseconds) / count(webhooks.len());
+        let each = |all: Duration| all.as_secs_f64() * 1e6 / count(webhooks.len());
         let what = format!("vocabulary, {name}");
-        table.push(Row::info(&format!("{what}: CPU each"), "µs", each(ours)).beside(each(floor)));
-        let ratio = micros(ours) / micros(floor);
+        table.push(Row::info(&format!("{what}: time each"), "µs", each(ours)).beside(each(floor)));
+        let ratio = ours.as_secs_f64() / floor.as_secs_f64();
         table.push(Row::at_most(&format!("{what}: by a parse's"), "ratio", ratio, GOAL));
         progress(&format!("{what}: {bytes} bytes, {made} events"));
     }
     Ok(())
 }
 
-/// The best CPU time of each, in nanoseconds; they take turns. A pass is long enough for the kernel's clock.
-fn alternate(floor: impl Fn(), ours: impl Fn()) -> anyhow::Result<[u64; 2]> {
-    const TIMES: u64 = 8;
-    let mut best = [u64::MAX; 2];
+/// The best time of each; they take turns. A pass is too short to be interrupted often, and the best one is not.
+fn alternate(floor: impl Fn(), ours: impl Fn()) -> [Duration; 2] {
+    const TIMES: u32 = 8;
+    let mut best = [Duration::MAX; 2];
     for _ in 0..PASSES {
         for (best, work) in best.iter_mut().zip([&floor as &dyn Fn(), &ours]) {
-            let before = cpu_time()?;
+            let before = Instant::now();
             for _ in 0..TIMES {
                 work();
             }
-            *best = (*best).min((cpu_time()? - before) / TIMES);
+            *best = (*best).min(before.elapsed() / TIMES);
         }
     }
-    Ok(best)
-}
-
-/// Nanoseconds that this thread has been on a CPU.
-fn cpu_time() -> anyhow::Result<u64> {
-    let path = "/proc/thread-self/schedstat";
-    let text = std::fs::read_to_string(path).context(path)?;
-    text.split_whitespace().next().and_then(|first| first.parse().ok()).context(path)
+    best
 }
 
 fn one(name: &'static str, event: &str, body: Vec<u8>) -> Recorded {
@@ -154,8 +147,8 @@ fn recorded() -> anyhow::Result<Vec<Recorded>> {
         ("GitHub", "github", Forge::GitHub, |path, body| Some((text(path.parent()?.file_name()?)?, body))),
         ("GitLab", "gitlab", Forge::GitLab, |_, body| Some(("System Hook".to_owned(), body))),
         ("Gitea", "gitea-live", Forge::Gitea, |_, mut recorded| {
-            let header = |pair: &Value| (pair[0] == "X-Gitea-Event").then(|| pair[1].as_str());
-            let event = recorded["request"]["headers"].as_array()?.iter().find_map(header)??.to_owned();
+            let headers = recorded["request"]["headers"].as_array()?;
+            let event = headers.iter().find(|pair| pair[0] == "X-Gitea-Event")?[1].as_str()?.to_owned();
             Some((event, recorded["body"].take())).filter(|(_, body)| body.is_object())
         }),
         ("Bitbucket Cloud", "bitbucket-cloud", Forge::Bitbucket, |path, body| {
@@ -205,11 +198,6 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a benchmark")]
-fn micros(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1_000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of files")]
