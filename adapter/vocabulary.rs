@@ -13,6 +13,7 @@ mod locate;
 mod occurrence;
 pub mod options;
 pub mod outcome;
+mod pick;
 mod raw;
 mod read;
 pub mod tekton;

@@ -16,7 +16,7 @@ use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
 use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
 use super::occurrence::{
-    self, Delivery, Place, Row, repository as repositories, row, run as runs, ticket as tickets,
+    self, Delivery, Place, RawRule, Row, repository as repositories, row, run as runs, ticket as tickets,
 };
 use super::options::{Optional, Options};
 use super::read::{Text, When};
@@ -69,8 +69,12 @@ pub static ROWS: &[Row] = &[
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
-    let raw = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action: None, options }, ROWS, raw)
+    let rule = RawRule {
+        paths: raw::CLOUD.all(),
+        action: None,
+        event: &|picked, _| raw::raw(webhook, picked, &raw::CLOUD)?.event(webhook, json),
+    };
+    occurrence::events(webhook, json, options, ROWS, &rule)
 }
 
 /// Owner and name are those of the path: the repository's name is a title, and may have spaces.

@@ -13,8 +13,9 @@ use super::bitbucket::raw::{self, Paths};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
 use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
-use super::occurrence::{self, Delivery, Place, Row, repository as repositories, row};
+use super::occurrence::{self, Place, RawRule, Row, repository as repositories, row};
 use super::options::{Optional, Options};
+use super::pick::Picked;
 use super::read::Text;
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
@@ -64,15 +65,16 @@ static PATHS: Paths = Paths {
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
-    let picked = raw::picked(webhook, json, &PATHS)?;
-    let mut raw = raw::raw(webhook, &picked, &PATHS)?;
-    // A payload without a repository, or with half of one, is still an event.
-    let whose = serde_json::from_str::<payload::Whose<'_>>(json).ok();
-    if let Some(repository) = whose.and_then(payload::Whose::repository) {
-        raw.source = place(repository).source;
-    }
-    let raw = raw.event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action: None, options }, ROWS, raw)
+    let raw = |picked: &Picked<'_>, told: Option<&str>| {
+        let mut raw = raw::raw(webhook, picked, &PATHS)?;
+        // A payload without a repository, or with half of one, is still an event.
+        let whose = || serde_json::from_str::<payload::Whose<'_>>(json).ok()?.repository();
+        let source = told.map(str::to_owned).or_else(|| Some(place(whose()?).source));
+        raw.source = source.unwrap_or(raw.source);
+        raw.event(webhook, json)
+    };
+    let rule = RawRule { paths: PATHS.all(), action: None, event: &raw };
+    occurrence::events(webhook, json, options, ROWS, &rule)
 }
 
 fn checked_place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {

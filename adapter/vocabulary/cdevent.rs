@@ -132,6 +132,11 @@ impl CdEvent {
         &self.id
     }
 
+    /// `context.source`.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Sets `subject.source`; without it the subject belongs to the event's source.
     #[must_use]
     pub fn subject_source(mut self, source: impl Into<String>) -> Self {

@@ -17,7 +17,7 @@ use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::repository as repositories;
 use super::occurrence::run::{TASK_FINISHED, TASK_STARTED};
 use super::occurrence::ticket as tickets;
-use super::occurrence::{self, Delivery, Row, row};
+use super::occurrence::{self, RawRule, Row, row};
 use super::options::{Optional, Options};
 use super::{PayloadError, Webhook};
 use crate::event::Event;
@@ -101,8 +101,13 @@ pub static ROWS: &[Row] = &[
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
-    let (raw, action) = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
+    let row = raw::row_of(webhook)?;
+    let rule = RawRule {
+        paths: row.paths(),
+        action: Some(raw::ACTION),
+        event: &|picked, _| raw::event(webhook, json, row, picked),
+    };
+    occurrence::events(webhook, json, options, ROWS, &rule)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod dispatch;
 mod git;
 mod package;
 pub(super) mod payload;
-pub(super) mod pick;
 mod queue;
 pub(super) mod raw;
 pub(super) mod release;
@@ -28,8 +27,8 @@ use super::occurrence::dispatch::REQUESTED as DISPATCHED;
 use super::occurrence::git::{REF_CREATED, REF_DELETED, REFS};
 use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::{
-    self, Delivery, Place, Row, deployment as deployments, repository as repositories, row, run as runs,
-    ticket as tickets,
+    self, Delivery, Place, RawRule, Row, deployment as deployments, repository as repositories, row,
+    run as runs, ticket as tickets,
 };
 use super::options::{Optional, Options};
 use super::read::{Text, When};
@@ -199,8 +198,13 @@ const DEPLOYMENTS: &[&str] = &[
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
-    let (raw, action) = raw::event(webhook, json)?;
-    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
+    let row = raw::row_of(webhook)?;
+    let rule = RawRule {
+        paths: row.paths(),
+        action: Some(raw::ACTION),
+        event: &|picked, _| raw::event(webhook, json, row, picked),
+    };
+    occurrence::events(webhook, json, options, ROWS, &rule)
 }
 
 pub(super) fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {

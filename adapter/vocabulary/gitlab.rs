@@ -112,7 +112,7 @@ pub static ROWS: &[Row] = &[
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let (raw, kind, action) = raw::event(webhook, json)?;
     let webhook = &Webhook { event: kind, ..webhook.clone() };
-    occurrence::events(&Delivery { webhook, json, action, options }, ROWS, raw)
+    occurrence::events_after(raw, &Delivery::new(webhook, json, action, options), ROWS)
 }
 
 /// Owner and name are those of the path: `project.name` is a title, and may have spaces.

@@ -15,6 +15,7 @@ pub mod run;
 pub mod ticket;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use super::cdevent::{CdEvent, CdEventError};
 use super::extract::{self, Extract};
 use super::options::{Optional, Options};
 use super::outcome::Outcome;
+use super::pick::{Path, Picked, pick, read};
 use super::types::{CustomType, EventType, resolve};
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
@@ -55,6 +57,19 @@ pub struct Delivery<'a> {
     pub json: &'a str,
     pub action: Option<Cow<'a, str>>,
     pub options: &'a Options,
+    /// What the raw event is made of stands there, and whoever reads the payload first brings it along.
+    sought: Cell<Option<Vec<Path>>>,
+    picked: Cell<Option<Picked<'a>>>,
+}
+
+/// How a forge's raw event is made.
+pub struct RawRule<'r, 'a> {
+    /// Everything that it needs of the payload.
+    pub paths: Vec<Path>,
+    /// Where the payload has its action, if it has one.
+    pub action: Option<Path>,
+    /// Makes it of what is at the paths, and of the `source` of the first `CDEvent` if there is one.
+    pub event: &'r dyn Fn(&Picked<'a>, Option<&str>) -> Result<Event, PayloadError>,
 }
 
 /// The repository that an event belongs to, and what is derived from it.
@@ -93,16 +108,59 @@ pub const fn row(
     Row { event, action, becomes, key, only: None, write }
 }
 
-/// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice.
+/// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice. The payload is read once, unless
+/// its action is not where forges have it.
+///
+/// # Errors
+/// The body is not one JSON object, or a part that a row needs is absent or of another type.
+pub fn events<'a>(
+    webhook: &'a Webhook,
+    json: &'a str,
+    options: &'a Options,
+    rows: &[Row],
+    rule: &RawRule<'_, 'a>,
+) -> Result<Vec<Event>, PayloadError> {
+    let action = rule.action.and_then(|_| leading_action(json)).map(Cow::Borrowed);
+    let mut delivery = Delivery::new(webhook, json, action, options);
+    delivery.sought.set(Some(rule.paths.clone()));
+    let mut written = delivery.written(rows);
+    let picked = match delivery.picked.take() {
+        Some(picked) => picked,
+        None => pick(json, rule.paths.clone()).map_err(|error| webhook.unreadable(json, &error))?,
+    };
+    delivery.sought.set(None);
+    let action = rule.action.and_then(|path| picked.shared_text(path));
+    if action != delivery.action {
+        delivery.action = action;
+        written = delivery.written(rows);
+    }
+    let source = written.iter().flatten().next().map(CdEvent::source);
+    let raw = (rule.event)(&picked, source)?;
+    built(raw, written?)
+}
+
+/// The same for a raw event that was made before.
 ///
 /// # Errors
 /// A part that a row needs is absent or of another type.
-pub fn events(delivery: &Delivery<'_>, rows: &[Row], raw: Event) -> Result<Vec<Event>, PayloadError> {
-    let mut events = vec![raw];
-    let mut written = Vec::new();
-    for row in rows.iter().filter(|row| row.is_for(delivery)) {
-        (row.write)(delivery, &mut written)?;
-    }
+pub fn events_after(raw: Event, delivery: &Delivery<'_>, rows: &[Row]) -> Result<Vec<Event>, PayloadError> {
+    built(raw, delivery.written(rows)?)
+}
+
+/// What stands in `action`, when the payload begins with it, as those of GitHub and Gitea do.
+fn leading_action(json: &str) -> Option<&str> {
+    const LONGEST: usize = 64;
+    let space: &[char] = &[' ', '\t', '\n', '\r'];
+    let rest = json.trim_start_matches(space).strip_prefix('{')?.trim_start_matches(space);
+    let rest = rest.strip_prefix("\"action\"")?.trim_start_matches(space).strip_prefix(':')?;
+    let text = rest.trim_start_matches(space).strip_prefix('"')?;
+    let end = text.bytes().take(LONGEST + 1).position(|b| b == b'"' || b == b'\\')?;
+    text[end..].starts_with('"').then(|| &text[..end])
+}
+
+fn built(raw: Event, written: Vec<CdEvent>) -> Result<Vec<Event>, PayloadError> {
+    let mut events = Vec::with_capacity(1 + written.len());
+    events.push(raw);
     let mut ids = HashSet::with_capacity(written.len());
     for event in written {
         if ids.insert(event.id().to_owned()) {
@@ -154,9 +212,34 @@ impl Row {
 // === impl Delivery ===
 
 impl<'a> Delivery<'a> {
+    pub fn new(
+        webhook: &'a Webhook,
+        json: &'a str,
+        action: Option<Cow<'a, str>>,
+        options: &'a Options,
+    ) -> Self {
+        Self { webhook, json, action, options, sought: Cell::new(None), picked: Cell::new(None) }
+    }
+
     /// The payload as a structure that borrows from it.
     pub fn payload<T: Deserialize<'a>>(&self) -> Result<T, PayloadError> {
-        serde_json::from_str(self.json).map_err(|error| self.webhook.unreadable(self.json, &error))
+        let read = match self.sought.take() {
+            None => serde_json::from_str(self.json),
+            Some(paths) => read(self.json, paths).map(|(payload, picked)| {
+                self.picked.set(Some(picked));
+                payload
+            }),
+        };
+        read.map_err(|error| self.webhook.unreadable(self.json, &error))
+    }
+
+    /// What all rows for this delivery write.
+    fn written(&self, rows: &[Row]) -> Result<Vec<CdEvent>, PayloadError> {
+        let mut written = Vec::new();
+        for row in rows.iter().filter(|row| row.is_for(self)) {
+            (row.write)(self, &mut written)?;
+        }
+        Ok(written)
     }
 
     /// The action, empty when there is none.
@@ -170,7 +253,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// The part of the extract that every event has.
-    pub fn extract<'b>(&'b self, place: &'b Place<'a>, sender: Option<Cow<'b, str>>) -> Extract<'b> {
+    pub fn extract<'b>(&'b self, place: &'b Place<'b>, sender: Option<Cow<'b, str>>) -> Extract<'b> {
         Extract {
             forge: extract::Origin {
                 name: self.webhook.forge.name(),

@@ -1,9 +1,8 @@
 //! The raw event of both Bitbuckets. The CloudEvents project has no mapping for them: this one follows the pattern of its
 //! mappings for GitHub and GitLab.
 
-use crate::event::Event;
-use crate::vocabulary::github::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::github::raw::is_segment;
+use crate::vocabulary::pick::{Path, Picked, Scalar};
 use crate::vocabulary::raw::Raw;
 use crate::vocabulary::{PayloadError, Webhook, time, uri};
 
@@ -16,7 +15,8 @@ pub struct Paths {
     pub fallback: &'static str,
 }
 
-static CLOUD: Paths = Paths {
+/// Bitbucket Cloud: the repository's page, and the number of the pull request or issue.
+pub static CLOUD: Paths = Paths {
     source: &[
         &["repository", "links", "html", "href"],
         &["project", "links", "html", "href"],
@@ -38,23 +38,19 @@ static CLOUD: Paths = Paths {
     fallback: "https://bitbucket.org",
 };
 
-/// The raw event of a delivery of Bitbucket Cloud: `com.bitbucket.` and `X-Event-Key` with dots, the repository's page, and
-/// the number of the pull request or issue.
+// === impl Paths ===
+
+impl Paths {
+    /// All of them.
+    pub fn all(&self) -> Vec<Path> {
+        [self.source, self.subject, self.time].concat()
+    }
+}
+
+/// The raw event from what is at the paths: its type is `com.bitbucket.` and `X-Event-Key` with dots.
 ///
 /// # Errors
-/// The body is not one JSON object, or the event's name cannot be part of a type.
-pub fn event(webhook: &Webhook, json: &str) -> Result<Event, PayloadError> {
-    let picked = picked(webhook, json, &CLOUD)?;
-    raw(webhook, &picked, &CLOUD)?.event(webhook, json)
-}
-
-/// The values at the paths.
-pub fn picked<'a>(webhook: &Webhook, json: &'a str, paths: &Paths) -> Result<Picked<'a>, PayloadError> {
-    let all = [paths.source, paths.subject, paths.time].concat();
-    pick(json, all).map_err(|error| webhook.unreadable(json, &error))
-}
-
-/// The raw event from what is at the paths.
+/// The event's name cannot be part of a type.
 pub fn raw(webhook: &Webhook, picked: &Picked<'_>, paths: &Paths) -> Result<Raw, PayloadError> {
     if !webhook.event.split(':').all(is_segment) {
         return Err(webhook

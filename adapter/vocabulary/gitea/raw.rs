@@ -1,15 +1,13 @@
 //! The raw event: the pattern of the CloudEvents project's mapping of GitHub webhooks with Gitea's own names of events,
 //! and the repository's page as `source`.
 
-use std::borrow::Cow;
-
 use crate::event::Event;
-use crate::vocabulary::github::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::github::raw::{id_of_body, is_attribute, is_segment};
+use crate::vocabulary::pick::{Path, Picked, Scalar};
 use crate::vocabulary::{PayloadError, Webhook, time, uri};
 
 /// How one webhook event becomes the attributes of its raw event.
-struct Row {
+pub struct Row {
     /// `X-Gitea-Event`.
     event: &'static str,
     /// What follows the event's name in the type.
@@ -19,7 +17,7 @@ struct Row {
     time: Option<Path>,
 }
 
-const ACTION: Path = &["action"];
+pub const ACTION: Path = &["action"];
 const REPOSITORY: Path = &["repository", "html_url"];
 const FORKED: Path = &["forkee", "html_url"];
 
@@ -55,17 +53,22 @@ static ROWS: &[Row] = &[
     row("wiki", ACTION, Some(&["page"]), None),
 ];
 
-/// The raw event of a delivery, and its action if it has one.
+/// The row of a delivery.
 ///
 /// # Errors
-/// The body is not one JSON object; nothing that is in the object can make it fail.
-pub fn event<'a>(webhook: &Webhook, json: &'a str) -> Result<(Event, Option<Cow<'a, str>>), PayloadError> {
+/// The name of the event cannot be a part of a type.
+pub fn row_of(webhook: &Webhook) -> Result<&'static Row, PayloadError> {
     if !is_segment(&webhook.event) {
         return Err(webhook.malformed("the name of the event must consist of letters, digits, `_` and `-`"));
     }
-    let row = ROWS.iter().find(|row| row.event == webhook.event).unwrap_or(&OTHER);
-    let picked = pick(json, row.paths()).map_err(|error| webhook.unreadable(json, &error))?;
+    Ok(ROWS.iter().find(|row| row.event == webhook.event).unwrap_or(&OTHER))
+}
 
+/// The raw event of a delivery, from what is at the paths of its row.
+///
+/// # Errors
+/// None that something in the payload can cause.
+pub fn event(webhook: &Webhook, json: &str, row: &Row, picked: &Picked<'_>) -> Result<Event, PayloadError> {
     let mut ty = format!("com.{}.{}", webhook.forge.name(), webhook.event);
     if let Some(suffix) = picked.text(row.suffix).filter(|text| is_segment(text)) {
         ty.push('.');
@@ -75,17 +78,13 @@ pub fn event<'a>(webhook: &Webhook, json: &'a str) -> Result<(Event, Option<Cow<
     let time = row.time.and_then(|path| picked.text(path)).and_then(time::parse).unwrap_or(webhook.received);
     // The payload goes on as it came, without the white space around it.
     let data = webhook.body.slice_ref(json.trim_matches([' ', '\t', '\n', '\r']).as_bytes());
-    let mut event = Event::builder(id, source(webhook, &picked), ty).time(time.to_string()).json(data);
+    let mut event = Event::builder(id, source(webhook, picked), ty).time(time.to_string()).json(data);
     if let Some(subject) = row.subject.and_then(|path| picked.get(path)).map(Scalar::to_string)
         && is_attribute(&subject)
     {
         event = event.subject(subject);
     }
-    let action = match picked.get(ACTION) {
-        Some(Scalar::Text(text)) => Some(text.clone()),
-        Some(Scalar::Integer(_)) | None => None,
-    };
-    Ok((event.build()?, action))
+    Ok(event.build()?)
 }
 
 /// The page of the repository, or of the owner of a package that belongs to none; the host when there is neither.
@@ -103,7 +102,8 @@ fn source(webhook: &Webhook, picked: &Picked<'_>) -> String {
 // === impl Row ===
 
 impl Row {
-    fn paths(&self) -> Vec<Path> {
+    /// Everything that the attributes are made of.
+    pub fn paths(&self) -> Vec<Path> {
         let mut paths = vec![ACTION, FORKED, self.suffix];
         paths.extend(SOURCES.iter().chain(HOSTS));
         paths.extend(self.subject);

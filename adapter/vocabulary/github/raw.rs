@@ -1,17 +1,15 @@
 //! The raw event: the CloudEvents project's own mapping of GitHub webhooks (cloudevents/spec, adapters/github.md), one
 //! row for each event, and its rule for events that it does not list.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
-use super::pick::{Path, Picked, Scalar, pick};
 use crate::event::Event;
 use crate::event::identity::Key;
+use crate::vocabulary::pick::{Path, Picked, Scalar};
 use crate::vocabulary::{PayloadError, Webhook, time, uri};
 
 /// How one webhook event becomes the attributes of its raw event.
-struct Row {
+pub struct Row {
     /// `X-GitHub-Event`.
     event: &'static str,
     /// What follows `com.github.` in the type: not always the event's name.
@@ -45,7 +43,7 @@ enum Time {
     ByAction(&'static [(&'static str, Path)], Path),
 }
 
-const ACTION: Path = &["action"];
+pub const ACTION: Path = &["action"];
 const REPOSITORY_URL: Path = &["repository", "url"];
 const ORGANIZATION_URL: Path = &["organization", "url"];
 const ENTERPRISE_URL: Path = &["enterprise", "html_url"];
@@ -154,17 +152,22 @@ static ROWS: &[Row] = &[
     row("watch", BY_ACTION, REPOSITORY, None, Time::Received),
 ];
 
-/// The raw event of a delivery, and its action if it has one.
+/// The row of a delivery.
 ///
 /// # Errors
-/// The body is not one JSON object; nothing that is in the object can make it fail.
-pub fn event<'a>(webhook: &Webhook, json: &'a str) -> Result<(Event, Option<Cow<'a, str>>), PayloadError> {
+/// The name of the event cannot be a part of a type.
+pub fn row_of(webhook: &Webhook) -> Result<&'static Row, PayloadError> {
     if !is_segment(&webhook.event) {
         return Err(webhook.malformed("the name of the event must consist of letters, digits, `_` and `-`"));
     }
-    let row = ROWS.iter().find(|row| row.event == webhook.event).unwrap_or(&OTHER);
-    let picked = pick(json, row.paths()).map_err(|error| webhook.unreadable(json, &error))?;
+    Ok(ROWS.iter().find(|row| row.event == webhook.event).unwrap_or(&OTHER))
+}
 
+/// The raw event of a delivery, from what is at the paths of its row.
+///
+/// # Errors
+/// None that something in the payload can cause.
+pub fn event(webhook: &Webhook, json: &str, row: &Row, picked: &Picked<'_>) -> Result<Event, PayloadError> {
     let name = if row.name.is_empty() { &webhook.event } else { row.name };
     let mut ty = format!("com.github.{name}");
     for segment in row.suffix.iter().filter_map(|path| picked.text(path)).filter(|text| is_segment(text)) {
@@ -172,26 +175,23 @@ pub fn event<'a>(webhook: &Webhook, json: &'a str) -> Result<(Event, Option<Cow<
         ty.push_str(segment);
     }
     let id = if is_attribute(&webhook.delivery) { webhook.delivery.clone() } else { id_of_body(webhook) };
-    let time = row.time(&picked).unwrap_or(webhook.received);
+    let time = row.time(picked).unwrap_or(webhook.received);
     // The payload goes on as it came, without the white space around it.
     let data = webhook.body.slice_ref(json.trim_matches([' ', '\t', '\n', '\r']).as_bytes());
-    let mut event = Event::builder(id, row.source(&picked), ty).time(time.to_string()).json(data);
+    let mut event = Event::builder(id, row.source(picked), ty).time(time.to_string()).json(data);
     if let Some(subject) = row.subject.and_then(|path| picked.get(path)).map(Scalar::to_string)
         && is_attribute(&subject)
     {
         event = event.subject(subject);
     }
-    let action = match picked.get(ACTION) {
-        Some(Scalar::Text(text)) => Some(text.clone()),
-        Some(Scalar::Integer(_)) | None => None,
-    };
-    Ok((event.build()?, action))
+    Ok(event.build()?)
 }
 
 // === impl Row ===
 
 impl Row {
-    fn paths(&self) -> Vec<Path> {
+    /// Everything that the attributes are made of.
+    pub fn paths(&self) -> Vec<Path> {
         let mut paths: Vec<Path> =
             vec![ACTION, REPOSITORY_URL, ORGANIZATION_URL, ENTERPRISE_URL, SENDER_PAGE, SENDER_URL, HOOK_URL];
         paths.extend(self.suffix);

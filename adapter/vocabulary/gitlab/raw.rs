@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::event::Event;
-use crate::vocabulary::github::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::github::raw::is_segment;
+use crate::vocabulary::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::raw::Raw;
 use crate::vocabulary::{PayloadError, Webhook, time, uri};
 

@@ -1,9 +1,13 @@
 //! Reads a few scalars out of a JSON object in one pass, without a tree, whatever the rest of it holds.
 
+mod tee;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+pub use self::tee::read;
 
 /// The keys that lead to a value from the root.
 pub type Path = &'static [&'static str];
@@ -31,23 +35,41 @@ pub struct Picked<'a> {
 ///
 /// # Errors
 /// The text is not JSON, or not an object.
-pub fn pick(json: &str, mut paths: Vec<Path>) -> Result<Picked<'_>, serde_json::Error> {
-    paths.truncate(MAX_PATHS);
-    let mut values = vec![None; paths.len()];
-    let live = (1_u64 << paths.len()) - 1;
+pub fn pick(json: &str, paths: Vec<Path>) -> Result<Picked<'_>, serde_json::Error> {
+    let mut picked = Picked::new(paths);
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    At { paths: &paths, depth: 0, live, values: &mut values }.deserialize(&mut deserializer)?;
+    At(picked.root()).deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(Picked { paths, values })
+    Ok(picked)
 }
 
 // === impl Picked ===
 
 impl<'a> Picked<'a> {
+    fn new(mut paths: Vec<Path>) -> Self {
+        paths.truncate(MAX_PATHS);
+        let values = vec![None; paths.len()];
+        Self { paths, values }
+    }
+
+    /// Nothing is read yet.
+    fn root(&mut self) -> Looked<'_, '_, 'a> {
+        let live = (1_u64 << self.paths.len()) - 1;
+        Looked { way: Way { paths: &self.paths, depth: 0, live }, values: &mut self.values }
+    }
+
     /// The scalar at one of the paths.
     pub fn get(&self, path: Path) -> Option<&Scalar<'a>> {
         let index = self.paths.iter().position(|known| *known == path)?;
         self.values.get(index)?.as_ref()
+    }
+
+    /// The string at one of the paths, for whoever outlives this.
+    pub fn shared_text(&self, path: Path) -> Option<Cow<'a, str>> {
+        match self.get(path) {
+            Some(Scalar::Text(text)) => Some(text.clone()),
+            Some(Scalar::Integer(_)) | None => None,
+        }
     }
 
     /// The string at one of the paths.
@@ -70,33 +92,88 @@ impl fmt::Display for Scalar<'_> {
     }
 }
 
-/// The value that the paths in `live` have reached after `depth` keys.
-struct At<'p, 'v, 'a> {
+/// The paths in `live` have reached this value after `depth` keys.
+#[derive(Clone, Copy)]
+struct Way<'p> {
     paths: &'p [Path],
     depth: usize,
     live: u64,
+}
+
+/// The value that paths have reached, and where to keep what is there.
+struct Looked<'p, 'v, 'a> {
+    way: Way<'p>,
     values: &'v mut [Option<Scalar<'a>>],
 }
 
+/// Reads the value, and nothing of it but what the paths lead to.
+struct At<'p, 'v, 'a>(Looked<'p, 'v, 'a>);
+
 /// Reads a key as the set of paths that go on through it.
-struct Key<'p> {
-    paths: &'p [Path],
-    depth: usize,
-    live: u64,
+struct Key<'p>(Way<'p>);
+
+// === impl Way ===
+
+impl Way<'_> {
+    /// The paths that go on through this key.
+    fn through(self, key: &str) -> u64 {
+        self.indexes().fold(0, |through, i| {
+            let goes_on = self.paths[i].get(self.depth).is_some_and(|wanted| *wanted == key);
+            through | (u64::from(goes_on) << i)
+        })
+    }
+
+    /// The indexes of the live paths.
+    fn indexes(self) -> impl Iterator<Item = usize> {
+        let mut live = self.live;
+        std::iter::from_fn(move || {
+            let index = (live != 0).then(|| live.trailing_zeros() as usize)?;
+            live &= live - 1;
+            Some(index)
+        })
+    }
+}
+
+// === impl Looked ===
+
+impl<'a> Looked<'_, '_, 'a> {
+    /// A scalar, or something else, stands here.
+    fn at(&mut self, scalar: Option<Scalar<'a>>) {
+        for i in self.way.indexes().filter(|i| self.way.paths[*i].len() == self.way.depth) {
+            self.values[i].clone_from(&scalar);
+        }
+    }
+
+    /// The value of a key that these paths go on through.
+    fn below(&mut self, live: u64) -> Looked<'_, '_, 'a> {
+        Looked { way: Way { depth: self.way.depth + 1, live, ..self.way }, values: self.values }
+    }
+}
+
+// === impl Scalar ===
+
+impl<'a> Scalar<'a> {
+    fn borrowed(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    fn owned(text: &str) -> Self {
+        Self::Text(Cow::Owned(text.to_owned()))
+    }
+
+    fn unsigned(number: u64) -> Self {
+        i64::try_from(number).map_or_else(|_| Self::Text(Cow::Owned(number.to_string())), Self::Integer)
+    }
 }
 
 // === impl At ===
 
 impl<'a> At<'_, '_, 'a> {
-    fn scalar<E: Error>(self, scalar: Option<&Scalar<'a>>) -> Result<(), E> {
-        if self.depth == 0 {
+    fn scalar<E: Error>(mut self, scalar: Option<Scalar<'a>>) -> Result<(), E> {
+        if self.0.way.depth == 0 {
             return Err(E::custom("expected an object"));
         }
-        for (i, path) in self.paths.iter().enumerate() {
-            if self.live & (1 << i) != 0 && path.len() == self.depth {
-                self.values[i] = scalar.cloned();
-            }
-        }
+        self.0.at(scalar);
         Ok(())
     }
 }
@@ -116,14 +193,12 @@ impl<'a> Visitor<'a> for At<'_, '_, 'a> {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let depth = self.depth;
-        while let Some(live) = map.next_key_seed(Key { paths: self.paths, depth, live: self.live })? {
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(live) = map.next_key_seed(Key(self.0.way))? {
             if live == 0 {
                 map.next_value::<IgnoredAny>()?;
             } else {
-                let values = &mut *self.values;
-                map.next_value_seed(At { paths: self.paths, depth: depth + 1, live, values })?;
+                map.next_value_seed(At(self.0.below(live)))?;
             }
         }
         Ok(())
@@ -135,21 +210,19 @@ impl<'a> Visitor<'a> for At<'_, '_, 'a> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.scalar(Some(&Scalar::Text(Cow::Borrowed(text))))
+        self.scalar(Some(Scalar::borrowed(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.scalar(Some(&Scalar::Text(Cow::Owned(text.to_owned()))))
+        self.scalar(Some(Scalar::owned(text)))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.scalar(Some(&Scalar::Integer(number)))
+        self.scalar(Some(Scalar::Integer(number)))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        let scalar = i64::try_from(number)
-            .map_or_else(|_| Scalar::Text(Cow::Owned(number.to_string())), Scalar::Integer);
-        self.scalar(Some(&scalar))
+        self.scalar(Some(Scalar::unsigned(number)))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
@@ -183,13 +256,7 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<u64, E> {
-        let mut live = 0;
-        for (i, path) in self.paths.iter().enumerate() {
-            if self.live & (1 << i) != 0 && path.get(self.depth).is_some_and(|wanted| *wanted == key) {
-                live |= 1 << i;
-            }
-        }
-        Ok(live)
+        Ok(self.0.through(key))
     }
 }
 
