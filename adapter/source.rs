@@ -3,6 +3,7 @@
 pub mod bitbucket;
 mod delivery;
 pub mod gitea;
+pub mod generic;
 pub mod github;
 pub mod gitlab;
 pub mod secret;
