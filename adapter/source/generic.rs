@@ -1,95 +1,122 @@
 //! Webhooks of systems that have no parser of their own: whatever they send becomes one event, whose data is the body as
 //! JSON, and a mapping makes of it what it means (K2, K72, K152).
 
+mod document;
+mod proof;
 mod xml;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::delivery::{MAX_EVENT, uncompressed};
 use super::{Headers, Rejection};
 use crate::event::http::percent_decode;
 use crate::event::identity::Key;
 use crate::event::json::well_formed;
 use crate::event::{Event, MediaType};
+pub use document::{Document, DocumentError};
+pub use proof::{Auth, Proof, ProofError};
 
 /// The longest id that a header may hold.
 const MAX_ID: usize = 256;
 /// Fields of a form.
 const MAX_FIELDS: usize = 10_000;
 
-/// What the event of such a webhook is.
+/// What the event of such a webhook is; [`Document::check`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generic {
-    /// `type` of the event.
-    pub ty: String,
+    /// `type` of the event, or its beginning.
+    ty: String,
     /// `source` of the event.
-    pub source: String,
-    /// The header whose value is the same when the sender sends a thing again; without one, the body is what counts.
-    pub id_header: Option<String>,
+    source: String,
+    /// `id` of the event.
+    id: Identity,
+    /// The header whose value follows the type, after a dot.
+    event_header: Option<String>,
     /// The field of a form that holds the JSON, for senders that wrap it so.
-    pub payload_field: Option<String>,
+    payload_field: Option<String>,
 }
 
+/// What makes a delivery the same as one before: the `id` of the event is a function of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// This header.
+    Header(String),
+    /// The body, of one type.
+    Body,
+    /// Nothing: every delivery is another event. For senders whose bodies do not tell one occurrence from the next.
+    Receipt,
+}
+
+// === impl Generic ===
+
 impl Generic {
-    /// The event of a delivery.
+    /// The event of a delivery, whose data is a JSON object or array that a tree can hold.
     ///
     /// # Errors
-    /// The body is not in a format that we read, or not well-formed in it; or the header for the id is missing.
+    /// The body is not in a format that we read, or not well-formed in it; or a header that is needed is missing or not
+    /// what it can be.
     pub fn event(
         &self,
         headers: &impl Headers,
         body: &Bytes,
         received: jiff::Timestamp,
     ) -> Result<Event, Rejection> {
-        let data = self.json(headers, body)?;
-        let id = match &self.id_header {
-            None => Key::of("delivery", &[&self.ty, &String::from_utf8_lossy(&data)]).event_id(),
-            Some(name) => match headers.get(name).map(str::trim) {
-                Some(id) if (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) => {
-                    id.to_owned()
-                }
-                Some(_) => {
-                    return Err(Rejection::Malformed(format!(
-                        "header `{name}` must have 1 to {MAX_ID} visible characters without spaces"
-                    )));
-                }
-                None => return Err(Rejection::Malformed(format!("header `{name}` is missing"))),
-            },
+        uncompressed(headers)?;
+        let ty = self.ty(headers)?;
+        let told = match &self.id {
+            Identity::Header(name) => Some(told_id(headers, name)?),
+            Identity::Body | Identity::Receipt => None,
         };
-        Event::builder(id, self.source.clone(), self.ty.clone())
+        let data = self.json(headers, body)?;
+        let id = match (told, &self.id) {
+            (Some(id), _) => id,
+            (None, Identity::Receipt) => {
+                Key::of("delivery", &[&ty, &String::from_utf8_lossy(&data), &received.to_string()]).event_id()
+            }
+            (None, _) => Key::of("delivery", &[&ty, &String::from_utf8_lossy(&data)]).event_id(),
+        };
+        Event::builder(id, self.source.clone(), ty)
             .time(received.to_string())
             .json(data)
             .build()
             .map_err(|error| Rejection::Malformed(error.to_string()))
     }
 
-    /// The body as JSON text.
+    /// The type, with what the sender calls the event.
+    fn ty(&self, headers: &impl Headers) -> Result<Cow<'_, str>, Rejection> {
+        let Some(name) = &self.event_header else { return Ok(Cow::Borrowed(&self.ty)) };
+        let event = needed(headers, name)?;
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if event.len() > MAX_EVENT || !event.bytes().all(fits) {
+            return Err(Rejection::Malformed(format!(
+                "header `{name}` must have 1 to {MAX_EVENT} letters, digits, `_`, `-` and `.`"
+            )));
+        }
+        Ok(Cow::Owned(format!("{}.{}", self.ty, event.to_ascii_lowercase())))
+    }
+
+    /// The body as JSON text, an object or an array.
     fn json(&self, headers: &impl Headers, body: &Bytes) -> Result<Bytes, Rejection> {
         let media_type = headers.get("content-type").and_then(MediaType::parse);
-        let malformed = |what: &str, reason: &dyn std::fmt::Display| {
-            Rejection::Malformed(format!("the body is not well-formed {what}: {reason}"))
-        };
         match media_type {
-            Some(it) if it.is_json() => {
-                let text = well_formed(body).map_err(|error| malformed("JSON", &error))?;
-                Ok(body.slice_ref(text))
-            }
+            Some(it) if it.is_json() => structured(body, "the body"),
             Some(it) if it.is("application/x-www-form-urlencoded") => {
-                let mut fields = form(body).map_err(|reason| malformed("as a form", &reason))?;
+                let mut fields = form(body).map_err(|reason| malformed("the body", "as a form", &reason))?;
                 let Some(name) = &self.payload_field else {
                     return Ok(Value::Object(fields).to_string().into());
                 };
                 let Some(Value::String(payload)) = fields.remove(name) else {
                     return Err(Rejection::Malformed(format!("the form must have one field `{name}`")));
                 };
-                let payload = Bytes::from(payload);
-                let text = well_formed(&payload)
-                    .map_err(|error| malformed(&format!("JSON in the field `{name}`"), &error))?;
-                Ok(payload.slice_ref(text))
+                structured(&payload.into(), &format!("the field `{name}`"))
             }
             Some(it) if it.is("application/xml") || it.is("text/xml") => {
-                let text = std::str::from_utf8(body).map_err(|error| malformed("XML in UTF-8", &error))?;
-                let value = xml::to_json(text).map_err(|reason| malformed("XML", &reason))?;
+                let text = std::str::from_utf8(body)
+                    .map_err(|error| malformed("the body", "XML in UTF-8", &error))?;
+                let value = xml::to_json(text).map_err(|reason| malformed("the body", "XML", &reason))?;
                 Ok(value.to_string().into())
             }
             _ => Err(Rejection::UnsupportedMediaType(
@@ -98,6 +125,40 @@ impl Generic {
             )),
         }
     }
+}
+
+fn malformed(what: &str, format: &str, reason: &dyn std::fmt::Display) -> Rejection {
+    Rejection::Malformed(format!("{what} is not well-formed {format}: {reason}"))
+}
+
+/// JSON text that has structure: of anything else a mapping can take nothing.
+fn structured(text: &Bytes, what: &str) -> Result<Bytes, Rejection> {
+    let json = well_formed(text).map_err(|error| malformed(what, "JSON", &error))?;
+    if !json.starts_with(b"{") && !json.starts_with(b"[") {
+        return Err(Rejection::Malformed(format!("{what} must be a JSON object or array")));
+    }
+    Ok(text.slice_ref(json))
+}
+
+/// A header that must be there.
+fn needed<'a>(headers: &'a impl Headers, name: &str) -> Result<&'a str, Rejection> {
+    let value = headers.get(name).map(str::trim).filter(|value| !value.is_empty());
+    value.ok_or_else(|| {
+        let reason =
+            "is missing or empty; the sender must set it, or the settings of this source must not name it";
+        Rejection::Malformed(format!("header `{name}` {reason}"))
+    })
+}
+
+/// The id that the sender gave.
+fn told_id(headers: &impl Headers, name: &str) -> Result<String, Rejection> {
+    let id = needed(headers, name)?;
+    if id.len() > MAX_ID || !id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Rejection::Malformed(format!(
+            "header `{name}` must have 1 to {MAX_ID} visible characters without spaces"
+        )));
+    }
+    Ok(id.to_owned())
 }
 
 /// The fields of a form (URL standard, `application/x-www-form-urlencoded`); those of one name are an array.

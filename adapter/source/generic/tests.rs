@@ -10,13 +10,16 @@ impl Headers for Request {
     }
 }
 
-fn generic() -> Generic {
-    Generic {
+fn document() -> Document {
+    Document {
         ty: "com.docker.hub.push".to_owned(),
         source: "https://hub.docker.com".to_owned(),
-        id_header: None,
-        payload_field: None,
+        ..Document::default()
     }
+}
+
+fn generic() -> Generic {
+    document().check().unwrap().0
 }
 
 fn event(
@@ -62,7 +65,11 @@ fn a_payload_in_a_form_is_the_data() {
         refusal(event(&wrapped, &form, "x=1")),
         (400, "the form must have one field `payload`".to_owned())
     );
-    assert!(refusal(event(&wrapped, &form, "payload=x")).1.contains("JSON in the field `payload`"));
+    assert!(
+        refusal(event(&wrapped, &form, "payload=x"))
+            .1
+            .contains("the field `payload` is not well-formed JSON")
+    );
 }
 
 #[test]
@@ -73,9 +80,9 @@ fn the_id_is_the_body_or_what_a_header_says() {
     };
     assert_eq!(id(&generic(), &json, "{\"a\":1}"), id(&generic(), &json, "{\"a\":1}\n"));
     assert_ne!(id(&generic(), &json, "{\"a\":1}"), id(&generic(), &json, "{\"a\":2}"));
-    let named = Generic { id_header: Some("X-Request-Id".to_owned()), ..generic() };
+    let named = Generic { id: Identity::Header("X-Request-Id".to_owned()), ..generic() };
     assert_eq!(id(&named, &[json[0], ("x-request-id", " r-1 ")], "{}"), "r-1");
-    assert_eq!(refusal(event(&named, &json, "{}")), (400, "header `X-Request-Id` is missing".to_owned()));
+    assert_eq!(refusal(event(&named, &json, "{}")), (400, "header `X-Request-Id` is missing or empty; the sender must set it, or the settings of this source must not name it".to_owned()));
     for bad in ["", "a b", "ü"] {
         assert_eq!(refusal(event(&named, &[json[0], ("x-request-id", bad)], "{}")).0, 400, "{bad}");
     }

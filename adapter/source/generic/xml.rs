@@ -9,8 +9,10 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use serde_json::{Map, Value};
 
-/// Levels of elements, and elements and attributes in all: what JSON bodies may have.
-const MAX_DEPTH: usize = 100;
+/// Levels of elements. Each is an object in an array at most, so that the JSON has fewer levels than the 128 that none may
+/// have.
+const MAX_DEPTH: usize = 63;
+/// Elements and attributes in all.
 const MAX_VALUES: usize = 100_000;
 
 #[derive(Default)]
@@ -153,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn the_deepest_document_is_json_that_is_not_too_deep() {
+        // A twin before each element makes an array of the two.
+        let open = "<a b=''/><a b=''>".repeat(62);
+        let text = format!("<a>{open}{}</a>", "</a>".repeat(62));
+        let json = to_json(&text).unwrap().to_string();
+        crate::event::json::well_formed(json.as_bytes()).unwrap();
+        let deeper = format!("<a>{text}</a>");
+        assert!(to_json(&deeper).unwrap_err().contains("deeper than 63"));
+    }
+
+    #[test]
     fn what_is_no_document_is_refused_with_its_place() {
         for (text, reason) in [
             ("", "there is no element"),
@@ -163,7 +176,7 @@ mod tests {
             ("<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", "document type definition"),
             ("<a>&b;</a>", "not one of XML's own five"),
             ("<a b='1' b='2'/>", "(byte 0)"),
-            (&"<a>".repeat(101), "deeper than 100"),
+            (&"<a>".repeat(64), "deeper than 63"),
             (&format!("<a>{}</a>", "<b/>".repeat(100_001)), "more than 100000"),
         ] {
             let error = to_json(text).unwrap_err();
