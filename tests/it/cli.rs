@@ -283,16 +283,16 @@ fn a_payload_is_sent_as_each_forge_sends_it_and_the_log_knows_the_delivery() {
         ("forgejo", "star"),
         ("gitlab", "Emoji Hook"),
         ("bitbucket", "repo:updated"),
-        ("bitbucket-data-center", "repo:modified"),
+        ("bitbucket-data-center", "repo:forked"),
     ] {
         let delivery = format!("delivery-of-{forge}");
         let send = |secret: &str| {
             let args = ["send", "--url", &url, "--forge", forge, "--event", event, "--delivery", &delivery];
             run(&[&args[..], &["--secret", secret, &payload]].concat())
         };
-        let sent = send("dev");
-        assert_eq!(sent.code, 0, "{forge}: {}{}", sent.out, sent.err);
-        assert!(sent.out.ends_with(&format!("id {delivery}\n")), "{}", sent.out);
+        let accepted = send("dev");
+        assert_eq!(accepted.code, 0, "{forge}: {}{}", accepted.out, accepted.err);
+        assert!(accepted.out.ends_with(&format!("id {delivery}\n")), "{}", accepted.out);
         let refused = send("wrong");
         assert!(refused.out.starts_with("refused (HTTP 401): "), "{forge}: {}", refused.out);
         let log = dev.wait_for_error("request refused");

@@ -39,7 +39,7 @@ fn data(media_type: &'static str, body: &str) -> Value {
 }
 
 fn refusal(result: Result<Event, Rejection>) -> (u16, String) {
-    let rejection = result.err().expect("refused");
+    let rejection = result.expect_err("refused");
     (rejection.status(), rejection.to_string())
 }
 

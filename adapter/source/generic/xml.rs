@@ -52,13 +52,13 @@ pub fn to_json(text: &str) -> Result<Value, String> {
             }
             Event::Text(text) => add(&mut open, &text.xml_content(XmlVersion::Implicit1_0)).map_err(wrong)?,
             Event::CData(text) => {
-                add(&mut open, &text.xml_content(XmlVersion::Implicit1_0)).map_err(wrong)?
+                add(&mut open, &text.xml_content(XmlVersion::Implicit1_0)).map_err(wrong)?;
             }
             Event::GeneralRef(name) => {
                 let character = name.resolve_char_ref().map_err(|error| wrong(&error.to_string()))?;
                 match (character, resolve_predefined_entity(&name)) {
                     (Some(character), _) => {
-                        add(&mut open, character.encode_utf8(&mut [0; 4])).map_err(wrong)?
+                        add(&mut open, character.encode_utf8(&mut [0; 4])).map_err(wrong)?;
                     }
                     (None, Some(text)) => add(&mut open, text).map_err(wrong)?,
                     (None, None) => return Err(wrong("an entity is not one of XML's own five")),
