@@ -377,13 +377,41 @@ async fn a_build_of_jenkins_is_a_run_from_its_queue_to_its_end() {
     service.stop().await;
 }
 
-/// Bodies that are nearly what their media type says.
-fn bodies() -> impl Strategy<Value = (usize, Vec<u8>)> {
+/// Scraps of all formats, as the body of any.
+fn scraps() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let json = "[\\[\\]{}:,\"a1 \\\\ud80e.-]{0,80}";
     let form = "[a-c=&%+0-9f\u{e4}]{0,80}";
     let xml = "(<[ab]( [ab]='[a&;<\u{1}]{0,3}')?/?>|</[ab]>|[a-c&;#x0-9]|&amp;|&#[0-9]{1,7};|<!--|-->|<!\\[CDATA\\[|\\]\\]>|<\\?|<!DOCTYPE){0,30}";
     let text = prop_oneof![json, form, xml].prop_map(String::into_bytes);
     (0..4_usize, prop_oneof![4 => text, 1 => proptest::collection::vec(any::<u8>(), 0..80)])
+}
+
+/// Well-formed bodies of any depth.
+fn nests() -> impl Strategy<Value = (usize, Vec<u8>)> {
+    let leaf = "(null|true|-?[0-9]{1,3}(e[0-9]{1,4})?|\"[a-z\u{e4}]{0,3}\")";
+    (0..5_usize, 0..140_usize, leaf).prop_map(|(shape, depth, leaf)| {
+        let nest = |open: &str, leaf: &str, close: &str| open.repeat(depth) + leaf + &close.repeat(depth);
+        let (kind, text) = match shape {
+            0 => (0, nest("[", &leaf, "]")),
+            1 => (0, nest("{\"a\": ", &leaf, "}")),
+            2 => (2, nest("<a>", "x", "</a>")),
+            // A twin before each element makes a list of the two.
+            3 => (2, format!("<a>{}</a>", nest("<a b=''/><a b=''>", &leaf, "</a>"))),
+            _ => (3, format!("payload={}", nest("%5B", &leaf, "%5D"))),
+        };
+        (kind, text.into_bytes())
+    })
+}
+
+/// The same, with one byte that is another.
+fn bodies() -> impl Strategy<Value = (usize, Vec<u8>)> {
+    let broken =
+        (nests(), any::<proptest::sample::Index>(), any::<u8>()).prop_map(|((kind, mut body), at, byte)| {
+            let at = at.index(body.len());
+            body[at] = byte;
+            (kind, body)
+        });
+    prop_oneof![scraps(), nests(), broken]
 }
 
 proptest! {
