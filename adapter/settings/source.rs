@@ -65,7 +65,7 @@ impl Fields {
             (Some(forge), None) => return Ok(Sender::Forge(forge, Auth::Signed(secrets))),
             (None, Some(generic)) => generic,
         };
-        let (generic, proof) = generic.check().map_err(|error| format!("cannot be: {error}"))?;
+        let (generic, proof) = generic.check().map_err(|error| format!("is not right: {error}"))?;
         match (secrets.is_empty(), proof) {
             (false, proof) => Ok(Sender::Generic(generic, generic::Auth::Proof(proof, secrets))),
             (true, Proof::Token) => Ok(Sender::Generic(generic, generic::Auth::Insecure)),
