@@ -25,9 +25,9 @@ use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
 use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
-use crate::source::secret::Secrets;
+use crate::source::secret::{SecretReference, Secrets};
 use crate::source::token::TokenAuth;
-use crate::source::{Options, Source};
+use crate::source::{Auth, Options, Sender, Source, generic};
 use crate::telemetry::{LogControl, Metrics};
 
 /// Is told of a change of the mapping files.
@@ -207,27 +207,46 @@ async fn doors(
 ) -> Result<Doors, StartError> {
     let mut doors = Doors { sources: HashMap::new(), tokens: None, secrets: Vec::new() };
     for SourceDocument { name, spec } in documents {
-        let source = if spec.secrets.is_empty() {
-            // The settings refuse a source that does not say `insecure: true`.
-            tracing::warn!(source = name, "this source takes unsigned deliveries");
-            Source::insecure(name.clone(), spec.forge)
-        } else {
-            let keys = Secrets::open(&spec.secrets, client, &process.namespace)
-                .await
-                .map_err(|error| StartError::Source(format!("source `{name}`: {error}")))?;
-            doors.secrets.push(keys.clone());
-            Source::signed(name.clone(), spec.forge, keys)
+        let at = format!("source `{name}`");
+        let sender = match spec {
+            Sender::Forge(forge, Auth::Signed(keys)) => {
+                Sender::Forge(forge, Auth::Signed(doors.open(&keys, &at, process, client).await?))
+            }
+            Sender::Generic(what, generic::Auth::Proof(proof, keys)) => {
+                let keys = doors.open(&keys, &at, process, client).await?;
+                Sender::Generic(what, generic::Auth::Proof(proof, keys))
+            }
+            Sender::Forge(forge, Auth::Insecure) => Sender::Forge(forge, Auth::Insecure),
+            Sender::Generic(what, generic::Auth::Insecure) => Sender::Generic(what, generic::Auth::Insecure),
         };
-        doors.sources.insert(name, source);
+        if matches!(sender, Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure)) {
+            tracing::warn!(source = name, "this source takes unsigned deliveries");
+        }
+        doors.sources.insert(name.clone(), Source::new(name, sender));
     }
     if !process.event_tokens.is_empty() {
-        let keys = Secrets::open(&process.event_tokens, client, &process.namespace)
-            .await
-            .map_err(|error| StartError::Source(format!("`eventTokens`: {error}")))?;
-        doors.secrets.push(keys.clone());
+        let keys = doors.open(&process.event_tokens, "`eventTokens`", process, client).await?;
         doors.tokens = Some(TokenAuth::new(keys));
     }
     Ok(doors)
+}
+
+// === impl Doors ===
+
+impl Doors {
+    /// Reads secrets for the first time; `at` is whose they are.
+    async fn open(
+        &mut self,
+        references: &[SecretReference],
+        at: &str,
+        process: &Process,
+        client: &Client,
+    ) -> Result<Secrets, StartError> {
+        let opened = Secrets::open(references, client, &process.namespace).await;
+        let keys = opened.map_err(|error| StartError::Source(format!("{at}: {error}")))?;
+        self.secrets.push(keys.clone());
+        Ok(keys)
+    }
 }
 
 // === impl Service ===

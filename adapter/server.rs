@@ -22,17 +22,18 @@ use crate::event::Event;
 use crate::event::http::AllowedOrigins;
 use crate::pipeline::Pipeline;
 use crate::source::token::TokenAuth;
-use crate::source::{Options, Source};
+use crate::source::{Options, Source, delivery_id};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
 
 use answer::Answer;
 use gate::Gate;
+use webhooks::RequestHeaders;
 
 /// What every handler of a thread shares.
 #[derive(Clone)]
 pub struct State {
-    /// Forges by the name in `/webhooks/{source}`.
+    /// Forges and other senders by the name in `/webhooks/{source}`.
     pub sources: Arc<HashMap<String, Source>>,
     /// The flow behind the edge.
     pub pipeline: Pipeline,
@@ -121,7 +122,7 @@ async fn answered(
     if code != StatusCode::TOO_MANY_REQUESTS && (code.is_client_error() || code.is_server_error()) {
         tracing::warn!(
             path = request.path(),
-            delivery = answer::header(request, "x-github-delivery").unwrap_or_default(),
+            delivery = delivery_id(&RequestHeaders(request)).unwrap_or_default(),
             event_id = answer::header(request, "ce-id").unwrap_or_default(),
             status = code.as_u16(),
             reason = answer.text(),

@@ -3,6 +3,7 @@
 //! Settings describe the process and what it is connected to; what happens with events is in mappings.
 
 mod leader_election;
+mod source;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +13,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::sink;
 use crate::source::secret::SecretReference;
-use crate::vocabulary::Forge;
 use crate::vocabulary::options::Optional;
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
+pub use source::{SourceDocument, SourceSpec};
 
 /// The API version of our documents.
 const API_VERSION: &str = "pipewright.dev/v1alpha1";
@@ -112,30 +113,6 @@ pub struct Limits {
     /// Time from receipt to the answer of a CloudEvents request.
     #[serde(deserialize_with = "duration")]
     pub event_deadline: Duration,
-}
-
-/// A `Source` document.
-#[derive(Clone, Debug)]
-pub struct SourceDocument {
-    /// `metadata.name`: the last segment of `/webhooks/{source}`.
-    pub name: String,
-    /// `spec`.
-    pub spec: SourceSpec,
-}
-
-/// `spec` of a `Source`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct SourceSpec {
-    /// The forge.
-    #[serde(deserialize_with = "forge")]
-    pub forge: Forge,
-    /// Webhook secrets, any of which may sign: list the new one beside the old while rotating.
-    #[serde(default)]
-    pub secrets: Vec<SecretReference>,
-    /// Take deliveries without a signature. Only for trying.
-    #[serde(default)]
-    pub insecure: bool,
 }
 
 /// A `Sink` document.
@@ -291,17 +268,7 @@ impl Settings {
                     settings.process = from_yaml::<Body<Process>>(&document)?.spec;
                 }
                 "Source" => {
-                    let source = SourceDocument {
-                        name: name()?,
-                        spec: from_yaml::<Body<SourceSpec>>(&document)?.spec,
-                    };
-                    if source.spec.secrets.is_empty() && !source.spec.insecure {
-                        return Err(format!(
-                            "source `{}` has no `secrets`: name at least one, or write `insecure: true` to take \
-                             unsigned deliveries",
-                            source.name
-                        ));
-                    }
+                    let source = source::read(name()?, &document)?;
                     if settings.sources.iter().any(|other| other.name == source.name) {
                         return Err(format!("there are two sources named `{}`", source.name));
                     }
@@ -356,11 +323,6 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse::<sink::IsoDuration>().map(|duration| duration.0).map_err(serde::de::Error::custom)
-}
-
-fn forge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Forge, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

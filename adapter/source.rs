@@ -2,10 +2,12 @@
 
 pub mod bitbucket;
 mod delivery;
+pub mod generic;
 pub mod gitea;
 pub mod github;
 pub mod gitlab;
 pub mod secret;
+pub mod sending;
 pub mod signature;
 pub mod tekton;
 pub mod token;
@@ -14,28 +16,48 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub use self::delivery::delivery_id;
+use self::generic::{Generic, ProofError};
 use self::secret::Secrets;
 use self::signature::SignatureError;
+use crate::event::Event;
 pub use crate::vocabulary::options::Options;
 use crate::vocabulary::{Forge, Webhook};
 pub use crate::vocabulary::{PayloadError, events_with};
 
-/// A forge's webhook that we answer, under `/webhooks/{name}`.
+/// A webhook that we answer, under `/webhooks/{name}`.
 #[derive(Clone, Debug)]
 pub struct Source {
     name: String,
-    forge: Forge,
-    auth: Auth,
+    sender: Sender,
+}
+
+/// Who sends to a source, and how it is known that they do; `S` are the secrets, or where they are.
+#[derive(Clone, Debug)]
+pub enum Sender<S = Secrets> {
+    /// A forge, which has its own way to authenticate a delivery.
+    Forge(Forge, Auth<S>),
+    /// Anything else that sends webhooks.
+    Generic(Generic, generic::Auth<S>),
 }
 
 /// How a source knows that a delivery comes from its forge. There is no third way: whoever wants no secrets must
 /// say that it is insecure.
 #[derive(Clone, Debug)]
-pub enum Auth {
+pub enum Auth<S = Secrets> {
     /// By a signature with one of these secrets.
-    Signed(Secrets),
+    Signed(S),
     /// Not at all.
     Insecure,
+}
+
+/// What came, authenticated.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A forge's: [`events_with`] says what it means.
+    Webhook(Webhook),
+    /// Any other, which is one event: mappings say what it means.
+    Event(Box<Event>),
 }
 
 /// What a delivery was authenticated by; its text is a label of metrics.
@@ -47,10 +69,16 @@ pub enum Authenticated {
     Insecure,
 }
 
-/// The headers of a request; names are looked up in any case of letters.
+/// The head of a request; names of headers are looked up in any case of letters.
 pub trait Headers {
     /// The value of a header; `None` when it is absent, or not visible ASCII.
     fn get(&self, name: &str) -> Option<&str>;
+
+    /// What follows the `?` in the address; empty where there is none.
+    #[expect(clippy::unnecessary_literal_bound, reason = "that of a request is a part of it")]
+    fn query(&self) -> &str {
+        ""
+    }
 }
 
 /// Why a delivery is refused.
@@ -59,7 +87,10 @@ pub enum Rejection {
     /// The signature is missing or wrong.
     #[error(transparent)]
     Unauthorized(#[from] SignatureError),
-    /// A header or the body is not what the forge sends.
+    /// The token or signature of a sender without a parser is missing or wrong.
+    #[error(transparent)]
+    Unproved(#[from] ProofError),
+    /// A header or the body is not what the sender of this source sends.
     #[error("{0}")]
     Malformed(String),
     /// The body is in a format that we do not read.
@@ -70,29 +101,24 @@ pub enum Rejection {
 // === impl Source ===
 
 impl Source {
-    /// A source whose deliveries are signed.
-    pub fn signed(name: impl Into<String>, forge: Forge, secrets: Secrets) -> Self {
-        Self { name: name.into(), forge, auth: Auth::Signed(secrets) }
+    /// A source by its sender.
+    pub fn new(name: impl Into<String>, sender: Sender) -> Self {
+        Self { name: name.into(), sender }
     }
 
-    /// A source that takes whatever is sent; for trying only.
+    /// A forge whose deliveries are signed.
+    pub fn signed(name: impl Into<String>, forge: Forge, secrets: Secrets) -> Self {
+        Self::new(name, Sender::Forge(forge, Auth::Signed(secrets)))
+    }
+
+    /// A forge of which whatever is sent is taken; for trying only.
     pub fn insecure(name: impl Into<String>, forge: Forge) -> Self {
-        Self { name: name.into(), forge, auth: Auth::Insecure }
+        Self::new(name, Sender::Forge(forge, Auth::Insecure))
     }
 
     /// The name, which is the last segment of the path.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Who sends.
-    pub fn forge(&self) -> Forge {
-        self.forge
-    }
-
-    /// How deliveries are authenticated.
-    pub fn auth(&self) -> &Auth {
-        &self.auth
     }
 
     /// Authenticates a delivery over its raw bytes, and only then looks into it.
@@ -104,14 +130,35 @@ impl Source {
         headers: &impl Headers,
         body: Bytes,
         received: jiff::Timestamp,
-    ) -> Result<(Webhook, Authenticated), Rejection> {
-        match self.forge {
-            Forge::GitHub => github::receive(&self.auth, headers, body, received),
-            Forge::Gitea | Forge::Forgejo => gitea::receive(self.forge, &self.auth, headers, &body, received),
-            Forge::GitLab => gitlab::receive(&self.auth, headers, body, received),
-            Forge::Bitbucket | Forge::BitbucketDataCenter => {
-                bitbucket::receive(self.forge, &self.auth, headers, body, received)
+    ) -> Result<(Delivery, Authenticated), Rejection> {
+        let (forge, auth) = match &self.sender {
+            Sender::Forge(forge, auth) => (*forge, auth),
+            Sender::Generic(generic, auth) => {
+                let authenticated = auth.check(headers, &body)?;
+                let event = generic.event(headers, &body, received)?;
+                return Ok((Delivery::Event(Box::new(event)), authenticated));
             }
+        };
+        let (webhook, authenticated) = match forge {
+            Forge::GitHub => github::receive(auth, headers, body, received),
+            Forge::Gitea | Forge::Forgejo => gitea::receive(forge, auth, headers, &body, received),
+            Forge::GitLab => gitlab::receive(auth, headers, body, received),
+            Forge::Bitbucket | Forge::BitbucketDataCenter => {
+                bitbucket::receive(forge, auth, headers, body, received)
+            }
+        }?;
+        Ok((Delivery::Webhook(webhook), authenticated))
+    }
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// A forge's, if it is one.
+    pub fn webhook(self) -> Option<Webhook> {
+        match self {
+            Self::Webhook(webhook) => Some(webhook),
+            Self::Event(_) => None,
         }
     }
 }
@@ -133,7 +180,7 @@ impl Rejection {
     /// The status code of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Unauthorized(_) => 401,
+            Self::Unauthorized(_) | Self::Unproved(_) => 401,
             Self::Malformed(_) => 400,
             Self::UnsupportedMediaType(_) => 415,
         }

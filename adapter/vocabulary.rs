@@ -19,7 +19,7 @@ mod read;
 pub mod tekton;
 mod time;
 pub mod types;
-mod uri;
+pub(crate) mod uri;
 
 use bytes::Bytes;
 

@@ -17,7 +17,8 @@ use crate::mapping::watch::Reload;
 use crate::settings::{Settings, SourceDocument, SourceSpec};
 use crate::sink::timeline::Timeline;
 use crate::sink::{DEFAULT, Environment, Sinks};
-use crate::source::secret::SecretReference;
+use crate::source::secret::{Secret, SecretReference};
+use crate::source::{Auth, generic};
 use crate::telemetry::{LogFormat, log};
 use crate::vocabulary::Forge;
 
@@ -129,16 +130,31 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
             );
         }
     }
-    // A secret in the settings is for the real forge, and its file is usually not here.
-    settings.sources = vec![SourceDocument {
-        name: "github".to_owned(),
-        spec: SourceSpec {
-            forge: Forge::GitHub,
-            secrets: vec![SecretReference::Literal(crate::source::secret::Secret::literal(SECRET)?)],
-            insecure: false,
-        },
-    }];
+    settings.sources = sources(std::mem::take(&mut settings.sources))?;
     Ok(settings)
+}
+
+/// Every forge by its name, and what the settings say of other senders; all with the one secret: a secret of the settings
+/// is for the real sender, and its file is usually not here.
+fn sources(configured: Vec<SourceDocument>) -> anyhow::Result<Vec<SourceDocument>> {
+    let secret = SecretReference::Literal(Secret::literal(SECRET)?);
+    let mut sources: Vec<SourceDocument> = Vec::new();
+    for name in Forge::names() {
+        let spec = SourceSpec::Forge(name.parse()?, Auth::Signed(vec![secret.clone()]));
+        sources.push(SourceDocument { name: name.to_owned(), spec });
+    }
+    for SourceDocument { name, spec } in configured {
+        let spec = match spec {
+            SourceSpec::Forge(forge, _) => SourceSpec::Forge(forge, Auth::Signed(vec![secret.clone()])),
+            SourceSpec::Generic(what, generic::Auth::Proof(proof, _)) => {
+                SourceSpec::Generic(what, generic::Auth::Proof(proof, vec![secret.clone()]))
+            }
+            insecure @ SourceSpec::Generic(_, generic::Auth::Insecure) => insecure,
+        };
+        sources.retain(|other| other.name != name);
+        sources.push(SourceDocument { name, spec });
+    }
+    Ok(sources)
 }
 
 /// The file that kubectl is pointed at; removed when `dev` ends, however it ends.
@@ -192,12 +208,15 @@ fn welcome(
     };
     let folders = folders.join(" ");
     let url = if address.port() == 8080 { String::new() } else { format!(" --url http://{address}") };
+    let others: Vec<&str> = Forge::names().into_iter().filter(|name| *name != "github").collect();
+    let others = others.join(", ");
     let payload = if Path::new(PAYLOAD).exists() { PAYLOAD } else { "PAYLOAD.json" };
     format!(
         "\
 pipewright {version} runs on an embedded cluster: runs go through Tekton's states, and nothing is executed.
 
   webhooks   http://{address}/webhooks/github
+             and {others} in its place (send with `--forge`)
   events     http://{address}/events
   health     http://{admin}/readyz?verbose
   metrics    http://{admin}/metrics

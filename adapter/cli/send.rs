@@ -11,7 +11,8 @@ use url::Url;
 use super::{BadInput, Ended, Output, print, runtime};
 use crate::event::{http, json as event_json};
 use crate::sink::client::{Client, ClientError, Tls};
-use crate::source::signature;
+use crate::source::sending;
+use crate::vocabulary::Forge;
 
 /// How long an answer may take: longer than any deadline of ours.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,9 +25,12 @@ pub(super) struct Arguments {
     /// Send the file as a webhook of this event, such as `push` or `pull_request`
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
-    /// The name of the source that the webhook goes to
-    #[arg(long, default_value = "github", requires = "event", value_name = "NAME")]
-    source: String,
+    /// The forge to send as: with its headers, and its way to show the secret
+    #[arg(long, default_value = "github", requires = "event", value_name = "FORGE")]
+    forge: String,
+    /// The name of the source that the webhook goes to [default: that of the forge]
+    #[arg(long, requires = "event", value_name = "NAME")]
+    source: Option<String>,
     /// Where pipewright listens
     #[arg(long, env = "PIPEWRIGHT_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     url: String,
@@ -85,20 +89,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
 fn webhook(arguments: &Arguments, event: &str) -> anyhow::Result<Request> {
     let body = read(&arguments.file)?;
     let id = arguments.delivery.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let mut headers = vec![
-        ("content-type".to_owned(), "application/json".to_owned()),
-        ("user-agent".to_owned(), "GitHub-Hookshot/pipewright".to_owned()),
-        ("x-github-event".to_owned(), event.to_owned()),
-        ("x-github-delivery".to_owned(), id.clone()),
-    ];
+    let forge: Forge = arguments
+        .forge
+        .parse()
+        .map_err(|error| BadInput(format!("`--forge {}`: {error}", arguments.forge)))?;
     let secret = match &arguments.secret_file {
         Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim_end().to_owned()),
         None => arguments.secret.clone(),
     };
-    if let Some(secret) = secret {
-        headers.push(("x-hub-signature-256".to_owned(), signature::sign(secret.as_bytes(), &body)));
-    }
-    let url = address(arguments, &["webhooks", &arguments.source])?;
+    let headers = sending::headers(forge, event, &id, secret.as_deref().map(str::as_bytes), &body);
+    let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let source = arguments.source.as_deref().unwrap_or(forge.name());
+    let url = address(arguments, &["webhooks", source])?;
     Ok(Request { url, id, headers, body })
 }
 

@@ -9,6 +9,7 @@ use handlebars::{
 use serde_json::{Number, Value};
 
 use super::{budget, words};
+use crate::vocabulary::uri;
 
 /// A function of templates.
 pub(crate) struct Signature {
@@ -20,7 +21,7 @@ pub(crate) struct Signature {
 }
 
 /// Functions that stand inside a line.
-pub(crate) const INLINE: [Signature; 27] = [
+pub(crate) const INLINE: [Signature; 28] = [
     function("json", 1, 1),
     function("toDomainName", 1, 1),
     function("toLabel", 1, 1),
@@ -37,6 +38,7 @@ pub(crate) const INLINE: [Signature; 27] = [
     function("replace", 3, 3),
     function("short", 1, 1),
     function("sha256", 1, 1),
+    function("urlencode", 1, 1),
     function("lookup", 2, 2),
     function("len", 1, 1),
     function("eq", 2, 2),
@@ -98,7 +100,7 @@ pub(crate) fn engine() -> Handlebars<'static> {
     engine.register_escape_fn(handlebars::no_escape);
     engine.unregister_helper("log");
     engine.unregister_helper("raw");
-    let bodies: [(&'static str, Body); 14] = [
+    let bodies: [(&'static str, Body); 15] = [
         ("toDomainName", |args| Ok(words::to_domain_name(&text(args[0])?).into())),
         ("toLabel", |args| Ok(words::to_label(&text(args[0])?).into())),
         ("split", |args| {
@@ -133,6 +135,13 @@ pub(crate) fn engine() -> Handlebars<'static> {
         }),
         ("short", |args| Ok(words::truncate(&text(args[0])?, 7).into())),
         ("sha256", |args| Ok(words::sha256(&text(args[0])?).into())),
+        ("urlencode", |args| {
+            let plain = text(args[0])?;
+            check_length(plain.len().saturating_mul(3))?;
+            let mut encoded = String::new();
+            uri::encode(&plain, &mut encoded);
+            Ok(encoded.into())
+        }),
     ];
     for (name, body) in bodies {
         engine.register_helper(name, Box::new(Pure { name, body }));

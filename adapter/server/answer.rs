@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::event::Event;
@@ -183,6 +183,13 @@ pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
 pub fn no_upgrade() -> HttpResponse {
     let text = "header `upgrade`: only HTTP/1.1 is spoken here; send the request without it";
     plain(&mut HttpResponse::BadRequest(), text.into())
+}
+
+/// Keeps the answer to a token in a URL out of shared caches (RFC 6750, section 2.3).
+pub fn keep_private(request: &HttpRequest, response: &mut HttpResponse) {
+    if response.status().is_success() && request.query_string().contains("access_token=") {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
 }
 
 /// A request header as text; `None` when absent or not visible ASCII.

@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::{Answer, Effects};
@@ -74,10 +73,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
         }
     })
     .await;
-    // A token in a URL must not end up in a shared cache (RFC 6750, section 2.3).
-    if response.status().is_success() && request.query_string().contains("access_token=") {
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private"));
-    }
+    answer::keep_private(&request, &mut response);
     response
 }
 

@@ -1,4 +1,4 @@
-//! `POST /webhooks/{source}`: a forge's delivery.
+//! `POST /webhooks/{source}`: the delivery of a forge, or of any other sender.
 
 use std::time::Instant;
 
@@ -10,14 +10,19 @@ use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
 use crate::event::attribute::shown;
 use crate::pipeline::Incoming;
-use crate::source::{Headers, Rejection, Source};
+use crate::source::{Delivery, Headers, Rejection, Source};
 use crate::telemetry::metrics::{ByRoute, Route, Signature};
 
-struct RequestHeaders<'a>(&'a HttpRequest);
+/// The head of a request.
+pub(super) struct RequestHeaders<'a>(pub(super) &'a HttpRequest);
 
 impl Headers for RequestHeaders<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         answer::header(self.0, name)
+    }
+
+    fn query(&self) -> &str {
+        self.0.query_string()
     }
 }
 
@@ -29,7 +34,7 @@ pub async fn receive(
     state: web::Data<State>,
 ) -> HttpResponse {
     let started = Instant::now();
-    answered(&state, Route::webhook, &request, async {
+    let mut response = answered(&state, Route::webhook, &request, async {
         let mut ticket = match state.gate.approach() {
             Ok(ticket) => ticket,
             Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
@@ -47,7 +52,9 @@ pub async fn receive(
         }
         deliver(&state, source, &request, body, started).await
     })
-    .await
+    .await;
+    answer::keep_private(&request, &mut response);
+    response
 }
 
 async fn deliver(
@@ -64,13 +71,16 @@ async fn deliver(
         Err(_) => "none".to_owned(),
     };
     state.metrics.signatures.get_or_create(&Signature { source: source.name().to_owned(), secret }).inc();
-    let webhook = match authenticated {
-        Ok((webhook, _)) => webhook,
+    let (events, delivery, event) = match authenticated {
+        Ok((Delivery::Webhook(webhook), _)) => match crate::source::events_with(&webhook, &state.options) {
+            Ok(events) => (shared(events), webhook.delivery, webhook.event),
+            Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
+        },
+        Ok((Delivery::Event(event), _)) => {
+            let (id, ty) = (event.id().to_owned(), event.ty().to_owned());
+            (shared(vec![*event]), id, ty)
+        }
         Err(rejection) => return refuse(&rejection),
-    };
-    let events = match crate::source::events_with(&webhook, &state.options) {
-        Ok(events) => shared(events),
-        Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
     };
     state
         .metrics
@@ -89,16 +99,16 @@ async fn deliver(
             if result == Effects::Ignored {
                 tracing::debug!(
                     source = source.name(),
-                    delivery = webhook.delivery,
-                    event = webhook.event,
+                    delivery,
+                    event,
                     events = incoming.events.len(),
                     "delivery accepted; no mapping wants it"
                 );
             } else {
                 tracing::info!(
                     source = source.name(),
-                    delivery = webhook.delivery,
-                    event = webhook.event,
+                    delivery,
+                    event,
                     events = incoming.events.len(),
                     created = outcome.created.len(),
                     duplicates = outcome.duplicates,

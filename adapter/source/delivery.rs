@@ -22,6 +22,31 @@ const SENDERS: &[(Forge, &str)] = &[
     (Forge::GitLab, "X-Gitlab-Event"),
 ];
 
+/// The headers in which forges tell the id of a delivery, the most telling first.
+const IDS: &[&str] = &[
+    "X-Forgejo-Delivery",
+    "X-Gitea-Delivery",
+    "X-GitHub-Delivery",
+    "Idempotency-Key",
+    "webhook-id",
+    "X-Gitlab-Event-UUID",
+    "X-Request-UUID",
+    "X-Request-Id",
+];
+
+/// The id that a forge gave a delivery, whichever forge it is, for the log: nothing is known of the delivery yet.
+pub fn delivery_id(headers: &impl Headers) -> Option<&str> {
+    told_id(headers, IDS)
+}
+
+/// The id in the first of these headers that has one.
+fn told_id<'a>(headers: &'a impl Headers, names: &[&'static str]) -> Option<&'a str> {
+    let is_id = |value: &&str| {
+        (1..=MAX_DELIVERY).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic())
+    };
+    names.iter().filter_map(|name| headers.get(name)).map(str::trim).find(is_id)
+}
+
 /// Refuses what another forge sends; it is looked at before the signature, which stands elsewhere then.
 pub fn sent_by(forge: Forge, headers: &impl Headers) -> Result<(), Rejection> {
     let sender = SENDERS.iter().find(|(_, header)| headers.get(header).is_some());
@@ -53,13 +78,19 @@ pub fn webhook(
     Ok(Webhook { forge, event, delivery, body, received })
 }
 
-/// The JSON text: the body, or the field `payload` of a form.
-pub fn unpacked(headers: &impl Headers, body: Bytes) -> Result<Bytes, Rejection> {
+/// Refuses a body that is compressed: what it would become is not bounded.
+pub fn uncompressed(headers: &impl Headers) -> Result<(), Rejection> {
     if headers.get("content-encoding").is_some_and(|it| !it.trim().eq_ignore_ascii_case("identity")) {
         return Err(Rejection::UnsupportedMediaType(
             "header `content-encoding` is not supported: send the body uncompressed",
         ));
     }
+    Ok(())
+}
+
+/// The JSON text: the body, or the field `payload` of a form.
+pub fn unpacked(headers: &impl Headers, body: Bytes) -> Result<Bytes, Rejection> {
+    uncompressed(headers)?;
     let media_type = headers.get("content-type").and_then(MediaType::parse);
     match media_type {
         Some(it) if it.is_json() => Ok(body),
@@ -91,11 +122,7 @@ pub fn header(
 /// The id of a delivery in the first of these headers that has one; else one that is computed from the event and the body, so
 /// that the same delivery has the same id.
 pub fn id(headers: &impl Headers, names: &[&'static str], event: &str, body: &[u8]) -> String {
-    let is_id = |value: &&str| {
-        (1..=MAX_DELIVERY).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic())
-    };
-    let told = names.iter().filter_map(|name| headers.get(name)).map(str::trim).find(is_id);
-    told.map_or_else(|| computed_id(event, body), str::to_owned)
+    told_id(headers, names).map_or_else(|| computed_id(event, body), str::to_owned)
 }
 
 /// An id that the event and the body have in common with no other delivery.

@@ -7,7 +7,7 @@ use super::secret::Secrets;
 /// The header that carries the signature. The older one with SHA-1 is not looked at.
 pub const HEADER: &str = "x-hub-signature-256";
 
-const PREFIX: &str = "sha256=";
+pub(super) const PREFIX: &str = "sha256=";
 
 /// Where a forge puts its signature, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,15 @@ pub fn verify(
     let tag = parse(value, scheme.prefix).ok_or(SignatureError::Malformed(scheme))?;
     secrets.find(|it| hmac::verify(&it.key, signed, &tag).is_ok()).ok_or(SignatureError::Mismatch(scheme))
 }
+
+/// The place of the secret that made the digits of a signature over `signed`; `Err` when they are no signature.
+pub(super) fn signed_by(secrets: &Secrets, digits: &str, signed: &[u8]) -> Result<Option<usize>, NotDigits> {
+    let tag = parse(digits, "").ok_or(NotDigits)?;
+    Ok(secrets.find(|it| hmac::verify(&it.key, signed, &tag).is_ok()))
+}
+
+/// What is no signature.
+pub(super) struct NotDigits;
 
 /// The header value that signs `body`.
 pub fn sign(secret: &[u8], body: &[u8]) -> String {

@@ -1,5 +1,5 @@
 //! Bearer tokens of the CloudEvents route (CloudEvents `http-webhook.md`, section 3: a target supports the header and
-//! the query parameter).
+//! the query parameter), and of sources without a forge.
 
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
@@ -26,14 +26,23 @@ impl TokenAuth {
 
     /// The place of the token that was given.
     pub fn find(&self, authorization: Option<&str>, query: &str) -> Option<usize> {
-        let token = match authorization {
-            Some(header) => bearer(header)?.as_bytes().to_vec(),
-            None => access_token(query)?,
-        };
-        // Digests have one length, so that the time does not tell the token's.
-        let given = digest(&SHA256, &token);
-        self.0.find(|it| it.digest.ct_eq(given.as_ref()).into())
+        find(&self.0, authorization, query)
     }
+}
+
+/// The place of the secret that was given as a token, in the header or in the query.
+pub(super) fn find(secrets: &Secrets, authorization: Option<&str>, query: &str) -> Option<usize> {
+    match authorization {
+        Some(header) => place_of(secrets, bearer(header)?.as_bytes()),
+        None => place_of(secrets, &access_token(query)?),
+    }
+}
+
+/// The place of the secret that was given as it is.
+pub(super) fn place_of(secrets: &Secrets, given: &[u8]) -> Option<usize> {
+    // Digests have one length, so that the time does not tell the secret's.
+    let given = digest(&SHA256, given);
+    secrets.find(|it| it.digest.ct_eq(given.as_ref()).into())
 }
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1).

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
-targets=${FUZZ_TARGETS:-"bitbucket bitbucket_data_center cloudevents gitea github gitlab mapping template"}
+targets=${FUZZ_TARGETS:-"bitbucket bitbucket_data_center cloudevents generic gitea github gitlab mapping template"}
 seconds=${FUZZ_SECONDS:-600}
 out=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 data=${PIPEWRIGHT_CORPUS:-../shared/data}

@@ -29,7 +29,7 @@ fn shipped_mappings_are_clean_and_show_what_they_do() {
 
 #[test]
 fn check_and_test_say_in_words_that_all_is_well() {
-    insta::assert_snapshot!(run(&["check"]).out, @"4 mappings, no errors");
+    insta::assert_snapshot!(run(&["check"]).out, @"10 mappings, no errors");
     insta::assert_snapshot!("test", run(&["test"]).out);
 }
 
@@ -121,7 +121,7 @@ fn explain_tells_what_would_be_done_and_why() {
     let event = run(&["explain", "tests/fixtures/cloudevents/pipelinerun.finished.json"]);
     insta::assert_snapshot!("explain_event", event.out);
     let all = run(&["explain", "--all", "--event", "pull_request", OPENED]);
-    assert_eq!(all.out.matches("not fired").count(), 7, "{}", all.out);
+    assert_eq!(all.out.matches("not fired").count(), 19, "{}", all.out);
 }
 
 #[test]
@@ -177,6 +177,11 @@ fn what_cannot_be_read_is_told_apart_from_what_is_not_right() {
         (&["explain", "--event", "push", "--source", "sourcehut", OPENED], 1, "`--source`"),
         (&["send", "--url", "nonsense", "--event", "push", OPENED], 1, "`--url nonsense` is not"),
         (&["send", "--url", "ftp://a/", "--event", "push", OPENED], 1, "`--url ftp://a/` is not"),
+        (
+            &["send", "--forge", "sourcehut", "--event", "push", OPENED],
+            1,
+            "`--forge sourcehut`: `sourcehut` is not a forge",
+        ),
         (&["chek"], 2, "unrecognized subcommand 'chek'"),
         (&["explain", "--source", "github", OPENED], 2, "--event"),
         (&["cluster", "--load", "gone.yaml", "--listen", "127.0.0.1:0"], 3, "`gone.yaml` cannot be read"),
@@ -263,6 +268,45 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn a_payload_is_sent_as_each_forge_sends_it_and_the_log_knows_the_delivery() {
+    let dev = Dev::start("forges");
+    let url = dev.told("webhooks").trim_end_matches("/webhooks/github").to_owned();
+    let payload = dev.folder.path("payload.json");
+    // What each forge's raw event needs, and no more.
+    let body = r#"{"object_kind": "emoji", "project": {"web_url": "https://forge.example.com/acme/shop"},
+        "repository": {"full_name": "acme/shop", "url": "https://forge.example.com/acme/shop",
+        "html_url": "https://forge.example.com/acme/shop", "links": {"html": {"href": "https://forge.example.com/acme/shop"}}}}"#;
+    std::fs::write(&payload, body).unwrap();
+    for (forge, event) in [
+        ("github", "star"),
+        ("gitea", "star"),
+        ("forgejo", "star"),
+        ("gitlab", "Emoji Hook"),
+        ("bitbucket", "repo:updated"),
+        ("bitbucket-data-center", "repo:forked"),
+    ] {
+        let delivery = format!("delivery-of-{forge}");
+        let send = |secret: &str| {
+            let args = ["send", "--url", &url, "--forge", forge, "--event", event, "--delivery", &delivery];
+            run(&[&args[..], &["--secret", secret, &payload]].concat())
+        };
+        let accepted = send("dev");
+        assert_eq!(accepted.code, 0, "{forge}: {}{}", accepted.out, accepted.err);
+        assert!(accepted.out.ends_with(&format!("id {delivery}\n")), "{}", accepted.out);
+        let refused = send("wrong");
+        assert!(refused.out.starts_with("refused (HTTP 401): "), "{forge}: {}", refused.out);
+        let log = dev.wait_for_error("request refused");
+        assert!(log.lines().last().unwrap().contains(&delivery), "{forge}: {log}");
+        // To the source of another forge, and to none.
+        let elsewhere = if forge == "github" { "gitlab" } else { "github" };
+        let args = ["send", "--url", &url, "--forge", forge, "--event", event, "--secret", "dev", "--source"];
+        assert_eq!(run(&[&args[..], &[elsewhere, &payload]].concat()).code, 1, "{forge}");
+        dev.wait_for_error("request refused");
+    }
+    dev.interrupt();
+}
+
+#[test]
 fn a_newcomers_first_minutes() {
     let dev = Dev::start("dev");
     assert_eq!(dev.errors(), "", "a start has nothing to complain about");
@@ -331,11 +375,11 @@ fn a_newcomers_first_minutes() {
     let line = good.lines().position(|line| line.contains("{{url}}")).unwrap() + 1;
     assert!(report.contains(&format!("push-build.yaml:{line}:")), "{report}");
     assert_eq!(report.matches("hint: did you mean `url`?").count(), 1, "{report}");
-    assert!(report.contains("(1 error); the 4 before them stay in force"), "{report}");
+    assert!(report.contains("(1 error); the 10 before them stay in force"), "{report}");
     let ready = get(dev.told("health"));
     assert!(ready.contains("[!] mappings: ") && ready.ends_with("ok\n"), "{ready}");
     std::fs::write(&path, good).unwrap();
-    assert_eq!(dev.wait_for_error("reloaded"), "mappings reloaded: 4 in force\n");
+    assert_eq!(dev.wait_for_error("reloaded"), "mappings reloaded: 10 in force\n");
 
     let (code, folder) = dev.interrupt();
     assert_eq!(code, Some(0));

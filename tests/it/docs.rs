@@ -279,14 +279,16 @@ fn the_commented_settings_show_the_defaults() {
 
     // What is commented out can be read too.
     let text = std::fs::read_to_string(&path).unwrap();
-    let commented = text.split("\n# ---\n").nth(1).unwrap();
-    let sink: String = commented
-        .lines()
-        .map(|line| line.strip_prefix("# ").unwrap_or_default())
-        .filter(|line| !line.starts_with("Where events go"))
-        .fold(String::new(), |all, line| all + line + "\n");
-    let sinks = Settings::parse(&sink).unwrap().sinks;
-    assert_eq!(sinks[0].spec.delivery, pipewright::sink::Delivery::default());
+    let commented: Vec<Settings> = text
+        .split("\n# ---\n")
+        .skip(1)
+        .map(|part| {
+            let lines = part.lines().skip(1).map(|line| line.strip_prefix("# ").unwrap_or_default());
+            Settings::parse(&lines.fold(String::new(), |all, line| all + line + "\n")).unwrap()
+        })
+        .collect();
+    assert_eq!(commented[0].sinks[0].spec.delivery, pipewright::sink::Delivery::default());
+    assert_eq!(commented[1].sources[0].name, "docker-hub");
 
     // Every field has its line, so that the file can serve as the list of them.
     let page = std::fs::read_to_string(Path::new(PROJECT).join("docs/operations.md")).unwrap();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use pipewright::event::Event;
 use pipewright::settings::{SourceDocument, SourceSpec};
+use pipewright::source::Auth;
 use pipewright::vocabulary::Forge;
 use serde_json::{Value, json};
 
@@ -68,7 +69,7 @@ async fn what_a_developer_did_on_a_real_forge_is_what_the_sink_got_and_what_ran(
         .shipped("pull-request-build")
         .shipped("push-build")
         .with(|settings| {
-            let spec = SourceSpec { forge: Forge::Gitea, secrets: vec![literal(SECRET)], insecure: false };
+            let spec = SourceSpec::Forge(Forge::Gitea, Auth::Signed(vec![literal(SECRET)]));
             settings.sources.push(SourceDocument { name: "gitea".to_owned(), spec });
         })
         .start()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::support::corpus;
 
 #[path = "../fuzz/targets/all.rs"]
-mod targets;
+pub mod targets;
 
 /// Runs a target over its corpus and over everything that once broke it.
 fn replay(target: &str, run: fn(&[u8])) {
@@ -52,6 +52,11 @@ fn gitea_payloads_give_valid_events_on_every_kept_input() {
 #[test]
 fn github_payloads_give_valid_events_on_every_kept_input() {
     replay("github", targets::github::run);
+}
+
+#[test]
+fn bodies_of_senders_without_a_parser_give_one_valid_event_on_every_kept_input() {
+    replay("generic", targets::generic::run);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use pipewright::event::{Data, Event};
 use pipewright::settings::{Announce, SourceDocument, SourceSpec};
+use pipewright::source::Auth;
 use pipewright::source::signature;
 use pipewright::vocabulary::{Forge, Webhook, events};
 use proptest::prelude::*;
@@ -134,7 +135,7 @@ impl Delivery {
 fn announcing(forge: Forge) -> Setup {
     Setup::new().with(|settings| {
         settings.process.announce = Announce::All;
-        let spec = SourceSpec { forge, secrets: vec![literal(SECRET)], insecure: false };
+        let spec = SourceSpec::Forge(forge, Auth::Signed(vec![literal(SECRET)]));
         settings.sources.push(SourceDocument { name: "it".to_owned(), spec });
     })
 }

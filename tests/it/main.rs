@@ -14,6 +14,7 @@ mod embedded_cluster;
 mod faults;
 mod forge_live;
 mod fuzz;
+mod generic;
 mod gitea;
 mod kubectl;
 mod kubernetes;

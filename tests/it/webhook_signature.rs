@@ -33,7 +33,8 @@ fn deliver(
         ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958".to_owned()),
         ("x-hub-signature-256", signature),
     ]));
-    source.receive(&request, Bytes::from(body), jiff::Timestamp::UNIX_EPOCH)
+    let received = source.receive(&request, Bytes::from(body), jiff::Timestamp::UNIX_EPOCH);
+    received.map(|(delivery, by)| (delivery.webhook().unwrap(), by))
 }
 
 /// As browsers and GitHub encode a form field.

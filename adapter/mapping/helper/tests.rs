@@ -1,4 +1,22 @@
-//! The documentation names every function that mappings may call, and no other.
+//! The functions that templates may call: what they give, and that the documentation names them and no other.
+
+use serde_json::json;
+
+#[test]
+fn what_is_encoded_stands_in_a_url_as_one_part_of_it() {
+    let encoded =
+        |text: &str| super::engine().render_template("{{urlencode x}}", &json!({"x": text})).unwrap();
+    assert_eq!(encoded("aZ09-._~"), "aZ09-._~");
+    assert_eq!(encoded("acme/shop:v1 +&=%?#@ü\n"), "acme%2Fshop%3Av1%20%2B%26%3D%25%3F%23%40%C3%BC%0A");
+    assert_eq!(encoded(""), "");
+    let number = super::engine().render_template("{{urlencode x}}", &json!({"x": 7})).unwrap();
+    assert_eq!(number, "7");
+    super::engine().render_template("{{urlencode x}}", &json!({"x": [1]})).unwrap_err();
+    let longest = "\u{e4}".repeat(super::MAX_TEXT / 6);
+    assert_eq!(encoded(&longest).len(), longest.len() * 3);
+    let longer = format!("{longest}abcdef");
+    super::engine().render_template("{{urlencode x}}", &json!({"x": longer})).unwrap_err();
+}
 
 #[test]
 fn every_function_is_in_the_documentation() {

@@ -48,7 +48,8 @@ impl Request {
     fn send(&self, forge: Forge, body: &[u8]) -> Result<(Webhook, Authenticated), Rejection> {
         let secrets = ["another", SECRET].map(|it| Secret::literal(it).unwrap());
         let source = Source::signed("it", forge, Secrets::literal(secrets).unwrap());
-        source.receive(self, Bytes::copy_from_slice(body), jiff::Timestamp::UNIX_EPOCH)
+        let received = source.receive(self, Bytes::copy_from_slice(body), jiff::Timestamp::UNIX_EPOCH);
+        received.map(|(delivery, by)| (delivery.webhook().unwrap(), by))
     }
 }
 

@@ -48,7 +48,8 @@ impl Request {
     fn send(&self, body: &[u8]) -> Result<(Webhook, Authenticated), Rejection> {
         let secrets = ["another", TOKEN, SIGNING].map(|it| Secret::literal(it).unwrap());
         let source = Source::signed("gitlab", Forge::GitLab, Secrets::literal(secrets).unwrap());
-        source.receive(self, Bytes::copy_from_slice(body), jiff::Timestamp::UNIX_EPOCH)
+        let received = source.receive(self, Bytes::copy_from_slice(body), jiff::Timestamp::UNIX_EPOCH);
+        received.map(|(delivery, by)| (delivery.webhook().unwrap(), by))
     }
 
     fn delivery(&self, body: &[u8]) -> String {

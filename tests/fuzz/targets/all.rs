@@ -5,6 +5,7 @@ pub mod bitbucket;
 pub mod bitbucket_data_center;
 pub mod cloudevents;
 pub mod delivery;
+pub mod generic;
 pub mod gitea;
 pub mod github;
 pub mod gitlab;

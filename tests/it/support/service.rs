@@ -22,7 +22,7 @@ use pipewright::event::Event;
 use pipewright::settings::{Settings, SourceDocument, SourceSpec};
 use pipewright::sink::{DEFAULT, Environment, Receive, SinkSpec, Sinks};
 use pipewright::source::secret::{Secret, SecretReference};
-use pipewright::source::signature;
+use pipewright::source::{Auth, generic, signature};
 use pipewright::vocabulary::Forge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -201,9 +201,25 @@ impl Setup {
 
     /// Adds a GitHub source.
     pub fn source(mut self, name: &str, secrets: Vec<SecretReference>) -> Self {
-        let insecure = secrets.is_empty();
-        let spec = SourceSpec { forge: Forge::GitHub, secrets, insecure };
+        let auth = if secrets.is_empty() { Auth::Insecure } else { Auth::Signed(secrets) };
+        let spec = SourceSpec::Forge(Forge::GitHub, auth);
         self.settings.sources.push(SourceDocument { name: name.to_owned(), spec });
+        self
+    }
+
+    /// Adds a source without a forge: `generic` is its field in a `Source` document, and its secrets are given; none means
+    /// that it takes everything.
+    pub fn generic(mut self, name: &str, generic: &str, secrets: &[&str]) -> Self {
+        let known = if secrets.is_empty() { "insecure: true" } else { "secrets: [{file: /replaced}]" };
+        let document = format!(
+            "apiVersion: pipewright.dev/v1alpha1\nkind: Source\nmetadata: {{name: {name}}}\n\
+             spec: {{generic: {generic}, {known}}}\n"
+        );
+        let mut sources = Settings::parse(&document).unwrap_or_else(|error| panic!("{error}")).sources;
+        if let SourceSpec::Generic(_, generic::Auth::Proof(_, references)) = &mut sources[0].spec {
+            *references = secrets.iter().map(|it| literal(it)).collect();
+        }
+        self.settings.sources.append(&mut sources);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use pipewright::event::Event;
 use pipewright::settings::{Announce, SourceDocument, SourceSpec};
+use pipewright::source::Auth;
 use pipewright::source::signature::sign;
 use pipewright::vocabulary::Forge;
 use serde_json::json;
@@ -13,7 +14,7 @@ use crate::support::service::{SECRET, Service, Setup, literal};
 async fn service() -> Service {
     let mut setup = Setup::new().with(|settings| settings.process.announce = Announce::All);
     for forge in [Forge::GitLab, Forge::Bitbucket, Forge::BitbucketDataCenter] {
-        let spec = SourceSpec { forge, secrets: vec![literal("next"), literal(SECRET)], insecure: false };
+        let spec = SourceSpec::Forge(forge, Auth::Signed(vec![literal("next"), literal(SECRET)]));
         setup.settings.sources.push(SourceDocument { name: forge.name().to_owned(), spec });
     }
     setup.start().await

@@ -1,0 +1,156 @@
+//! `Source` documents: who sends webhooks to us, and how we know that it is they.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Body, from_yaml};
+use crate::source::generic::{self, Proof};
+use crate::source::secret::SecretReference;
+use crate::source::{Auth, Sender};
+use crate::vocabulary::Forge;
+
+/// A `Source` document.
+#[derive(Clone, Debug)]
+pub struct SourceDocument {
+    /// `metadata.name`: the last segment of `/webhooks/{source}`.
+    pub name: String,
+    /// `spec`.
+    pub spec: SourceSpec,
+}
+
+/// `spec` of a `Source`: the sender, and where its secrets are. Any of them counts: list the new one beside the old while
+/// rotating.
+pub type SourceSpec = Sender<Vec<SecretReference>>;
+
+/// The fields as they are written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Fields {
+    #[serde(default, deserialize_with = "forge")]
+    forge: Option<Forge>,
+    #[serde(default)]
+    generic: Option<generic::Document>,
+    #[serde(default)]
+    secrets: Vec<SecretReference>,
+    #[serde(default)]
+    insecure: bool,
+}
+
+/// The document of a name.
+pub(super) fn read(name: String, document: &str) -> Result<SourceDocument, String> {
+    match from_yaml::<Body<Fields>>(document)?.spec.check() {
+        Ok(spec) => Ok(SourceDocument { name, spec }),
+        Err(reason) => Err(format!("source `{name}` {reason}")),
+    }
+}
+
+// === impl Fields ===
+
+impl Fields {
+    fn check(self) -> Result<SourceSpec, String> {
+        let Self { forge, generic, secrets, insecure } = self;
+        if secrets.is_empty() && !insecure {
+            return Err("has no `secrets`: name at least one, or write `insecure: true` to take unsigned \
+                        deliveries"
+                .to_owned());
+        }
+        let generic = match (forge, generic) {
+            (Some(_), Some(_)) => return Err("has both `forge` and `generic`: keep one".to_owned()),
+            (None, None) => {
+                return Err(format!(
+                    "has no sender: write `forge:` with one of {}, or `generic: {{type: …, source: …}}` for any other",
+                    Forge::names().join(", ")
+                ));
+            }
+            (Some(forge), None) if secrets.is_empty() => return Ok(Sender::Forge(forge, Auth::Insecure)),
+            (Some(forge), None) => return Ok(Sender::Forge(forge, Auth::Signed(secrets))),
+            (None, Some(generic)) => generic,
+        };
+        let (generic, proof) = generic.check().map_err(|error| format!("is not right: {error}"))?;
+        match (secrets.is_empty(), proof) {
+            (false, proof) => Ok(Sender::Generic(generic, generic::Auth::Proof(proof, secrets))),
+            (true, Proof::Token) => Ok(Sender::Generic(generic, generic::Auth::Insecure)),
+            (true, Proof::Header(_) | Proof::Signature(_)) => {
+                Err("is `insecure` and names a header for its secret: name the `secrets`, or leave out the header"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+fn forge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Forge>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+
+    fn refusal(spec: &str) -> String {
+        let text = format!(
+            "apiVersion: pipewright.dev/v1alpha1\nkind: Source\nmetadata: {{name: it}}\nspec: {{{spec}}}\n"
+        );
+        Settings::parse(&text).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_source_is_one_thing_and_says_how_it_is_known() {
+        const SECRETS: &str = "secrets: [{file: /s}]";
+        const GENERIC: &str = "type: com.example.push, source: /s";
+        for good in [
+            format!("forge: gitlab, {SECRETS}"),
+            format!("generic: {{{GENERIC}}}, {SECRETS}"),
+            format!("generic: {{{GENERIC}}}, insecure: true"),
+            format!(
+                "generic: {{{GENERIC}, idHeader: X-Id, payloadField: p, eventHeader: X-Event, tokenHeader: X-T}}, {SECRETS}"
+            ),
+            format!("generic: {{{GENERIC}, repeats: true, signatureHeader: X-S}}, {SECRETS}"),
+            format!("generic: {{type: develop, source: /s, eventHeader: X-Event}}, {SECRETS}"),
+        ] {
+            assert_eq!(refusal(&good), "", "{good}");
+        }
+        for (spec, reason) in [
+            (SECRETS.to_owned(), "source `it` has no sender: write `forge:` with one of github, "),
+            (format!("forge: github, generic: {{{GENERIC}}}, {SECRETS}"), "both `forge` and `generic`"),
+            (format!("forge: sourcehut, {SECRETS}"), "`sourcehut` is not a forge that we know"),
+            ("forge: github".to_owned(), "`insecure: true`"),
+            (format!("generic: {{{GENERIC}}}"), "`insecure: true`"),
+            (format!("generic: {{{GENERIC}, tokenHeader: X}}, insecure: true"), "leave out the header"),
+            (format!("generic: {{{GENERIC}, idheader: X}}, {SECRETS}"), "idheader"),
+            (format!("generic: {{source: /s}}, {SECRETS}"), "type"),
+            (
+                format!("generic: {{type: '', source: /s}}, {SECRETS}"),
+                "attribute `type` must be a non-empty string",
+            ),
+            (
+                format!("generic: {{type: t, source: 'a b'}}, {SECRETS}"),
+                "attribute `source` must be a URI-reference",
+            ),
+            (
+                format!("generic: {{type: dev.cdevents.x, source: /s}}, {SECRETS}"),
+                "let a mapping emit the CDEvent",
+            ),
+            (format!("generic: {{type: dev.cdeventsx.a, source: /s}}, {SECRETS}"), "let a mapping emit"),
+            (format!("generic: {{type: dev, source: /s, eventHeader: E}}, {SECRETS}"), "let a mapping emit"),
+            (
+                format!("generic: {{{GENERIC}, idHeader: 'a b'}}, {SECRETS}"),
+                "`generic.idHeader: a b` is not the name",
+            ),
+            (
+                format!("generic: {{{GENERIC}, idHeader: X, repeats: true}}, {SECRETS}"),
+                "both `idHeader` and `repeats`",
+            ),
+            (
+                format!("generic: {{{GENERIC}, tokenHeader: X, signatureHeader: Y}}, {SECRETS}"),
+                "both `tokenHeader` and `signatureHeader`",
+            ),
+            (
+                format!("generic: {{{GENERIC}, payloadField: ''}}, {SECRETS}"),
+                "`generic.payloadField` is empty",
+            ),
+        ] {
+            let found = refusal(&spec);
+            assert!(found.contains(reason), "{spec}: {found}");
+        }
+    }
+}
