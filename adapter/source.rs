@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use self::secret::Secrets;
 use self::signature::SignatureError;
+pub use crate::vocabulary::alias;
 pub use crate::vocabulary::outcome::Outcomes;
 use crate::vocabulary::{Forge, Webhook};
 pub use crate::vocabulary::{PayloadError, events_with};

@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no random number.
 
+pub mod alias;
 pub mod bitbucket;
 pub mod bitbucket_data_center;
 pub mod cdevent;

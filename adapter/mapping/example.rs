@@ -11,7 +11,8 @@ use super::document::{Example, Given};
 use super::evaluate::{StepOutcome, Verdict};
 use super::explain::{action_json, filter_reason, when_reason};
 use crate::event::{Data, Event};
-use crate::vocabulary::{self, Forge, Webhook};
+use crate::vocabulary::outcome::Outcomes;
+use crate::vocabulary::{self, Forge, Webhook, alias};
 
 /// Reads the files that examples name: gets the mapping file's path and the name that stands in it.
 pub type ReadFile<'a> = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + 'a;
@@ -151,12 +152,20 @@ fn events(given: &Given, file: &str, read: &ReadFile<'_>) -> Result<Vec<Event>, 
             let value: Value = serde_json::from_slice(&bytes)
                 .map_err(|error| format!("`{}` is not JSON: {error}", &**name))?;
             match value {
-                Value::Array(items) => items.into_iter().map(cloud_event).collect(),
-                one => cloud_event(one).map(|event| vec![event]),
+                Value::Array(items) => {
+                    let seen: Result<Vec<Vec<Event>>, String> = items.into_iter().map(seen).collect();
+                    seen.map(|events| events.into_iter().flatten().collect())
+                }
+                one => seen(one),
             }
         }
-        Given::Inline(value) => cloud_event(value.clone()).map(|event| vec![event]),
+        Given::Inline(value) => seen(value.clone()),
     }
+}
+
+/// What mappings see of a CloudEvent that comes in.
+fn seen(value: Value) -> Result<Vec<Event>, String> {
+    Ok(alias::events(cloud_event(value)?, &Outcomes::default(), jiff::Timestamp::UNIX_EPOCH))
 }
 
 /// A CloudEvent from its JSON form. `id`, `source` and `time` may be left out in an example.
