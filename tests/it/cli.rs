@@ -121,7 +121,7 @@ fn explain_tells_what_would_be_done_and_why() {
     let event = run(&["explain", "tests/fixtures/cloudevents/pipelinerun.finished.json"]);
     insta::assert_snapshot!("explain_event", event.out);
     let all = run(&["explain", "--all", "--event", "pull_request", OPENED]);
-    assert_eq!(all.out.matches("not fired").count(), 7, "{}", all.out);
+    assert_eq!(all.out.matches("not fired").count(), 17, "{}", all.out);
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn payloads(root: &Path) -> Vec<Webhook> {
             let event = match forge {
                 Forge::GitHub => parent.to_owned(),
                 Forge::GitLab => "System Hook".to_owned(),
+                Forge::Gitea if name.contains("comment") => "issue_comment".to_owned(),
                 Forge::Gitea if name.starts_with("pull_request") => "pull_request".to_owned(),
                 Forge::Gitea if name.starts_with("issues") => "issues".to_owned(),
                 Forge::Gitea => name.to_owned(),
@@ -169,7 +170,7 @@ fn the_decoder_accepts_what_the_encoder_writes_of_every_event_that_a_forge_can_c
         raw_and_derived[0] += 1;
         raw_and_derived[1] += events.len() - 1;
     }
-    assert!(raw_and_derived[0] > 190 && raw_and_derived[1] > 100, "{raw_and_derived:?}");
+    assert!(raw_and_derived[0] > 190 && raw_and_derived[1] > 80, "{raw_and_derived:?}");
     // And with whatever in some places of them.
     let changed = std::cell::Cell::new(0);
     let strategy = (0..payloads.len(), any::<[u64; 2]>(), [anything(), anything()]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pipewright::event::Event;
+use pipewright::event::{Event, json};
 use pipewright::vocabulary::alias;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
 use pipewright::vocabulary::types::{TYPES, lookup};
@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::seen;
 use crate::support::corpus::{self, Schemas};
-use crate::support::service::Setup;
+use crate::support::program::run;
+use crate::support::service::{Directory, Setup};
 use crate::vocabulary::{anything, mutate};
 
 /// The official examples of 0.5.1, one of each type.
@@ -390,6 +391,42 @@ async fn what_well_known_senders_post_meets_the_mappings_in_todays_words() {
         json!({"type": "dev.cdevents.pipelinerun.finished.0.3.0", "content": content, "original": original})
     );
     service.stop().await;
+}
+
+#[test]
+fn explain_and_test_see_what_the_service_sees() {
+    let folder = Directory::new();
+    let old = json!({
+        "context": {"version": "0.4.1", "id": "1", "source": "/s", "timestamp": "2024-06-08T11:30:22Z",
+                    "type": "dev.cdevents.taskrun.finished.0.2.0"},
+        "subject": {"id": "1", "type": "taskRun", "content": {"outcome": "neutral"}},
+    });
+    folder.write("event.json", &json::tree(&wrapped(&old)).to_string());
+    folder.write("tell.yaml", &format!("{TELL}  examples:\n    - name: an old event\n      given: {{cloudEvent: event.json}}\n      expect: [{{action: tell, emit: {{content: {{type: dev.cdevents.taskrun.finished.0.3.0, content: {{outcome: success}}}}}}}}]\n"));
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let explained = run(&["explain", "--mappings", &at("tell.yaml"), &at("event.json")]);
+    assert_eq!(explained.code, 0, "{}", explained.err);
+    assert!(
+        explained.out.contains("FIRED      tell on dev.cdevents.taskrun.finished.0.3.0"),
+        "{}",
+        explained.out
+    );
+    let tested = run(&["test", &at("tell.yaml")]);
+    assert_eq!(tested.code, 0, "{}", tested.out);
+    // With another table of outcomes.
+    folder.write(
+        "settings.yaml",
+        "apiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec: {outcomes: {neutral: cancel}}\n",
+    );
+    let explained = run(&[
+        "explain",
+        "--settings",
+        &at("settings.yaml"),
+        "--mappings",
+        &at("tell.yaml"),
+        &at("event.json"),
+    ]);
+    assert!(explained.out.contains("\"outcome\":\"cancel\""), "{}{}", explained.out, explained.err);
 }
 
 #[test]

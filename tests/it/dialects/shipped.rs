@@ -60,9 +60,54 @@ fn every_cdevent_that_the_shipped_mappings_make_is_valid() {
             types.insert(emit.event.ty().to_owned());
         }
     }
-    assert!(valid > 40, "{valid}");
+    assert!(valid >= 36, "{valid}");
     let types: Vec<String> = types.into_iter().collect();
     insta::assert_snapshot!("shipped_dialects", types.join("\n"));
+}
+
+#[test]
+fn the_form_of_what_goes_to_openci_can_be_chosen() {
+    let mut out = file("openci-out");
+    out.text = out.text.replace("form: {template: environment}", "form: {template: camelCase}").into();
+    let (set, _) =
+        MappingSet::compile(&[out], &Catalog::default()).unwrap_or_else(|it| panic!("{}", it.to_json()));
+    let sent = |ty: &str, subject: &str, content: Value| {
+        let event = Event::builder("e-1", "https://ci.example.com/1", ty)
+            .time("2026-11-20T23:34:56+02:00")
+            .subject(subject)
+            .json(json!({"subject": {"content": content}}).to_string())
+            .build()
+            .unwrap();
+        let plan = set.plan(&[Arc::new(event)]).unwrap();
+        let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
+        emit.event.tree().unwrap().clone()
+    };
+    let common = |more: Value| {
+        let mut all =
+            json!({"eventId": "e-1", "eventTime": "21:34:56UTC", "buildUrl": "https://ci.example.com/1"});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    assert_eq!(
+        sent("dev.cdevents.artifact.published.0.3.0", "pkg:generic/a", json!({})),
+        common(json!({"artifactUrl": "pkg:generic/a"}))
+    );
+    assert_eq!(
+        sent(
+            "dev.cdeventsx.openci-baseline.defined.0.1.0",
+            "b",
+            json!({"uri": "https://b", "consistsOf": [{"id": "x"}]})
+        ),
+        common(json!({"baselineName": "b", "baselineUrl": "https://b", "consistsOf": "x"}))
+    );
+    assert_eq!(
+        sent(
+            "dev.cdeventsx.openci-confidencelevel.modified.0.1.0",
+            "b",
+            json!({"name": "STABLE", "value": "SUCCESS"})
+        ),
+        common(json!({"baselineName": "b", "baselineUrl": "", "confidenceLevel": {"STABLE": "SUCCESS"}}))
+    );
 }
 
 async fn post(service: &Service, event: &Event) {
