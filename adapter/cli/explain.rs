@@ -103,28 +103,24 @@ fn events(arguments: &Arguments, outcomes: &Outcomes) -> anyhow::Result<Vec<Arc<
     let received = jiff::Timestamp::now();
     let name = arguments.file.display();
     let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
-    let events = match &arguments.event {
-        Some(event) => {
-            let forge: Forge =
-                arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
-            let webhook = Webhook {
-                forge,
-                event: event.clone(),
-                delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
-                body: body.into(),
-                received,
-            };
-            vocabulary::events_with(&webhook, outcomes)
-                .map_err(|error| BadInput(format!("`{name}`: {error}")))?
-        }
-        None => {
-            let event = event_json::decode(body.into()).map_err(|error| {
-                BadInput(format!(
-                    "`{name}` is not a CloudEvent in JSON form ({error}); to read it as a webhook, name its --event"
-                ))
-            })?;
-            alias::events(event, outcomes, received)
-        }
+    let events = if let Some(event) = &arguments.event {
+        let forge: Forge =
+            arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
+        let webhook = Webhook {
+            forge,
+            event: event.clone(),
+            delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
+            body: body.into(),
+            received,
+        };
+        vocabulary::events_with(&webhook, outcomes).map_err(|error| BadInput(format!("`{name}`: {error}")))?
+    } else {
+        let event = event_json::decode(body.into()).map_err(|error| {
+            BadInput(format!(
+                "`{name}` is not a CloudEvent in JSON form ({error}); to read it as a webhook, name its --event"
+            ))
+        })?;
+        alias::events(event, outcomes, received)
     };
     Ok(events.into_iter().map(Arc::new).collect())
 }

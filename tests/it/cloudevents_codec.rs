@@ -1,5 +1,6 @@
 //! Real events through every content mode, with nothing changed.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -203,7 +204,7 @@ async fn sinks_of_all_three_modes_receive_one_and_the_same_event() {
             _ => {}
         }
         setup = setup.sink(name, spec);
-        actions.push_str(&format!("    - {{name: {name}, emit: {{forward: true, to: {name}}}}}\n"));
+        writeln!(actions, "    - {{name: {name}, emit: {{forward: true, to: {name}}}}}").unwrap();
     }
     let mapping = format!(
         "apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\nmetadata: {{name: copy}}\nspec:\n  events: [{{type: \"*\"}}]\n  do:\n{actions}"

@@ -53,39 +53,49 @@ impl Basis<'_> {
 
     fn new_event(&self, new: &NewEvent, origin: &Origin, place: &str) -> Result<Event, PlanError> {
         let context = new.uses.context(self.event, self.vars, &self.catalog.config);
-        let render = |shape: &Option<Shape>, field: &str| {
+        let render = |shape: Option<&Shape>, field: &str| {
             let place = format!("{place}.{field}");
             shape
-                .as_ref()
                 .map(|shape| shape.render(&context, &place))
                 .transpose()
                 .map_err(|(place, error)| self.error(place, &error))
         };
-        let text = |shape: &Option<Shape>, field: &str| {
+        let text = |shape: Option<&Shape>, field: &str| {
             let value = render(shape, field)?;
             let text = value.map(|value| helper::text(&value)).transpose();
             let text = text.map_err(|reason| self.error(format!("{place}.{field}"), &reason))?;
             Ok(text.filter(|text| !text.is_empty()))
         };
-        let source = text(&new.source, "source")?.unwrap_or_else(|| self.catalog.event_source.clone());
-        let subject = text(&new.subject, "subject")?.or_else(|| cdevent::subject_id(self.event));
-        let id = text(&new.id, "id")?.unwrap_or_else(|| origin.key.event_id());
-        let time = match text(&new.time, "time")? {
+        let source =
+            text(new.source.as_ref(), "source")?.unwrap_or_else(|| self.catalog.event_source.clone());
+        let subject = text(new.subject.as_ref(), "subject")?.or_else(|| cdevent::subject_id(self.event));
+        let id = text(new.id.as_ref(), "id")?.unwrap_or_else(|| origin.key.event_id());
+        let time = match text(new.time.as_ref(), "time")? {
             Some(time) => Some(self.time(&time, place)?),
             None => cdevent::time(self.event),
         };
-        let chain = text(&new.chain_id, "chainId")?.or_else(|| self.chain.clone());
-        let links = render(&new.links, "links")?;
+        let chain = text(new.chain_id.as_ref(), "chainId")?.or_else(|| self.chain.clone());
+        let links = render(new.links.as_ref(), "links")?;
         let mut extensions = Vec::with_capacity(new.extensions.len());
         for (name, shape) in &new.extensions {
             // One without a text is left out.
-            let value = text(&Some(shape.clone()), &format!("extensions.{name}"))?;
+            let value = text(Some(shape), &format!("extensions.{name}"))?;
             extensions.extend(value.map(|value| (name.clone(), value)));
         }
-        let content = render(&new.content, "content")?;
-        let custom_data = render(&new.custom_data, "customData")?;
-        let parts =
-            Parts { place, source, subject, id, time, chain, links, extensions, content, custom_data };
+        let payload = render(new.content.as_ref(), "content")?;
+        let custom_data = render(new.custom_data.as_ref(), "customData")?;
+        let parts = Parts {
+            place,
+            source,
+            subject,
+            id,
+            time,
+            chain,
+            links,
+            extensions,
+            content: payload,
+            custom_data,
+        };
         if is_cdevent(&new.ty) { self.cdevent(&new.ty, parts) } else { self.plain(&new.ty, parts) }
     }
 

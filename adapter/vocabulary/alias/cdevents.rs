@@ -34,10 +34,10 @@ pub fn current(event: &Event, outcomes: &Outcomes) -> Option<Event> {
     let context = context(old_context, &name)?;
     let old_subject = document.get("subject")?.as_object()?;
     let subject = subject(old_subject)?;
-    let content = content(old_subject, &ty, outcomes)?;
+    let told = content(old_subject, &ty, outcomes)?;
 
     let mut lost = Map::new();
-    for (name, part) in [("context", context.lost), ("subject", subject.lost), ("content", content.lost)] {
+    for (name, part) in [("context", context.lost), ("subject", subject.lost), ("content", told.lost)] {
         if !part.is_empty() {
             lost.insert(name.to_owned(), Value::Object(part));
         }
@@ -47,7 +47,7 @@ pub fn current(event: &Event, outcomes: &Outcomes) -> Option<Event> {
         lose(&mut lost, name, value);
     }
     let mut new_subject = subject.new;
-    new_subject.insert("content".to_owned(), Value::Object(content.new));
+    new_subject.insert("content".to_owned(), Value::Object(told.new));
     let mut new = Map::from_iter([("subject".to_owned(), Value::Object(new_subject))]);
     new.extend(custom_data(document, lost, version, old_name));
     let context = context.new;

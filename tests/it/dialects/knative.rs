@@ -180,14 +180,14 @@ async fn a_webhook_and_githubsource_make_one_run_and_one_cdevent_whichever_comes
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_for_the_types_of_the_source_itself_still_runs() {
-    let mapping = r#"
+    let mapping = r"
 apiVersion: pipewright.dev/v1alpha1
 kind: Mapping
 metadata: {name: knative}
 spec:
   events: [{type: dev.knative.source.github.pull_request, action: opened}]
   do: [{name: tell, emit: {type: com.example.told, content: {}}}]
-"#;
+";
     let service = Setup::new().mapping("knative", mapping).start().await;
     let mut event: Value = json!({"specversion": "1.0", "id": "1", "source": "https://github.com/myorg/shop",
         "type": "dev.knative.source.github.pull_request", "action": "opened"});

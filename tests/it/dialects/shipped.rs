@@ -1,4 +1,4 @@
-//! The shipped mappings of Eiffel, Keptn and OpenCI: every event that they make is valid, and none goes round in circles.
+//! The shipped mappings of Eiffel, Keptn and `OpenCI`: every event that they make is valid, and none goes round in circles.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ fn the_form_of_what_goes_to_openci_can_be_chosen() {
     out.text = out.text.replace("form: {template: environment}", "form: {template: camelCase}").into();
     let (set, _) =
         MappingSet::compile(&[out], &Catalog::default()).unwrap_or_else(|it| panic!("{}", it.to_json()));
-    let sent = |ty: &str, subject: &str, content: Value| {
+    let told = |ty: &str, subject: &str, content: Value| {
         let event = Event::builder("e-1", "https://ci.example.com/1", ty)
             .time("2026-11-20T23:34:56+02:00")
             .subject(subject)
@@ -89,11 +89,11 @@ fn the_form_of_what_goes_to_openci_can_be_chosen() {
         all
     };
     assert_eq!(
-        sent("dev.cdevents.artifact.published.0.3.0", "pkg:generic/a", json!({})),
+        told("dev.cdevents.artifact.published.0.3.0", "pkg:generic/a", json!({})),
         common(json!({"artifactUrl": "pkg:generic/a"}))
     );
     assert_eq!(
-        sent(
+        told(
             "dev.cdeventsx.openci-baseline.defined.0.1.0",
             "b",
             json!({"uri": "https://b", "consistsOf": [{"id": "x"}]})
@@ -101,7 +101,7 @@ fn the_form_of_what_goes_to_openci_can_be_chosen() {
         common(json!({"baselineName": "b", "baselineUrl": "https://b", "consistsOf": "x"}))
     );
     assert_eq!(
-        sent(
+        told(
             "dev.cdeventsx.openci-confidencelevel.modified.0.1.0",
             "b",
             json!({"name": "STABLE", "value": "SUCCESS"})
