@@ -10,6 +10,7 @@ use crate::mapping::known;
 use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
+use crate::vocabulary::cdevent::links;
 use crate::vocabulary::types::Type;
 
 /// A compiled `emit`.
@@ -73,6 +74,7 @@ impl Compiler<'_> {
         if !is_cdevent(&emit.ty) {
             self.refuse_fields_of_cdevents(emit);
         }
+        self.refuse_wrong_literals(emit, time.as_ref(), links.as_ref());
         self.refuse_loop(emit, patterns, filter);
         Some(Emit {
             to,
@@ -93,6 +95,27 @@ impl Compiler<'_> {
                 uses,
             })),
         })
+    }
+
+    /// What no event can make right is told at load.
+    fn refuse_wrong_literals(
+        &mut self,
+        emit: &document::Emit,
+        time: Option<&Option<Shape>>,
+        links: Option<&Option<Shape>>,
+    ) {
+        if let (Some(text), Some(Some(Shape::Literal(_)))) = (&emit.time, time)
+            && text.parse::<jiff::Timestamp>().is_err()
+        {
+            let hint = "write one such as `2026-01-31T12:00:00Z` (RFC 3339), or a template that gives one";
+            self.error("invalid-time", text.span(), format!("`{}` is no time", &**text), hint);
+        }
+        if let (Some(node), Some(Some(Shape::Literal(value)))) = (&emit.links, links)
+            && let Err(problems) = links::read(value)
+        {
+            let hint = "such as `[{linkType: PATH, from: {contextId: \"{{event.id}}\"}}]`";
+            self.error("invalid-links", node.span.clone(), problems.join("; "), hint);
+        }
     }
 
     fn refuse_fields_of_cdevents(&mut self, emit: &document::Emit) {

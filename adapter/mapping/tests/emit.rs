@@ -117,6 +117,13 @@ fn what_only_cdevents_have_and_what_is_computed_is_refused_at_load() {
         ),
         (CUSTOM, "extensions: {id: x}", "invalid-attribute", "`id` cannot be one of `extensions`"),
         (CUSTOM, "extensions: {Key: x}", "invalid-attribute", "`Key` is not a CloudEvents attribute"),
+        (CUSTOM, "time: soon", "invalid-time", "`soon` is no time"),
+        (
+            CUSTOM,
+            "links: [{linkType: PATHS}]",
+            "invalid-links",
+            "`links[0].linkType` must be `PATH`, `RELATION` or `END`",
+        ),
         (CUSTOM, "id: 7", "wrong-type", "`id` must be a string, not a number"),
         (CUSTOM, "link: []", "unknown-field", "unknown field `link` in `emit`"),
     ] {

@@ -7,11 +7,13 @@ use pipewright::action::Action;
 use pipewright::event::http::encode_structured;
 use pipewright::event::{Event, json};
 use pipewright::mapping::{Catalog, File, MappingSet};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::seen;
 use crate::support::corpus::{self, Schemas};
 use crate::support::service::{Service, Setup};
+use crate::vocabulary::{anything, mutate};
 
 const DIALECTS: [&str; 5] = ["eiffel", "keptn", "keptn-out", "openci", "openci-out"];
 
@@ -63,6 +65,39 @@ fn every_cdevent_that_the_shipped_mappings_make_is_valid() {
     assert!(valid >= 36, "{valid}");
     let types: Vec<String> = types.into_iter().collect();
     insta::assert_snapshot!("shipped_dialects", types.join("\n"));
+}
+
+#[test]
+fn whatever_stands_in_such_an_event_what_is_made_of_it_is_valid() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let files = DIALECTS.map(file);
+    let (set, _) =
+        MappingSet::compile(&files, &Catalog::default()).unwrap_or_else(|it| panic!("{}", it.to_json()));
+    let examples: Vec<Event> = files.iter().flat_map(examples).collect();
+    let (planned, refused) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let strategy = (0..examples.len(), any::<u64>(), anything());
+    proptest!(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() }, |((index, place, value) in strategy)| {
+        let example = &examples[index];
+        let mut data = example.tree().unwrap().clone();
+        mutate(&mut data, place, &value);
+        let event = example.to_builder().json(data.to_string()).build().unwrap();
+        match set.plan(&[Arc::new(event)]) {
+            // What is no such event at all is refused, with the place in the mapping.
+            Err(error) => {
+                prop_assert!(!error.place.is_empty() && !error.reason.is_empty());
+                refused.set(refused.get() + 1);
+            }
+            Ok(plan) => for action in plan.actions {
+                let Action::Emit(emit) = action else { panic!("{action:?}") };
+                if emit.event.ty().starts_with("dev.cdevents") {
+                    schemas.assert_valid(&emit.event);
+                    planned.set(planned.get() + 1);
+                }
+            }
+        }
+    });
+    assert!(planned.get() > 300 && refused.get() < 1000, "{} {}", planned.get(), refused.get());
 }
 
 #[test]
