@@ -27,7 +27,7 @@ use crate::settings::{Announce, Process, Settings, SourceDocument};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::secret::{SecretReference, Secrets};
 use crate::source::token::TokenAuth;
-use crate::source::{Auth, Options, Sender, Source, generic};
+use crate::source::{Auth, Sender, Source, generic};
 use crate::telemetry::{LogControl, Metrics};
 
 /// Is told of a change of the mapping files.
@@ -103,6 +103,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         config: process.config.clone().into(),
         namespace: process.namespace.clone(),
         event_source: process.event_source.clone(),
+        options: process.options(),
     };
     let store = Arc::new(Store::open(process.mappings.clone(), catalog));
     // With no set to fall back to, events would be acknowledged and nothing done.
@@ -143,10 +144,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             Announce::CdEvents => Some(1),
             Announce::All => Some(0),
         },
-        options: Arc::new(Options {
-            outcomes: process.outcomes.clone(),
-            optional: process.optional_events.clone(),
-        }),
+        options: Arc::new(process.options()),
         hint: Arc::new(hint),
         gate: gate.clone(),
         bounds: Bounds {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::sink;
 use crate::source::secret::SecretReference;
-use crate::vocabulary::options::Optional;
+use crate::vocabulary::options::{Optional, Options};
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
 pub use source::{SourceDocument, SourceSpec};
@@ -172,6 +172,13 @@ struct Body<T> {
 }
 
 // === impl Process ===
+
+impl Process {
+    /// How payloads are read.
+    pub fn options(&self) -> Options {
+        Options { outcomes: self.outcomes.clone(), optional: self.optional_events.clone() }
+    }
+}
 
 impl Default for Process {
     fn default() -> Self {

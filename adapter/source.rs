@@ -21,6 +21,7 @@ use self::generic::{Generic, ProofError};
 use self::secret::Secrets;
 use self::signature::SignatureError;
 use crate::event::Event;
+pub use crate::vocabulary::alias;
 pub use crate::vocabulary::options::Options;
 use crate::vocabulary::{Forge, Webhook};
 pub use crate::vocabulary::{PayloadError, events_with};

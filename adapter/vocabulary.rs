@@ -2,6 +2,7 @@
 //!
 //! Everything here is a function of its arguments: no I/O, no clock, no random number.
 
+pub mod alias;
 pub mod bitbucket;
 pub mod bitbucket_data_center;
 pub mod cdevent;
@@ -164,37 +165,60 @@ impl Webhook {
 
 /// Whether a text may hold what `serde_json` lets pass where nobody looks, and what no tree can hold: more than 128
 /// levels, an unpaired surrogate, a number like 1e999. Almost none does, and this is quick to see.
-///
-/// An object's brace is followed by a space, a quote or its end, unlike those of the URL templates that GitHub sends.
-#[expect(clippy::needless_bitwise_bool, reason = "branches would keep it from being vectorized")]
 fn needs_care(json: &str) -> bool {
-    /// A number that is out of range without an exponent fills one of these.
-    const CHUNK: usize = 127;
-    // Without branches, and counted in bytes, so that the compiler makes vector instructions of it.
-    let opening = |byte: u8, next: u8| {
-        let space = (next == b' ') | (next == b'\t') | (next == b'\n') | (next == b'\r');
-        u8::from((byte == b'[') | ((byte == b'{') & ((next == b'"') | (next == b'}') | space)))
-    };
-    let odd = |byte: u8, next: u8| {
-        let exponent = byte.is_ascii_digit() & ((next | 0x20) == b'e');
-        u8::from(((byte == b'\\') & (next == b'u')) | exponent)
-    };
     let bytes = json.as_bytes();
     let next = bytes.get(1..).unwrap_or_default();
+    let (chunks, next_chunks) = (bytes.as_chunks::<CHUNK>().0, next.as_chunks::<CHUNK>().0);
     let mut levels = 0_usize;
-    for (index, (chunk, next)) in bytes.chunks(CHUNK).zip(next.chunks(CHUNK)).enumerate() {
-        let pairs = || chunk.iter().zip(next);
-        levels += usize::from(pairs().map(|(byte, next)| opening(*byte, *next)).sum::<u8>());
-        let suspects: u8 = pairs().map(|(byte, next)| odd(*byte, *next)).sum();
-        let digits: u8 = chunk.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum();
+    let mut is_suspect = |index: usize, chunk: &[u8; CHUNK], next: &[u8; CHUNK]| {
+        let seen = Seen::of(chunk, next);
+        levels += usize::from(seen.openings);
         let start = index * CHUNK;
-        if usize::from(digits) == CHUNK
-            || (suspects > 0 && (start..start + CHUNK).any(|at| is_odd(bytes, at)))
-        {
-            return true;
+        usize::from(seen.digits) == CHUNK
+            || (seen.suspects && (start..start + CHUNK).any(|at| is_odd(bytes, at)))
+    };
+    let found =
+        chunks.iter().zip(next_chunks).enumerate().any(|(i, (chunk, next))| is_suspect(i, chunk, next));
+    // The rest, filled up with spaces; it may be a whole chunk with nothing behind it.
+    let done = next_chunks.len();
+    let filled = |rest: &[u8]| {
+        let mut chunk = [b' '; CHUNK];
+        chunk[..rest.len()].copy_from_slice(rest);
+        chunk
+    };
+    let (rest, next_rest) = (&bytes[done * CHUNK..], &next[done * CHUNK..]);
+    found || is_suspect(done, &filled(rest), &filled(next_rest)) || levels >= 128
+}
+
+/// As many bytes as a byte can count, in whole vectors; a number that is out of range without an exponent fills one.
+const CHUNK: usize = 112;
+
+/// What a chunk holds.
+struct Seen {
+    openings: u8,
+    digits: u8,
+    suspects: bool,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// Without branches, on arrays, and counted in bytes, so that the compiler makes vector instructions of it.
+    #[expect(clippy::needless_bitwise_bool, reason = "branches would keep it from being vectorized")]
+    fn of(chunk: &[u8; CHUNK], next: &[u8; CHUNK]) -> Self {
+        let (mut openings, mut digits, mut suspects) = (0, 0, 0);
+        for index in 0..CHUNK {
+            let (byte, next) = (chunk[index], next[index]);
+            // An object's brace is followed by a space, a quote or its end, unlike those of the URL templates that
+            // GitHub sends.
+            let is_object = (byte == b'{') & ((next <= b'"') | (next == b'}'));
+            let is_digit = byte.wrapping_sub(b'0') < 10;
+            openings += u8::from((byte == b'[') | is_object);
+            digits += u8::from(is_digit);
+            suspects |= u8::from(((byte == b'\\') & (next == b'u')) | (is_digit & ((next | 0x20) == b'e')));
         }
+        Self { openings, digits, suspects: suspects != 0 }
     }
-    levels >= 128
 }
 
 /// Whether the escape of a surrogate, or an exponent of three digits or more, begins here.

@@ -13,7 +13,8 @@ use super::{BadInput, Ended, Output, complain, print};
 use crate::action::{Action, Destination};
 use crate::event::{Event, json as event_json};
 use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
-use crate::vocabulary::{self, Forge, Webhook};
+use crate::vocabulary::options::Options;
+use crate::vocabulary::{self, Forge, Webhook, alias};
 
 /// Flags of `explain`.
 #[derive(Debug, clap::Args)]
@@ -40,14 +41,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
-    let set = match compile(&arguments.mappings, &arguments.settings.read()?)? {
+    let settings = arguments.settings.read()?;
+    let set = match compile(&arguments.mappings, &settings)? {
         Ok((set, _)) => set,
         Err(report) => {
             complain(&report.render(style(&std::io::stderr())));
             return Ok(Ended::NotRight);
         }
     };
-    let events = events(arguments)?;
+    let events = events(arguments, &settings.process.options())?;
     let explanations = set.explain(&events);
     let plan = set.plan(&events);
     match arguments.output {
@@ -97,26 +99,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     Ok(if plan.is_ok() { Ended::Well } else { Ended::NotRight })
 }
 
-fn events(arguments: &Arguments) -> anyhow::Result<Vec<Arc<Event>>> {
+fn events(arguments: &Arguments, options: &Options) -> anyhow::Result<Vec<Arc<Event>>> {
+    let received = jiff::Timestamp::now();
     let name = arguments.file.display();
     let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
-    let events = match &arguments.event {
-        Some(event) => {
-            let forge: Forge = arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
-            let webhook = Webhook {
-                forge,
-                event: event.clone(),
-                delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
-                body: body.into(),
-                received: jiff::Timestamp::now(),
-            };
-            vocabulary::events(&webhook).map_err(|error| BadInput(format!("`{name}`: {error}")))?
-        }
-        None => vec![event_json::decode(body.into()).map_err(|error| {
+    let events = if let Some(event) = &arguments.event {
+        let forge: Forge =
+            arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
+        let webhook = Webhook {
+            forge,
+            event: event.clone(),
+            delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
+            body: body.into(),
+            received,
+        };
+        vocabulary::events_with(&webhook, options).map_err(|error| BadInput(format!("`{name}`: {error}")))?
+    } else {
+        let event = event_json::decode(body.into()).map_err(|error| {
             BadInput(format!(
                 "`{name}` is not a CloudEvent in JSON form ({error}); to read it as a webhook, name its --event"
             ))
-        })?],
+        })?;
+        alias::events(event, options, received)
     };
     Ok(events.into_iter().map(Arc::new).collect())
 }

@@ -88,6 +88,7 @@ fn catalog(settings: &Settings) -> Catalog {
         config: config.clone().into(),
         namespace: namespace.clone(),
         event_source: event_source.clone(),
+        options: settings.process.options(),
     }
 }
 

@@ -101,6 +101,11 @@ pub(crate) struct Emit {
     pub(crate) to: Option<Text>,
     pub(crate) subject: Option<Text>,
     pub(crate) source: Option<Text>,
+    pub(crate) id: Option<Text>,
+    pub(crate) time: Option<Text>,
+    pub(crate) chain_id: Option<Text>,
+    pub(crate) links: Option<Node>,
+    pub(crate) extensions: Vec<(String, Text)>,
     pub(crate) content: Option<Node>,
     pub(crate) custom_data: Option<Node>,
 }

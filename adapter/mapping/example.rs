@@ -11,7 +11,8 @@ use super::document::{Example, Given};
 use super::evaluate::{StepOutcome, Verdict};
 use super::explain::{action_json, filter_reason, when_reason};
 use crate::event::{Data, Event};
-use crate::vocabulary::{self, Forge, Webhook};
+use crate::vocabulary::options::Options;
+use crate::vocabulary::{self, Forge, Webhook, alias};
 
 /// Reads the files that examples name: gets the mapping file's path and the name that stands in it.
 pub type ReadFile<'a> = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + 'a;
@@ -88,7 +89,7 @@ impl MappingSet {
         let mut is_for = false;
         let mut keys = std::collections::HashSet::new();
         let config = &self.catalog.config;
-        for event in events(&example.given, &mapping.file, read)? {
+        for event in events(&example.given, &mapping.file, read, &self.catalog.options)? {
             let event = Arc::new(event);
             match mapping.evaluate(&event, &self.catalog).map_err(|error| error.to_string())? {
                 Verdict::OtherEvent => others.push(format!("`{}`", event.ty())),
@@ -132,7 +133,7 @@ impl MappingSet {
 }
 
 /// The events that an example starts from.
-fn events(given: &Given, file: &str, read: &ReadFile<'_>) -> Result<Vec<Event>, String> {
+fn events(given: &Given, file: &str, read: &ReadFile<'_>, options: &Options) -> Result<Vec<Event>, String> {
     match given {
         Given::Webhook { forge, event, body } => {
             let forge: Forge = forge.parse().map_err(|_| format!("unknown source `{}`", &**forge))?;
@@ -144,19 +145,28 @@ fn events(given: &Given, file: &str, read: &ReadFile<'_>) -> Result<Vec<Event>, 
                 body: read(file, body)?.into(),
                 received: jiff::Timestamp::UNIX_EPOCH,
             };
-            vocabulary::events(&webhook).map_err(|error| error.to_string())
+            vocabulary::events_with(&webhook, options).map_err(|error| error.to_string())
         }
         Given::File(name) => {
             let bytes = read(file, name)?;
             let value: Value = serde_json::from_slice(&bytes)
                 .map_err(|error| format!("`{}` is not JSON: {error}", &**name))?;
             match value {
-                Value::Array(items) => items.into_iter().map(cloud_event).collect(),
-                one => cloud_event(one).map(|event| vec![event]),
+                Value::Array(items) => {
+                    let seen: Result<Vec<Vec<Event>>, String> =
+                        items.into_iter().map(|item| seen(item, options)).collect();
+                    seen.map(|events| events.into_iter().flatten().collect())
+                }
+                one => seen(one, options),
             }
         }
-        Given::Inline(value) => cloud_event(value.clone()).map(|event| vec![event]),
+        Given::Inline(value) => seen(value.clone(), options),
     }
+}
+
+/// What mappings see of a CloudEvent that comes in.
+fn seen(value: Value, options: &Options) -> Result<Vec<Event>, String> {
+    Ok(alias::events(cloud_event(value)?, options, jiff::Timestamp::UNIX_EPOCH))
 }
 
 /// A CloudEvent from its JSON form. `id`, `source` and `time` may be left out in an example.

@@ -92,8 +92,8 @@ pub enum ActionOutcome {
 
 /// An action as examples, `explain` and dry runs show it.
 ///
-/// A run is `{action, pipelineRun: <the object>}`; an emit is `{action, emit: {to, type, source, subject, content,
-/// customData, event}}`, where `event` is the CloudEvent in its JSON form.
+/// A run is `{action, pipelineRun: <the object>}`; an emit is `{action, emit: {to, type, source, subject, id, time, chainId,
+/// links, content, customData, event}}`, where `event` is the CloudEvent in its JSON form.
 pub fn action_json(action: &Action) -> Value {
     match action {
         Action::PipelineRun(run) => json!({"action": run.origin.action, "pipelineRun": run.object}),
@@ -105,11 +105,18 @@ pub fn action_json(action: &Action) -> Value {
             };
             let is_cdevent = super::pattern::is_cdevent(emit.event.ty());
             let part = |pointer: &str| event.pointer(pointer).cloned();
+            let of_cdevent = |pointer: &str| if is_cdevent { part(pointer) } else { None };
             let mut shown = json!({"to": to, "type": emit.event.ty(), "source": emit.event.source()});
             let content = if is_cdevent { part("/data/subject/content") } else { part("/data") };
-            let custom = if is_cdevent { part("/data/customData") } else { None };
-            for (name, value) in [("subject", part("/subject")), ("content", content), ("customData", custom)]
-            {
+            for (name, value) in [
+                ("subject", part("/subject")),
+                ("id", part("/id")),
+                ("time", part("/time")),
+                ("chainId", of_cdevent("/data/context/chainId")),
+                ("links", of_cdevent("/data/context/links")),
+                ("content", content),
+                ("customData", of_cdevent("/data/customData")),
+            ] {
                 if let Some(value) = value {
                     shown[name] = value;
                 }

@@ -171,6 +171,14 @@ fn emit() -> Value {
             "to": {"$ref": "#/$defs/text", "description": "A sink's name, `default`, or `reply` to answer a Knative Trigger."},
             "subject": {"$ref": "#/$defs/text"},
             "source": {"$ref": "#/$defs/text"},
+            "id": {"$ref": "#/$defs/text", "description": "By default computed; one of your own must differ between the actions of one event."},
+            "time": {"$ref": "#/$defs/text", "description": "RFC 3339; by default that of the event that came."},
+            "chainId": {"$ref": "#/$defs/text", "description": "CDEvents only; by default that of the event that came."},
+            "links": {
+                "description": "CDEvents only, in their JSON form, in place of the PATH link to the event that came; or a template that gives such a list.",
+                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": ["object", "string"]}}]
+            },
+            "extensions": {"$ref": "#/$defs/attributes", "description": "More attributes of the CloudEvent; one whose value is empty is left out."},
             "content": {"description": "The content of the CDEvent's subject; the whole payload of other events."},
             "customData": {},
             "forward": {"type": "boolean", "description": "Pass the event on unchanged."}

@@ -1,4 +1,5 @@
 mod bounds;
+mod emit;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -16,6 +17,7 @@ fn catalog() -> Catalog {
         config: json!({"registry": "r.example.com", "team": "a"}),
         namespace: "ci".to_owned(),
         event_source: "/pipewright/test".to_owned(),
+        ..Catalog::default()
     }
 }
 

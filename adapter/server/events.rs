@@ -8,8 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
+use crate::event::Event;
 use crate::event::http::{self, Handshake, HandshakeRequest};
 use crate::pipeline::Incoming;
+use crate::source::alias;
 use crate::telemetry::metrics::{ByRoute, Route};
 
 /// Receives events; acknowledges all of them or none.
@@ -37,8 +39,8 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             return body::no_room(reason, state.gate.retry_after());
         }
         let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let events = match http::decode(headers, body) {
-            Ok(events) => shared(events),
+        let came = match http::decode(headers, body) {
+            Ok(events) => events,
             Err(error) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
                 return Answer::refused(status, error.to_string());
@@ -48,11 +50,11 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             .metrics
             .events_received
             .get_or_create(&ByRoute { route: Route::events })
-            .inc_by(events.len() as u64);
-        for event in &events {
+            .inc_by(came.len() as u64);
+        let incoming = seen(&state, came);
+        for event in &incoming.events {
             (state.hint)(event);
         }
-        let incoming = Incoming { events, announced: Vec::new() };
         match state.pipeline.process(&incoming, started + bounds.event_deadline).await {
             Ok(outcome) => {
                 for event in &incoming.events {
@@ -75,6 +77,21 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
     .await;
     answer::keep_private(&request, &mut response);
     response
+}
+
+/// What the mappings see of the events that came.
+fn seen(state: &State, came: Vec<Event>) -> Incoming {
+    let received = jiff::Timestamp::now();
+    let mut incoming = Incoming::default();
+    for event in came {
+        let events = shared(alias::events(event, &state.options, received));
+        // What another one stands for is announced as if the forge's webhook had told it.
+        if let Some(from) = state.announce_from {
+            incoming.announced.extend(events.iter().skip(1 + from).cloned());
+        }
+        incoming.events.extend(events);
+    }
+    incoming
 }
 
 /// Grants or refuses a sender's wish to deliver here (CloudEvents webhooks 1.0, section 4).

@@ -1,5 +1,7 @@
 //! The writer: a `CDEvent` of version 0.5.1 with its links, as a CloudEvent.
 
+pub mod links;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};

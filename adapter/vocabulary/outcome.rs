@@ -50,12 +50,15 @@ static REASONS: &[(&str, Outcome)] = &[
 /// Reasons that no table above needs to know, but that people may want to change.
 static OTHER_REASONS: &[&str] = &["Succeeded", "Completed", "PipelineRunTimeout", "TaskRunTimeout"];
 
-/// What forges call the end of a run, in lower case; the same word means the same everywhere. Words that are not here
+/// What forges and senders of older `CDEvents` call the end of a run, in lower case; the same word means the same everywhere. Words that are not here
 /// are [`Outcome::Error`].
 static WORDS: &[(&str, Outcome)] = &[
     ("success", Outcome::Success),
     ("successful", Outcome::Success),
     ("passed", Outcome::Success),
+    // CDEvents up to 0.4, of tests.
+    ("pass", Outcome::Success),
+    ("fail", Outcome::Failure),
     // Nothing was wrong: the native word is in `customData.run.conclusion`.
     ("neutral", Outcome::Success),
     ("skipped", Outcome::Success),
@@ -65,6 +68,11 @@ static WORDS: &[(&str, Outcome)] = &[
     ("cancelled", Outcome::Cancel),
     ("canceled", Outcome::Cancel),
     ("stopped", Outcome::Cancel),
+    ("cancel", Outcome::Cancel),
+    // Jenkins.
+    ("unstable", Outcome::Failure),
+    ("aborted", Outcome::Cancel),
+    ("not_built", Outcome::Cancel),
     ("error", Outcome::Error),
     ("timed_out", Outcome::Error),
     ("startup_failure", Outcome::Error),

@@ -7,6 +7,7 @@ mod table;
 use std::fmt;
 
 pub use check::check;
+pub(super) use check::fits;
 pub use custom::{CustomType, CustomTypeError};
 pub use table::TYPES;
 
@@ -213,6 +214,15 @@ impl From<CustomType> for Type {
 pub fn lookup(ty: &str) -> Option<&'static EventType> {
     let (found, version) = split(ty)?;
     same_major(found, version?).then_some(found)
+}
+
+/// The type of which this is the name with an earlier version of the same major, such as `dev.cdevents.change.created.0.3.0`.
+pub fn outdated(ty: &str) -> Option<&'static EventType> {
+    let (found, version) = split(ty)?;
+    let version = version.filter(|version| same_major(found, version))?;
+    let mut numbers = version.split('-').next()?.split('.').map(|number| number.parse::<u32>().ok());
+    let version = [numbers.next()??, numbers.next()??, numbers.next()??];
+    (version < found.version).then_some(found)
 }
 
 /// The full name for one without a version, such as `dev.cdevents.change.created`.

@@ -29,7 +29,7 @@ fn shipped_mappings_are_clean_and_show_what_they_do() {
 
 #[test]
 fn check_and_test_say_in_words_that_all_is_well() {
-    insta::assert_snapshot!(run(&["check"]).out, @"10 mappings, no errors");
+    insta::assert_snapshot!(run(&["check"]).out, @"15 mappings, no errors");
     insta::assert_snapshot!("test", run(&["test"]).out);
 }
 
@@ -121,7 +121,7 @@ fn explain_tells_what_would_be_done_and_why() {
     let event = run(&["explain", "tests/fixtures/cloudevents/pipelinerun.finished.json"]);
     insta::assert_snapshot!("explain_event", event.out);
     let all = run(&["explain", "--all", "--event", "pull_request", OPENED]);
-    assert_eq!(all.out.matches("not fired").count(), 19, "{}", all.out);
+    assert_eq!(all.out.matches("not fired").count(), 29, "{}", all.out);
 }
 
 #[test]
@@ -375,11 +375,11 @@ fn a_newcomers_first_minutes() {
     let line = good.lines().position(|line| line.contains("{{url}}")).unwrap() + 1;
     assert!(report.contains(&format!("push-build.yaml:{line}:")), "{report}");
     assert_eq!(report.matches("hint: did you mean `url`?").count(), 1, "{report}");
-    assert!(report.contains("(1 error); the 10 before them stay in force"), "{report}");
+    assert!(report.contains("(1 error); the 15 before them stay in force"), "{report}");
     let ready = get(dev.told("health"));
     assert!(ready.contains("[!] mappings: ") && ready.ends_with("ok\n"), "{ready}");
     std::fs::write(&path, good).unwrap();
-    assert_eq!(dev.wait_for_error("reloaded"), "mappings reloaded: 10 in force\n");
+    assert_eq!(dev.wait_for_error("reloaded"), "mappings reloaded: 15 in force\n");
 
     let (code, folder) = dev.interrupt();
     assert_eq!(code, Some(0));

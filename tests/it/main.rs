@@ -8,6 +8,7 @@ mod cloudevents_codec;
 mod delivery;
 mod dependencies;
 mod deploy;
+mod dialects;
 mod docs;
 mod edge;
 mod embedded_cluster;

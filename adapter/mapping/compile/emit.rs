@@ -10,6 +10,7 @@ use crate::mapping::known;
 use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
+use crate::vocabulary::cdevent::links;
 use crate::vocabulary::types::Type;
 
 /// A compiled `emit`.
@@ -34,6 +35,12 @@ pub(crate) struct NewEvent {
     pub(crate) ty: String,
     pub(crate) subject: Option<Shape>,
     pub(crate) source: Option<Shape>,
+    pub(crate) id: Option<Shape>,
+    pub(crate) time: Option<Shape>,
+    pub(crate) chain_id: Option<Shape>,
+    /// In place of the `PATH` link to the event that came.
+    pub(crate) links: Option<Shape>,
+    pub(crate) extensions: Vec<(String, Shape)>,
     pub(crate) content: Option<Shape>,
     pub(crate) custom_data: Option<Shape>,
     pub(crate) uses: Uses,
@@ -54,18 +61,20 @@ impl Compiler<'_> {
         let mut uses = Uses::default();
         let subject = emit.subject.as_ref().map(|text| self.text(text, &mut uses));
         let source = emit.source.as_ref().map(|text| self.text(text, &mut uses));
+        let id = emit.id.as_ref().map(|text| self.text(text, &mut uses));
+        let time = emit.time.as_ref().map(|text| self.text(text, &mut uses));
+        let chain_id = emit.chain_id.as_ref().map(|text| self.text(text, &mut uses));
+        let links = emit.links.as_ref().map(|node| self.content(node, &mut uses));
+        let mut extensions = Vec::new();
+        for (name, text) in &emit.extensions {
+            extensions.push((name.clone(), self.text(text, &mut uses)));
+        }
         let content = emit.content.as_ref().map(|node| self.content(node, &mut uses));
         let custom_data = emit.custom_data.as_ref().map(|node| self.content(node, &mut uses));
-        if let Some(node) = &emit.custom_data
-            && !is_cdevent(&emit.ty)
-        {
-            self.error(
-                "not-supported",
-                node.span.clone(),
-                "only CDEvents have `customData`",
-                "put everything into `content`: it is the whole payload of other events",
-            );
+        if !is_cdevent(&emit.ty) {
+            self.refuse_fields_of_cdevents(emit);
         }
+        self.refuse_wrong_literals(emit, time.as_ref(), links.as_ref());
         self.refuse_loop(emit, patterns, filter);
         Some(Emit {
             to,
@@ -73,11 +82,54 @@ impl Compiler<'_> {
                 ty: emit.ty.to_string(),
                 subject: flatten(subject)?,
                 source: flatten(source)?,
+                id: flatten(id)?,
+                time: flatten(time)?,
+                chain_id: flatten(chain_id)?,
+                links: flatten(links)?,
+                extensions: extensions
+                    .into_iter()
+                    .map(|(name, shape)| shape.map(|shape| (name, shape)))
+                    .collect::<Option<_>>()?,
                 content: flatten(content)?,
                 custom_data: flatten(custom_data)?,
                 uses,
             })),
         })
+    }
+
+    /// What no event can make right is told at load.
+    fn refuse_wrong_literals(
+        &mut self,
+        emit: &document::Emit,
+        time: Option<&Option<Shape>>,
+        links: Option<&Option<Shape>>,
+    ) {
+        if let (Some(text), Some(Some(Shape::Literal(_)))) = (&emit.time, time)
+            && text.parse::<jiff::Timestamp>().is_err()
+        {
+            let hint = "write one such as `2026-01-31T12:00:00Z` (RFC 3339), or a template that gives one";
+            self.error("invalid-time", text.span(), format!("`{}` is no time", &**text), hint);
+        }
+        if let (Some(node), Some(Some(Shape::Literal(value)))) = (&emit.links, links)
+            && let Err(problems) = links::read(value)
+        {
+            let hint = "such as `[{linkType: PATH, from: {contextId: \"{{event.id}}\"}}]`";
+            self.error("invalid-links", node.span.clone(), problems.join("; "), hint);
+        }
+    }
+
+    fn refuse_fields_of_cdevents(&mut self, emit: &document::Emit) {
+        let payload = "put everything into `content`: it is the whole payload of other events";
+        let extension = "put it into `extensions` or `content`, as its receivers want it";
+        for (name, span, hint) in [
+            ("customData", emit.custom_data.as_ref().map(|node| node.span.clone()), payload),
+            ("chainId", emit.chain_id.as_ref().map(Text::span), extension),
+            ("links", emit.links.as_ref().map(|node| node.span.clone()), extension),
+        ] {
+            if let Some(span) = span {
+                self.error("not-supported", span, format!("only CDEvents have `{name}`"), hint);
+            }
+        }
     }
 
     pub(super) fn forward(&mut self, to: &Text, span: &Range<usize>) -> Option<Emit> {

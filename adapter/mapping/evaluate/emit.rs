@@ -12,7 +12,8 @@ use crate::mapping::compile::{self, EmitBody, NewEvent, Shape};
 use crate::mapping::helper;
 use crate::mapping::pattern::is_cdevent;
 use crate::mapping::template::size;
-use crate::vocabulary::cdevent::{CAUSATION_ID, CORRELATION_ID, CdEvent, CdEventError, Link};
+use crate::mapping::words;
+use crate::vocabulary::cdevent::{CAUSATION_ID, CORRELATION_ID, CdEvent, CdEventError, Link, links};
 use crate::vocabulary::types::{Type, check};
 
 /// The most bytes of the data of one event.
@@ -22,10 +23,15 @@ const NO_TIME: &str = "1970-01-01T00:00:00Z";
 
 /// What an emit's templates gave.
 struct Parts<'a> {
-    origin: &'a Origin,
     place: &'a str,
     source: String,
     subject: Option<String>,
+    id: String,
+    /// As the author wants it, else as the event that came has it.
+    time: Option<String>,
+    chain: Option<String>,
+    links: Option<Value>,
+    extensions: Vec<(String, String)>,
     content: Option<Value>,
     custom_data: Option<Value>,
 }
@@ -47,73 +53,123 @@ impl Basis<'_> {
 
     fn new_event(&self, new: &NewEvent, origin: &Origin, place: &str) -> Result<Event, PlanError> {
         let context = new.uses.context(self.event, self.vars, &self.catalog.config);
-        let render = |shape: &Option<Shape>, field: &str| {
+        let render = |shape: Option<&Shape>, field: &str| {
             let place = format!("{place}.{field}");
             shape
-                .as_ref()
                 .map(|shape| shape.render(&context, &place))
                 .transpose()
                 .map_err(|(place, error)| self.error(place, &error))
         };
-        let text = |shape: &Option<Shape>, field: &str| {
+        let text = |shape: Option<&Shape>, field: &str| {
             let value = render(shape, field)?;
             let text = value.map(|value| helper::text(&value)).transpose();
             let text = text.map_err(|reason| self.error(format!("{place}.{field}"), &reason))?;
             Ok(text.filter(|text| !text.is_empty()))
         };
-        let source = text(&new.source, "source")?.unwrap_or_else(|| self.catalog.event_source.clone());
-        let subject = text(&new.subject, "subject")?.or_else(|| cdevent::subject_id(self.event));
-        let payload = render(&new.content, "content")?;
-        let custom_data = render(&new.custom_data, "customData")?;
-        let parts = Parts { origin, place, source, subject, content: payload, custom_data };
+        let source =
+            text(new.source.as_ref(), "source")?.unwrap_or_else(|| self.catalog.event_source.clone());
+        let subject = text(new.subject.as_ref(), "subject")?.or_else(|| cdevent::subject_id(self.event));
+        let id = text(new.id.as_ref(), "id")?.unwrap_or_else(|| origin.key.event_id());
+        let time = match text(new.time.as_ref(), "time")? {
+            Some(time) => Some(self.time(&time, place)?),
+            None => cdevent::time(self.event),
+        };
+        let chain = text(new.chain_id.as_ref(), "chainId")?.or_else(|| self.chain.clone());
+        let links = render(new.links.as_ref(), "links")?;
+        let mut extensions = Vec::with_capacity(new.extensions.len());
+        for (name, shape) in &new.extensions {
+            // One without a text is left out.
+            let value = text(Some(shape), &format!("extensions.{name}"))?;
+            extensions.extend(value.map(|value| (name.clone(), value)));
+        }
+        let payload = render(new.content.as_ref(), "content")?;
+        let custom_data = render(new.custom_data.as_ref(), "customData")?;
+        let parts = Parts {
+            place,
+            source,
+            subject,
+            id,
+            time,
+            chain,
+            links,
+            extensions,
+            content: payload,
+            custom_data,
+        };
         if is_cdevent(&new.ty) { self.cdevent(&new.ty, parts) } else { self.plain(&new.ty, parts) }
+    }
+
+    /// The time that an author wants, in the one spelling of ours.
+    fn time(&self, text: &str, place: &str) -> Result<String, PlanError> {
+        text.parse::<jiff::Timestamp>().map(|time| time.to_string()).map_err(|_| {
+            let shown = words::truncate(text, 80);
+            let reason = format!("`{shown}` is no time; write one such as `2026-01-31T12:00:00Z` (RFC 3339)");
+            self.error(format!("{place}.time"), &reason)
+        })
     }
 
     /// An event of the `CDEvents` vocabulary.
     fn cdevent(&self, ty: &str, parts: Parts<'_>) -> Result<Event, PlanError> {
-        let Parts { origin, place, source, subject, content, custom_data } = parts;
+        let Parts { place, source, subject, id, time, chain, links, extensions, content, custom_data } =
+            parts;
         let content = content.unwrap_or_else(|| Value::Object(Map::new()));
         self.bound(&content, place)?;
         let ty = Type::parse(ty).map_err(|error| self.error(format!("{place}.type"), &error))?;
         check(&ty, &content)
             .map_err(|problems| self.error(format!("{place}.content"), &problems.join("; ")))?;
-        let time = cdevent::time(self.event)
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let time = time.and_then(|time| time.parse().ok()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let subject = subject.unwrap_or_else(|| self.event.id().to_owned());
-        let mut event = CdEvent::new(ty, origin.key.event_id(), source, subject, time);
-        if let Some(chain) = &self.chain {
+        let of_author = links.is_some();
+        let links = match links {
+            Some(links) => links::read(&links)
+                .map_err(|problems| self.error(format!("{place}.links"), &problems.join("; ")))?,
+            None => cdevent::context_id(self.event)
+                .filter(|parent| *parent != id)
+                .map(|parent| Link::Path { from: parent.to_owned() })
+                .into_iter()
+                .collect(),
+        };
+        let mut event = CdEvent::new(ty, id, source, subject, time);
+        if let Some(chain) = chain {
             event = event.chain(chain);
         }
-        if let Some(parent) = cdevent::context_id(self.event) {
-            event = event.link(Link::Path { from: parent.to_owned() });
-        }
+        event = links.into_iter().fold(event, CdEvent::link);
         let written = event.content(&content).and_then(|event| match &custom_data {
             Some(data) => event.custom_data(data)?.build(),
             None => event.build(),
         });
         let refused = |error: CdEventError| self.error(place.to_owned(), &error);
         let event = written.map_err(refused)?;
-        // A cause outside of the vocabulary has no `context.id` to link to, and is still the cause.
-        event
-            .to_builder()
-            .extension(CAUSATION_ID, self.event.id())
-            .build()
-            .map_err(|error| self.error(place.to_owned(), &error))
+        let mut builder = event.to_builder();
+        // A cause outside of the vocabulary has no `context.id` to link to, and is still the cause; unless the author says
+        // what is, or the new event is the old one in other words.
+        let is_told = of_author && event.extensions().contains_key(CAUSATION_ID);
+        if !is_told && event.id() != self.event.id() {
+            builder = builder.extension(CAUSATION_ID, self.event.id());
+        }
+        for (name, value) in extensions {
+            builder = builder.extension(name, value);
+        }
+        builder.build().map_err(|error| self.error(place.to_owned(), &error))
     }
 
     /// Any other event: the content is its data.
     fn plain(&self, ty: &str, parts: Parts<'_>) -> Result<Event, PlanError> {
-        let Parts { origin, place, source, subject, content, custom_data: _ } = parts;
-        let time = cdevent::time(self.event).unwrap_or_else(|| NO_TIME.to_owned());
-        let mut event = Event::builder(origin.key.event_id(), source, ty)
-            .time(time)
-            .extension(CAUSATION_ID, self.event.id());
-        if let Some(chain) = &self.chain {
-            event = event.extension(CORRELATION_ID, chain.as_str());
+        let Parts { place, source, subject, id, time, chain, extensions, content, .. } = parts;
+        let time = time.unwrap_or_else(|| NO_TIME.to_owned());
+        let is_another = id != self.event.id();
+        let mut event = Event::builder(id, source, ty).time(time);
+        if is_another {
+            event = event.extension(CAUSATION_ID, self.event.id());
+        }
+        if let Some(chain) = chain {
+            event = event.extension(CORRELATION_ID, chain);
         }
         if let Some(subject) = subject {
             event = event.subject(subject);
+        }
+        for (name, value) in extensions {
+            event = event.extension(name, value);
         }
         if let Some(content) = content {
             self.bound(&content, place)?;

@@ -21,6 +21,13 @@ pub fn check(ty: &Type, content: &Value) -> Result<(), Vec<String>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
+/// Whether a field of this kind may have this value.
+pub fn fits(kind: &Kind, value: &Value) -> bool {
+    let mut problems = Vec::new();
+    check_value("", kind, value, &mut problems);
+    problems.is_empty()
+}
+
 fn check_content(ty: &EventType, content: &Map<String, Value>, problems: &mut Vec<String>) {
     check_object("", ty.fields, Extra::Refused, content, problems);
 }

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use pipewright::event::http::{Message, decode, encode_batch, encode_binary, encode_structured};
 use pipewright::event::{Event, json};
+use pipewright::vocabulary::alias;
+use pipewright::vocabulary::options::Options;
 
 /// The input is a request: a header a line, an empty line, the body.
 pub fn run(input: &[u8]) {
@@ -22,6 +24,14 @@ pub fn run(input: &[u8]) {
             }
             let again = read(encode_batch(&events));
             assert_eq!(again, events);
+            // What mappings see in place of it is an event just so.
+            for event in events {
+                let (id, source) = (event.id().to_owned(), event.source().to_owned());
+                let received = "2026-01-02T03:04:05Z".parse().unwrap_or_default();
+                let seen = alias::events(event, &Options::default(), received);
+                assert_eq!((seen[0].id(), seen[0].source()), (id.as_str(), source.as_str()));
+                seen.iter().for_each(assert_unchanged);
+            }
         }
         Err(error) => assert!(error.to_string().len() < 16 * 1024, "an error must not quote its input"),
     }

@@ -1,11 +1,25 @@
 //! Reads `do`.
 
-use super::Place;
+use super::{Place, attributes};
 use crate::mapping::document::tree::{Kind, Node};
 use crate::mapping::document::{Action, ActionKind, Emit};
 
 /// Kinds of actions that are named in the design and not planned yet.
 const LATER_ACTIONS: [&str; 6] = ["customRun", "apply", "strategy", "status", "comment", "cancel"];
+
+/// Attributes that an emitted event has in any case, or that its other fields give.
+const TAKEN: [&str; 10] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "correlationid",
+    "causationid",
+];
 
 pub(super) fn list(place: &mut Place<'_>, node: &Node) -> Vec<Action> {
     let items = place.list(node, "`do`");
@@ -69,7 +83,20 @@ fn action(place: &mut Place<'_>, node: &Node) -> Option<Action> {
 }
 
 fn emit_kind(place: &mut Place<'_>, node: &Node) -> Option<ActionKind> {
-    let known = ["type", "to", "subject", "source", "content", "customData", "forward"];
+    let known = [
+        "type",
+        "to",
+        "subject",
+        "source",
+        "id",
+        "time",
+        "chainId",
+        "links",
+        "extensions",
+        "content",
+        "customData",
+        "forward",
+    ];
     let entries = place.fields(node, "`emit`", &known)?;
     let to = node.get("to").and_then(|to| place.string(to, "`to`"));
     if node.get("forward").is_some_and(|flag| place.flag(flag, "`forward`")) {
@@ -87,11 +114,27 @@ fn emit_kind(place: &mut Place<'_>, node: &Node) -> Option<ActionKind> {
     let ty = place
         .required(node, "`emit`", "type", "such as `dev.cdeventsx.pipewright-build.requested.0.1.0`")
         .and_then(|ty| place.string(ty, "`type`"));
+    let extensions =
+        node.get("extensions").map(|it| attributes(place, it, "`extensions`")).unwrap_or_default();
+    for (name, value) in extensions.iter().filter(|(name, _)| TAKEN.contains(&name.as_str())) {
+        place.error(
+            "invalid-attribute",
+            value.span(),
+            format!("`{name}` cannot be one of `extensions`"),
+            "it is computed, or has a field of its own in `emit`",
+        );
+    }
+    let mut text = |name: &str| node.get(name).and_then(|text| place.string(text, &format!("`{name}`")));
     Some(ActionKind::Emit(Box::new(Emit {
         ty: ty?,
         to,
-        subject: node.get("subject").and_then(|subject| place.string(subject, "`subject`")),
-        source: node.get("source").and_then(|source| place.string(source, "`source`")),
+        subject: text("subject"),
+        source: text("source"),
+        id: text("id"),
+        time: text("time"),
+        chain_id: text("chainId"),
+        links: node.get("links").cloned(),
+        extensions,
         content: node.get("content").cloned(),
         custom_data: node.get("customData").cloned(),
     })))
