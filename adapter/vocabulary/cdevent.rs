@@ -4,7 +4,6 @@ pub mod links;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::types::{SPECVERSION, Type};
 use crate::event::identity::name_uuid;
@@ -28,8 +27,9 @@ pub struct CdEvent {
     chain: Option<String>,
     links: Vec<Link>,
     schema_uri: Option<String>,
-    content: Option<Box<RawValue>>,
-    custom_data: Option<Box<RawValue>>,
+    /// JSON texts.
+    content: Option<Vec<u8>>,
+    custom_data: Option<Vec<u8>>,
 }
 
 /// How an event is connected to another one (`CDEvents` 0.5.1, links.md). A chain's start is implied by the first event
@@ -172,7 +172,7 @@ impl CdEvent {
     /// # Errors
     /// The value cannot be written as JSON.
     pub fn content(mut self, content: &impl Serialize) -> Result<Self, CdEventError> {
-        self.content = Some(to_raw_value(content).map_err(|reason| self.json_error("content", reason))?);
+        self.content = Some(written(content, 512).map_err(|reason| self.json_error("content", reason))?);
         Ok(self)
     }
 
@@ -181,7 +181,7 @@ impl CdEvent {
     /// # Errors
     /// The value cannot be written as JSON.
     pub fn custom_data(mut self, data: &impl Serialize) -> Result<Self, CdEventError> {
-        self.custom_data = Some(to_raw_value(data).map_err(|reason| self.json_error("customData", reason))?);
+        self.custom_data = Some(written(data, 2048).map_err(|reason| self.json_error("customData", reason))?);
         Ok(self)
     }
 
@@ -192,25 +192,7 @@ impl CdEvent {
     pub fn build(self) -> Result<Event, CdEventError> {
         let ty = self.ty.to_string();
         let time = self.time.to_string();
-        let document = Document {
-            context: Context {
-                specversion: SPECVERSION,
-                id: &self.id,
-                source: &self.source,
-                ty: &ty,
-                timestamp: &time,
-                chain_id: self.chain.as_deref(),
-                links: self.links.iter().map(LinkDocument::from).collect(),
-                schema_uri: self.schema_uri.as_deref(),
-            },
-            subject: Subject {
-                id: &self.subject,
-                source: self.subject_source.as_deref(),
-                content: self.content.as_deref().map_or(Content::Empty {}, Content::Given),
-            },
-            custom_data: self.custom_data.as_deref(),
-        };
-        let json = serde_json::to_vec(&document).map_err(|reason| self.json_error("event", reason))?;
+        let json = self.document(&ty, &time).map_err(|reason| self.json_error("event", reason))?;
         let cause = self.cause().map(str::to_owned);
         let schema = self.schema_uri.unwrap_or_else(|| self.ty.schema());
         let mut event = Event::builder(self.id, self.source, ty)
@@ -225,6 +207,42 @@ impl CdEvent {
             event = event.extension(CAUSATION_ID, cause);
         }
         Ok(event.build()?)
+    }
+
+    /// The JSON form (`CDEvents` 0.5.1, spec.md "CDEvents context" and "CDEvent subject"), written around the parts that are
+    /// JSON already.
+    fn document(&self, ty: &str, time: &str) -> Result<Vec<u8>, serde_json::Error> {
+        let context = Context {
+            specversion: SPECVERSION,
+            id: &self.id,
+            source: &self.source,
+            ty,
+            timestamp: time,
+            chain_id: self.chain.as_deref(),
+            links: self.links.iter().map(LinkDocument::from).collect(),
+            schema_uri: self.schema_uri.as_deref(),
+        };
+        let content = self.content.as_deref().unwrap_or(b"{}");
+        let custom_data = self.custom_data.as_deref().unwrap_or_default();
+        // Context and subject are about so long.
+        let mut json = Vec::with_capacity(content.len() + custom_data.len() + 768);
+        json.extend_from_slice(b"{\"context\":");
+        serde_json::to_writer(&mut json, &context)?;
+        json.extend_from_slice(b",\"subject\":{\"id\":");
+        serde_json::to_writer(&mut json, &self.subject)?;
+        if let Some(source) = &self.subject_source {
+            json.extend_from_slice(b",\"source\":");
+            serde_json::to_writer(&mut json, source)?;
+        }
+        json.extend_from_slice(b",\"content\":");
+        json.extend_from_slice(content);
+        json.push(b'}');
+        if self.custom_data.is_some() {
+            json.extend_from_slice(b",\"customData\":");
+            json.extend_from_slice(custom_data);
+        }
+        json.push(b'}');
+        Ok(json)
     }
 
     /// The event that this one follows from: its parent, or what triggered it.
@@ -246,14 +264,11 @@ impl CdEvent {
     }
 }
 
-// The JSON form (CDEvents 0.5.1, spec.md "CDEvents context" and "CDEvent subject").
-
-#[derive(Serialize)]
-struct Document<'a> {
-    context: Context<'a>,
-    subject: Subject<'a>,
-    #[serde(rename = "customData", skip_serializing_if = "Option::is_none")]
-    custom_data: Option<&'a RawValue>,
+/// A value as JSON text, which is about so long.
+fn written(value: &impl Serialize, length: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(length);
+    serde_json::to_writer(&mut json, value)?;
+    Ok(json)
 }
 
 #[derive(Serialize)]
@@ -271,21 +286,6 @@ struct Context<'a> {
     links: Vec<LinkDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schema_uri: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Subject<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
-    content: Content<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Empty {},
-    Given(&'a RawValue),
 }
 
 #[derive(Serialize)]
