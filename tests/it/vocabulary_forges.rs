@@ -2,6 +2,7 @@
 
 mod equal;
 mod http;
+mod odd;
 
 use std::collections::HashSet;
 use std::fmt::Write;

@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 use super::webhook;
 
-const ZERO: &str = "0000000000000000000000000000000000000000";
-const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+pub const ZERO: &str = "0000000000000000000000000000000000000000";
+pub const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 const PAGE: &str = "https://git.example.com/acme/shop";
 const CLONE: &str = "https://git.example.com/acme/shop.git";
 const FORK: &str = "https://git.example.com/mallory/shop.git";
 const CHANGE: &str = "https://git.example.com/acme/shop/changes/42";
 
 /// What a forge sent.
-struct Sent {
-    forge: Forge,
-    event: &'static str,
-    body: Value,
+pub struct Sent {
+    pub forge: Forge,
+    pub event: &'static str,
+    pub body: Value,
     /// What it does not tell, as pointers into `customData`.
-    silent: &'static [&'static str],
+    pub silent: &'static [&'static str],
 }
 
 fn sent(forge: Forge, event: &'static str, body: Value, silent: &'static [&'static str]) -> Sent {
@@ -113,7 +113,7 @@ fn data_center(mut body: Value) -> Value {
 // --- Refs
 
 /// `before` or `after` is `ZERO` where there is none.
-fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
+pub fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
     let is_tag = kind == "tag";
     let reference = format!("refs/{}/{name}", if is_tag { "tags" } else { "heads" });
     let side = |hash: &str| match hash {
@@ -192,9 +192,9 @@ fn branches_and_tags() {
 // --- Changes
 
 /// The names of one happening at GitHub (event and action), GitLab (action), Bitbucket Cloud and Data Center.
-type Names = (&'static str, &'static str, Option<&'static str>, &'static str, &'static str);
+pub type Names = (&'static str, &'static str, Option<&'static str>, &'static str, &'static str);
 
-fn changes((event, action, gitlab_action, cloud, data_center_event): Names) -> Vec<Sent> {
+pub fn changes((event, action, gitlab_action, cloud, data_center_event): Names) -> Vec<Sent> {
     let is_review = event == "pull_request_review";
     let state = if action == "dismissed" {
         "dismissed"
