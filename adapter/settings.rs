@@ -52,6 +52,8 @@ pub struct Process {
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What of a webhook goes to the default sink.
     pub announce: Announce,
+    /// Whether pipelines' runs also say how far they have come.
+    pub announce_progress: bool,
     /// What the ends of runs are in the words of `CDEvents`, where it is not to be the usual.
     pub outcomes: Outcomes,
     /// Bearer tokens of the CloudEvents route; none means that it takes unauthenticated events.
@@ -205,6 +207,7 @@ impl Default for Process {
             mappings: vec![PathBuf::from("mappings")],
             config: serde_json::Map::new(),
             announce: Announce::default(),
+            announce_progress: false,
             outcomes: Outcomes::default(),
             event_tokens: Vec::new(),
             allowed_origins: Vec::new(),

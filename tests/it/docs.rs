@@ -287,6 +287,7 @@ fn the_commented_settings_show_the_defaults() {
         "mappings",
         "config",
         "announce",
+        "announceProgress",
         "outcomes",
         "eventTokens",
         "allowedOrigins",

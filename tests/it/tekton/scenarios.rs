@@ -52,6 +52,8 @@ pub struct Scenario {
 
 const QUICK: &str = "duration: 100ms";
 const HOLD: &str = "hold: 'true'";
+/// What the task of this scenario writes as its results.
+const IMAGE: &str = r#"results: '{"IMAGE_URL": "ghcr.io/acme/shop:v1", "IMAGE_DIGEST": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}'"#;
 const ONE: &str = "pipelineRef: {name: one}";
 const TWO: &str = "pipelineRef: {name: two}";
 const CUSTOM: &str = "pipelineRef: {name: custom}";
@@ -67,6 +69,17 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &[],
         end: Some(("True", "Succeeded")),
         story: &[GOOD, A_GOOD],
+    },
+    Scenario {
+        name: "image",
+        play: IMAGE,
+        spec: "pipelineRef: {name: image}",
+        steps: &[],
+        end: Some(("True", "Succeeded")),
+        story: &[
+            "PipelineRun: queued, started, finished success Succeeded, packaged, published",
+            "TaskRun a: started, finished success Succeeded, packaged, published",
+        ],
     },
     Scenario {
         name: "finally",
