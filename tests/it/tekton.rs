@@ -174,6 +174,41 @@ async fn a_run_tells_how_far_it_has_come_and_what_it_made() {
     service.stop().await;
 }
 
+/// The tasks end one after the other, each when it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn tekton_is_asked_how_far_a_run_has_come() {
+    let scenario = Scenario::new("progress", "hold: 'true'", "pipelineRef: {name: two}");
+    let settings = ", announceProgress: true";
+    let mappings = [scenario.mapping()];
+    let Some(world) = World::start_with("tekton-progress", PIPELINES, &mappings, settings).await else {
+        return;
+    };
+    world.webhook("progress", 1).await;
+    let percents = || -> Vec<u64> {
+        let told = world.told("progress").into_iter().filter(|told| told.transition == "progressed");
+        told.map(|told| told.data["subject"]["content"]["percent"].as_u64().unwrap()).collect()
+    };
+    let run = async || world.run("progress").await.unwrap().metadata.name.unwrap();
+    for (task, percent) in [("a", 0), ("b", 33), ("last", 66)] {
+        world.until(&format!("{percent} %"), async || percents().last() == Some(&percent)).await;
+        world.release(&run().await, task).await;
+    }
+    world
+        .until("the end", async || {
+            world.told("progress").iter().any(|it| it.line() == "PipelineRun finished success Succeeded")
+        })
+        .await;
+    world.until_noted().await;
+    world.overtaken().await;
+    assert_eq!(percents(), [0, 33, 66], "once each, and in order");
+    let of_run: Vec<_> = world.told("progress").into_iter().filter(|it| it.label == "PipelineRun").collect();
+    assert_eq!(
+        lines(&of_run),
+        ["PipelineRun: queued, started, progressed, progressed, progressed, finished success Succeeded"]
+    );
+    world.assert_all_valid().await;
+}
+
 /// All scenarios, while Tekton also sends its own events to the adapter, sends them all again after a restart, and falls
 /// silent.
 #[tokio::test(flavor = "multi_thread")]

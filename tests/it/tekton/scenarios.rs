@@ -369,7 +369,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// A run of one task.
 pub fn one(name: &'static str, play: &'static str) -> Scenario {
-    Scenario { name, play, spec: ONE, steps: &[], end: None, story: &[] }
+    Scenario::new(name, play, ONE)
 }
 
 fn running(since: &str) -> Value {
@@ -397,6 +397,11 @@ fn task_run(name: &str, mapping: &str) -> Value {
 // === impl Scenario ===
 
 impl Scenario {
+    /// A run that is steered by its test.
+    pub fn new(name: &'static str, play: &'static str, spec: &'static str) -> Self {
+        Self { name, play, spec, steps: &[], end: None, story: &[] }
+    }
+
     /// The mapping file that turns its webhook into its run.
     pub fn mapping(&self) -> (String, String) {
         let Self { name, spec, .. } = self;
