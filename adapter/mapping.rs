@@ -40,6 +40,7 @@ use crate::action::{Action, Plan};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::event::identity::Key;
 use crate::event::{Data, Event};
+use crate::vocabulary::schema::Schemas;
 
 /// What mappings may refer to, besides the event.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Catalog {
     pub namespace: String,
     /// `source` of the events that we emit.
     pub event_source: String,
+    /// The schemas of custom types, which emitted events have to satisfy.
+    pub schemas: Schemas,
 }
 
 /// A mapping file as it was read.
@@ -106,6 +109,7 @@ impl Default for Catalog {
             config: Value::Object(serde_json::Map::new()),
             namespace: "default".to_owned(),
             event_source: "/pipewright".to_owned(),
+            schemas: Schemas::default(),
         }
     }
 }

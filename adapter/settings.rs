@@ -3,6 +3,7 @@
 //! Settings describe the process and what it is connected to; what happens with events is in mappings.
 
 mod leader_election;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::source::secret::SecretReference;
 use crate::vocabulary::Forge;
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
+pub use schemas::{SchemaFilesError, read_schemas};
 
 /// The API version of our documents.
 const API_VERSION: &str = "pipewright.dev/v1alpha1";
@@ -48,6 +50,8 @@ pub struct Process {
     pub run_url: Option<String>,
     /// Files and folders of mappings.
     pub mappings: Vec<PathBuf>,
+    /// Files and folders of JSON Schemas of private custom types.
+    pub schemas: Vec<PathBuf>,
     /// What expressions see as `config`.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What of a webhook goes to the default sink.
@@ -205,6 +209,7 @@ impl Default for Process {
             event_source: "https://pipewright.local/".into(),
             run_url: None,
             mappings: vec![PathBuf::from("mappings")],
+            schemas: Vec::new(),
             config: serde_json::Map::new(),
             announce: Announce::default(),
             announce_progress: false,

@@ -14,6 +14,7 @@ mod occurrence;
 pub mod outcome;
 mod raw;
 mod read;
+pub mod schema;
 pub mod tekton;
 mod time;
 pub mod types;

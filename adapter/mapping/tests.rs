@@ -16,6 +16,7 @@ fn catalog() -> Catalog {
         config: json!({"registry": "r.example.com", "team": "a"}),
         namespace: "ci".to_owned(),
         event_source: "/pipewright/test".to_owned(),
+        ..Catalog::default()
     }
 }
 

@@ -81,7 +81,11 @@ impl Basis<'_> {
             .and_then(|time| time.parse().ok())
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let subject = subject.unwrap_or_else(|| self.event.id().to_owned());
+        let schema = self.catalog.schemas.get(&ty.to_string());
         let mut event = CdEvent::new(ty, origin.key.event_id(), source, subject, time);
+        if let Some(schema) = schema {
+            event = event.schema_uri(schema.id());
+        }
         if let Some(chain) = &self.chain {
             event = event.chain(chain);
         }
@@ -94,6 +98,14 @@ impl Basis<'_> {
         });
         let refused = |error: CdEventError| self.error(place.to_owned(), &error);
         let event = written.map_err(refused)?;
+        if let (Some(schema), Some(data)) = (schema, event.tree()) {
+            schema.check(data).map_err(|problems| {
+                self.error(
+                    place.to_owned(),
+                    &format!("by the schema `{}`: {}", schema.id(), problems.join("; ")),
+                )
+            })?;
+        }
         // A cause outside of the vocabulary has no `context.id` to link to, and is still the cause.
         event
             .to_builder()

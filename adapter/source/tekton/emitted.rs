@@ -32,10 +32,9 @@ pub(super) fn sent(run: &Run) -> Vec<String> {
 /// The transitions that were reached and not announced, in order. Nobody is told of progress after the end.
 pub(super) fn due(reached: Vec<Transition>, announced: &[String]) -> Vec<Transition> {
     let is_over = announced.iter().any(|name| name == FINISHED);
-    let is_due = |it: &Transition| {
-        !announced.iter().any(|name| *name == it.name) && !(is_over && is_progress(&it.name))
-    };
-    reached.into_iter().filter(is_due).collect()
+    let is_done =
+        |it: &Transition| announced.iter().any(|name| *name == it.name) || is_over && is_progress(&it.name);
+    reached.into_iter().filter(|it| !is_done(it)).collect()
 }
 
 /// Adds what was announced. Of progress the newest stays, and none once the run is finished: Tekton copies the annotation
@@ -45,7 +44,8 @@ pub(super) fn add(announced: &mut Vec<String>, name: &str) {
         announced.retain(|known| !is_progress(known));
     }
     let is_over = announced.iter().any(|known| known == FINISHED);
-    if !announced.iter().any(|known| known == name) && !(is_over && is_progress(name)) {
+    let is_done = announced.iter().any(|known| known == name) || is_over && is_progress(name);
+    if !is_done {
         announced.push(name.to_owned());
     }
 }

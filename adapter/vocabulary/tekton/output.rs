@@ -68,16 +68,16 @@ impl Run<'_> {
         let change = results.change();
         let hinted = results.hinted();
         let declared = results.artifact();
-        let declares = |what: &'static str| declared.iter().filter(move |_| self.run.is_annotated(what));
+        let by_annotation = |what: &'static str| declared.iter().filter(move |_| self.run.is_annotated(what));
         // The specification's `packaged` is about a change.
         let packaged = change.iter().flat_map(|change| {
             hinted
                 .iter()
-                .chain(declares("cd.artifact.packaged"))
+                .chain(by_annotation("cd.artifact.packaged"))
                 .map(move |made| (PACKAGED, made, Some(change)))
         });
         let published =
-            hinted.iter().chain(declares("cd.artifact.published")).map(|made| (PUBLISHED, made, None));
+            hinted.iter().chain(by_annotation("cd.artifact.published")).map(|made| (PUBLISHED, made, None));
         let mut made = Vec::new();
         for (base, artifact, change) in packaged.chain(published) {
             let content = Content { change, ..Content::default() };

@@ -1,5 +1,5 @@
-//! Every reason that Tekton v1.15 has, and what it means (tektoncd/pipeline, pkg/apis/pipeline/v1/pipelinerun_types.go,
-//! v1/taskrun_types.go, v1beta1/customrun_types.go, pkg/pod/status.go).
+//! Every reason that Tekton v1.15 has, and what it means (tektoncd/pipeline, `pkg/apis/pipeline/v1`, `pkg/apis/pipeline/v1beta1`
+//! and `pkg/pod/status.go`).
 
 use super::*;
 
