@@ -2,6 +2,7 @@
 
 mod dollar;
 mod load;
+mod results;
 mod scenarios;
 mod story;
 mod tektons_own;
