@@ -11,25 +11,32 @@ use crate::support::corpus::{self, Schemas};
 const SHA: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// The name of a result or a param that means something, or any other.
-fn name() -> impl Strategy<Value = String> {
-    let known = proptest::sample::select(vec![
-        "IMAGE_URL",
-        "IMAGE_DIGEST",
-        "IMAGES",
-        "x_ARTIFACT_URI",
-        "x_ARTIFACT_DIGEST",
-        "ARTIFACT_OUTPUTS",
-        "CHAINS-GIT_URL",
-        "CHAINS-GIT_COMMIT",
-        "cd.artifact.id",
-        "cd.artifact.name",
-        "cd.artifact.version",
-        "cd.service.envId",
-        "cd.service.name",
-        "cd.service.version",
-    ]);
-    prop_oneof![9 => known.prop_map(str::to_owned), 1 => ".{0,20}"]
+/// Names of results and params that mean something.
+const NAMES: [&str; 14] = [
+    "IMAGE_URL",
+    "IMAGE_DIGEST",
+    "IMAGES",
+    "x_ARTIFACT_URI",
+    "x_ARTIFACT_DIGEST",
+    "ARTIFACT_OUTPUTS",
+    "CHAINS-GIT_URL",
+    "CHAINS-GIT_COMMIT",
+    "cd.artifact.id",
+    "cd.artifact.name",
+    "cd.artifact.version",
+    "cd.service.envId",
+    "cd.service.name",
+    "cd.service.version",
+];
+
+/// Most of these with some value, and one of any name.
+fn items() -> impl Strategy<Value = Value> {
+    let known = proptest::collection::vec(proptest::option::weighted(0.8, value()), NAMES.len());
+    (known, ".{0,20}", value()).prop_map(|(known, name, value)| {
+        let named =
+            NAMES.iter().zip(known).filter_map(|(name, value)| Some(json!({"name": name, "value": value?})));
+        named.chain([json!({"name": name, "value": value})]).collect()
+    })
 }
 
 /// What a step may have written.
@@ -48,6 +55,8 @@ fn text() -> impl Strategy<Value = String> {
         "pull/1",
         "prod",
         "1.2",
+        "",
+        " \n",
     ]);
     prop_oneof![
         6 => known.prop_map(str::to_owned),
@@ -88,22 +97,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn whatever_results_say_every_event_is_valid(
-        results in proptest::collection::vec((name(), value()), 0..14),
-        params in proptest::collection::vec((name(), value()), 0..3),
-        annotations in proptest::collection::hash_map(annotation(), text(), 0..6),
+        results in items(),
+        params in items(),
+        annotations in proptest::collection::hash_map(annotation(), text(), 0..10),
     ) {
         // Compiled once: that takes longer than all cases.
         static SCHEMAS: std::sync::LazyLock<Option<Schemas>> =
             std::sync::LazyLock::new(|| corpus::root().map(|root| Schemas::load(&root)));
-        let named = |(name, value): &(String, Value)| json!({"name": name, "value": value});
         let run = json!({
             "metadata": {"name": "a", "namespace": "ci", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z",
                          "annotations": annotations},
-            "spec": {"params": params.iter().map(named).collect::<Vec<_>>()},
+            "spec": {"params": params},
             "status": {
                 "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z",
                 "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
-                "results": results.iter().map(named).collect::<Vec<_>>(),
+                "results": results,
             },
         });
         let cluster = Cluster::new("https://tekton.example.com/", None, "https://10.0.0.1").unwrap();
