@@ -121,7 +121,9 @@ proptest! {
         let names: HashSet<&str> = all.iter().map(|it| &*it.name).collect();
         prop_assert_eq!((ids.len(), names.len()), (all.len(), all.len()));
         if let Some(schemas) = &*SCHEMAS {
-            all.iter().for_each(|it| schemas.assert_valid(&it.event));
+            for transition in &all {
+                schemas.assert_valid(&transition.event);
+            }
         }
     }
 }
