@@ -23,7 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
-use crate::settings::{Announce, Process, Settings, SourceDocument};
+use crate::settings::{Announce, Process, SchemaFilesError, Settings, SourceDocument, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::secret::{SecretReference, Secrets};
 use crate::source::token::TokenAuth;
@@ -65,6 +65,9 @@ pub enum StartError {
     /// A source, a token or a secret cannot be used.
     #[error("{0}")]
     Source(String),
+    /// The schemas of private types cannot be used.
+    #[error(transparent)]
+    Schemas(#[from] SchemaFilesError),
 }
 
 /// A running service.
@@ -98,12 +101,14 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let address = ports::local_address(&listener, &process.listen)?;
     let admin_address = ports::local_address(&admin_listener, &process.admin_listen)?;
 
+    let schemas = read_schemas(&process.schemas)?;
     let catalog = Catalog {
         sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
         config: process.config.clone().into(),
         namespace: process.namespace.clone(),
         event_source: process.event_source.clone(),
         options: process.options(),
+        schemas: schemas.clone(),
     };
     let store = Arc::new(Store::open(process.mappings.clone(), catalog));
     // With no set to fall back to, events would be acknowledged and nothing done.
@@ -174,6 +179,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
             let gate = gate.clone();
             move || checks(&gate, &store, &standing)
         }),
+        schema: Arc::new(move |file| schemas.file(file)),
     });
 
     let main = ports::public(&process, listener, gate.clone(), &metrics, state)?;

@@ -51,7 +51,7 @@ enum Command {
     Send(send::Arguments),
     /// Run only the embedded cluster, for kubectl and for a `serve` beside it
     Cluster(cluster::Arguments),
-    /// Print the JSON Schema of mapping files, for editors
+    /// Print the JSON Schema of mapping files, for editors, or of a custom event type
     Schema(schema::Arguments),
     /// Print a completion script for a shell
     Completions {

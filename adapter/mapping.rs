@@ -41,6 +41,7 @@ use crate::diagnostic::{Diagnostic, Report};
 use crate::event::identity::Key;
 use crate::event::{Data, Event};
 use crate::vocabulary::options::Options;
+use crate::vocabulary::schema::Schemas;
 
 /// What mappings may refer to, besides the event.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Catalog {
     pub event_source: String,
     /// How the payloads of examples are read.
     pub options: Options,
+    /// The schemas of custom types, which emitted events have to satisfy.
+    pub schemas: Schemas,
 }
 
 /// A mapping file as it was read.
@@ -110,6 +113,7 @@ impl Default for Catalog {
             namespace: "default".to_owned(),
             event_source: "/pipewright".to_owned(),
             options: Options::default(),
+            schemas: Schemas::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Settings describe the process and what it is connected to; what happens with events is in mappings.
 
 mod leader_election;
+mod schemas;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::source::secret::SecretReference;
 use crate::vocabulary::options::{Optional, Options};
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
+pub use schemas::{SchemaFilesError, read_schemas};
 pub use source::{SourceDocument, SourceSpec};
 
 /// The API version of our documents.
@@ -50,10 +52,14 @@ pub struct Process {
     pub run_url: Option<String>,
     /// Files and folders of mappings.
     pub mappings: Vec<PathBuf>,
+    /// Files and folders of JSON Schemas of private custom types.
+    pub schemas: Vec<PathBuf>,
     /// What expressions see as `config`.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What of a webhook goes to the default sink.
     pub announce: Announce,
+    /// Whether pipelines' runs also say how far they have come.
+    pub announce_progress: bool,
     /// What the ends of runs are in the words of `CDEvents`, where it is not to be the usual.
     pub outcomes: Outcomes,
     /// Which events of forges are told besides the usual ones.
@@ -190,8 +196,10 @@ impl Default for Process {
             event_source: "https://pipewright.local/".into(),
             run_url: None,
             mappings: vec![PathBuf::from("mappings")],
+            schemas: Vec::new(),
             config: serde_json::Map::new(),
             announce: Announce::default(),
+            announce_progress: false,
             outcomes: Outcomes::default(),
             optional_events: Vec::new(),
             event_tokens: Vec::new(),

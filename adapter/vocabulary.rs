@@ -17,6 +17,7 @@ pub mod outcome;
 mod pick;
 mod raw;
 mod read;
+pub mod schema;
 pub mod tekton;
 mod time;
 pub mod types;

@@ -58,7 +58,8 @@ impl Runs {
     pub fn new(process: &Process, client: Client, pipeline: Pipeline) -> Result<Self, ClusterError> {
         let api = process.event_source.trim_end_matches('/');
         let cluster = Cluster::new(process.event_source.clone(), process.run_url.as_deref(), api)?
-            .outcomes(process.outcomes.clone());
+            .outcomes(process.outcomes.clone())
+            .progress(process.announce_progress);
         let scope = match process.watch_namespace.as_str() {
             "*" => Scope::Cluster,
             namespace => Scope::Namespace(namespace.to_owned()),

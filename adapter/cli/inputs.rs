@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::BadInput;
+
 use crate::diagnostic::{Report, Style};
 use crate::mapping::{Catalog, MappingSet, load};
-use crate::settings::{Process, Settings};
+use crate::settings::{Process, Settings, read_schemas};
+use crate::vocabulary::schema::Schemas;
 
 /// Mapping files and their settings.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,11 +50,19 @@ impl SettingsArguments {
         for mappings in &mut settings.process.mappings {
             *mappings = folder.join(&*mappings);
         }
+        for schemas in &mut settings.process.schemas {
+            *schemas = folder.join(&*schemas);
+        }
         if let Some(kubeconfig) = &mut settings.process.kubeconfig {
             *kubeconfig = folder.join(&*kubeconfig);
         }
         Ok(settings)
     }
+}
+
+/// The schemas of custom types: ours, and those that the settings name.
+pub(super) fn schemas(settings: &Settings) -> anyhow::Result<Schemas> {
+    Ok(read_schemas(&settings.process.schemas).map_err(|error| BadInput(error.to_string()))?)
 }
 
 /// Compiles the mappings under `paths`, or those that the settings name.
@@ -67,7 +78,7 @@ pub(super) fn compile(
     }
     let mut report = Report::default();
     let files = load::read(paths, &mut report);
-    let result = MappingSet::compile(&files, &catalog(settings));
+    let result = MappingSet::compile(&files, &catalog(settings, schemas(settings)?));
     Ok(match result {
         Ok((set, warnings)) => {
             report.extend(warnings);
@@ -81,7 +92,7 @@ pub(super) fn compile(
 }
 
 /// What mappings may refer to.
-fn catalog(settings: &Settings) -> Catalog {
+fn catalog(settings: &Settings, schemas: Schemas) -> Catalog {
     let Process { config, namespace, event_source, .. } = &settings.process;
     Catalog {
         sinks: settings.sinks.iter().map(|sink| sink.name.clone()).collect(),
@@ -89,6 +100,7 @@ fn catalog(settings: &Settings) -> Catalog {
         namespace: namespace.clone(),
         event_source: event_source.clone(),
         options: settings.process.options(),
+        schemas,
     }
 }
 

@@ -18,6 +18,10 @@ pub const EVENT_TYPE: &str = "pipewright.dev/event-type";
 pub const CHAIN_ID: &str = "pipewright.dev/chain-id";
 /// Annotation: the `X-GitHub-Delivery` (or the like) that brought the event, for people who search the forge's log.
 pub const DELIVERY: &str = "pipewright.dev/delivery";
+/// Annotation: the change that the object works on, as a later event refers to it: a change's subject or a commit.
+pub const CHANGE_ID: &str = "pipewright.dev/change-id";
+/// Annotation: where that change is, a URI-reference.
+pub const CHANGE_SOURCE: &str = "pipewright.dev/change-source";
 /// Annotation: the transitions already announced: JSON `{"uid": "<of this object>", "sent": ["queued", …]}`. The
 /// `uid` tells our own value from one that Tekton copied from the parent.
 pub const EMITTED: &str = "pipewright.dev/emitted";

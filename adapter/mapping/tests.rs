@@ -142,7 +142,8 @@ fn a_change_becomes_a_run_with_everything_that_identifies_it() {
         json!({"example.com/title": "a title", "pipewright.dev/effect-key": run.origin.key.to_string(),
                "pipewright.dev/event-id": "c-1", "pipewright.dev/event-source": "https://github.com/o/r",
                "pipewright.dev/event-type": "dev.cdevents.change.created.0.4.0",
-               "pipewright.dev/chain-id": "chain-1", "pipewright.dev/delivery": "d-1"})
+               "pipewright.dev/chain-id": "chain-1", "pipewright.dev/delivery": "d-1",
+               "pipewright.dev/change-id": "o/r/pull/7", "pipewright.dev/change-source": "https://github.com/o/r"})
     );
     assert_eq!(
         run.object["spec"],

@@ -1,4 +1,4 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/log-level`.
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/schemas`, `/log-level`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub enum CheckState {
     Failed(String),
 }
 
+/// Finds a schema file by its name.
+pub type SchemaFile = Arc<dyn Fn(&str) -> Option<Arc<str>> + Send + Sync>;
+
 /// What the admin port shows.
 pub struct Admin {
     /// Metrics.
@@ -43,6 +46,8 @@ pub struct Admin {
     pub observe: Arc<dyn Fn(&Metrics) + Send + Sync>,
     /// Computes the conditions of readiness.
     pub checks: Arc<dyn Fn() -> Vec<Check> + Send + Sync>,
+    /// The schema file of this name.
+    pub schema: SchemaFile,
 }
 
 /// Registers the routes of the admin port.
@@ -52,6 +57,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/healthz", web::get().to(livez))
         .route("/readyz", web::get().to(readyz))
         .route("/metrics", web::get().to(metrics))
+        .route("/schemas/{file}", web::get().to(schema))
         .service(
             web::resource("/log-level").route(web::get().to(log_level)).route(web::put().to(set_log_level)),
         );
@@ -85,6 +91,16 @@ async fn readyz(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
 async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
     (admin.observe)(&admin.metrics);
     HttpResponse::Ok().insert_header((CONTENT_TYPE, OPEN_METRICS)).body(admin.metrics.encode())
+}
+
+/// The schema of a custom type: `/schemas/git-ref.updated.0.1.0.json`.
+async fn schema(file: web::Path<String>, admin: web::Data<Admin>) -> HttpResponse {
+    match (admin.schema)(&file) {
+        Some(text) => {
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/schema+json")).body(text.to_string())
+        }
+        None => HttpResponse::NotFound().body("no custom type has this schema\n"),
+    }
 }
 
 async fn log_level(admin: web::Data<Admin>) -> String {

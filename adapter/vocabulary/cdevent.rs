@@ -5,6 +5,7 @@ pub mod links;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::schema::shipped_uri;
 use super::types::{SPECVERSION, Type};
 use crate::event::identity::name_uuid;
 use crate::event::{AttributeError, Event};
@@ -160,7 +161,8 @@ impl CdEvent {
         self
     }
 
-    /// Sets `context.schemaUri`, an absolute URI of a schema stricter than the specification's.
+    /// Sets `context.schemaUri`, an absolute URI of a schema stricter than the specification's. A custom type of ours has
+    /// its own without that.
     #[must_use]
     pub fn schema_uri(mut self, uri: impl Into<String>) -> Self {
         self.schema_uri = Some(uri.into());
@@ -189,7 +191,10 @@ impl CdEvent {
     ///
     /// # Errors
     /// An attribute breaks a rule of CloudEvents.
-    pub fn build(self) -> Result<Event, CdEventError> {
+    pub fn build(mut self) -> Result<Event, CdEventError> {
+        if let (None, Type::Custom(ty)) = (&self.schema_uri, &self.ty) {
+            self.schema_uri = shipped_uri(ty);
+        }
         let ty = self.ty.to_string();
         let time = self.time.to_string();
         let json = self.document(&ty, &time).map_err(|reason| self.json_error("event", reason))?;

@@ -3,16 +3,24 @@
 //! Level-triggered: the object alone decides, so it does not matter what was seen of it before, by which replica, or in
 //! which order. Ids are functions of (uid, transition).
 
+mod cluster;
+mod made;
 mod object;
+mod output;
+mod progress;
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::cluster::{Cluster, ClusterError};
 use self::object::{Object, State};
+pub use self::progress::{PROGRESSED, is_progress};
 use super::cdevent::{CdEvent, CdEventError, Link, occurrence_id};
-use super::outcome::{Outcome, Outcomes};
-use super::types::resolve;
-use super::uri;
+use super::extract::Package;
+use super::outcome::Outcome;
+use super::types::{Type, resolve};
 use crate::event::Event;
 use crate::event::annotation;
 use crate::event::identity::chain_uuid;
@@ -28,39 +36,18 @@ pub enum RunKind {
     CustomRun,
 }
 
-/// Which cluster the objects are of, and where people look at them.
-#[derive(Clone, Debug)]
-pub struct Cluster {
-    source: String,
-    run_url: Option<String>,
-    api: String,
-    outcomes: Outcomes,
-}
-
-/// Why a cluster's settings cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClusterError {
-    /// The source of the events.
-    #[error("the source `{0}` must be a URI-reference")]
-    Source(String),
-    /// The address of a run's page.
-    #[error(
-        "the run URL `{0}` must be an absolute URI; it may contain `{{namespace}}`, `{{name}}`, `{{kind}}` and `{{uid}}`"
-    )]
-    RunUrl(String),
-    /// The address of the API server.
-    #[error("the API server's URL `{0}` must be an http or https URL")]
-    Api(String),
-}
-
 /// Something that happened to a run.
 #[derive(Debug)]
 pub struct Transition {
-    /// `queued`, `started` or `finished`.
-    pub name: &'static str,
+    /// What tells it from all others of the run: `queued`, `started`, `finished`; for what the run made the predicate and
+    /// the beginning of the event's id; for progress the counts ([`is_progress`]).
+    pub name: Cow<'static, str>,
     /// What is to be announced.
     pub event: Event,
 }
+
+/// The name of the transition after which nothing but what was made is told of a run.
+pub const FINISHED: &str = "finished";
 
 /// Longest text of `errors` and of a result in bytes, so that an event stays within the 64 KiB that every
 /// intermediary forwards (CloudEvents 1.0.2, "Size Limits").
@@ -75,18 +62,27 @@ const MAX_RESULTS: usize = 32 * 1024;
 pub fn transitions(object: &Value, kind: RunKind, cluster: &Cluster) -> Vec<Transition> {
     let Some(run) = Object::read(object, kind) else { return Vec::new() };
     let run = Run { run, cluster };
-    let mut transitions = Vec::with_capacity(3);
+    let mut transitions = Vec::with_capacity(4);
     let happened = [
         ("queued", run.run.queued_at(), State::Queued),
         ("started", run.run.started_at(), State::Started),
-        ("finished", run.run.finished_at(), State::Finished),
+        (FINISHED, run.run.finished_at(), State::Finished),
     ];
     let mut parent = run.pipeline_run_started();
     for (name, at, state) in happened {
+        if state == State::Finished
+            && at.is_none()
+            && let Some(progress) = run.progress(parent.as_deref())
+        {
+            transitions.push(progress);
+        }
         let Some(at) = at else { continue };
         // An API server's object has nothing that could not be written; anything else is not announced.
         let Ok((id, event)) = run.event(name, state, at, parent.as_deref()) else { continue };
-        transitions.push(Transition { name, event });
+        transitions.push(Transition { name: Cow::Borrowed(name), event });
+        if state == State::Finished {
+            run.outputs(&id, at, &mut transitions);
+        }
         parent = Some(id);
     }
     transitions
@@ -131,80 +127,6 @@ impl RunKind {
     }
 }
 
-// === impl Cluster ===
-
-impl Cluster {
-    /// `source` is the `source` of the events, such as `https://tekton.example.com/prod`; `run_url` the page of a run
-    /// with `{namespace}`, `{name}`, `{kind}` (`pipelineruns`, `taskruns`, `customruns`) and `{uid}` in it; `api` the
-    /// URL of the API server, whose address of the object serves where there is no `run_url`.
-    ///
-    /// # Errors
-    /// One of them cannot be the beginning of what it is for.
-    pub fn new(
-        source: impl Into<String>,
-        run_url: Option<&str>,
-        api: impl Into<String>,
-    ) -> Result<Self, ClusterError> {
-        let (source, api) = (source.into(), api.into());
-        if !uri::is_reference(&source) {
-            return Err(ClusterError::Source(source));
-        }
-        let api = api.trim_end_matches('/').to_owned();
-        if uri::split_origin(&api).is_none() {
-            return Err(ClusterError::Api(api));
-        }
-        if let Some(url) = run_url
-            && !uri::is_absolute(&fill(url, "ns", "name", RunKind::PipelineRun, "uid"))
-        {
-            return Err(ClusterError::RunUrl(url.to_owned()));
-        }
-        Ok(Self { source, run_url: run_url.map(str::to_owned), api, outcomes: Outcomes::default() })
-    }
-
-    /// Replaces the table of outcomes.
-    #[must_use]
-    pub fn outcomes(mut self, outcomes: Outcomes) -> Self {
-        self.outcomes = outcomes;
-        self
-    }
-
-    /// `source` of the events.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// The absolute address of a run.
-    fn url(&self, run: &Object<'_>) -> String {
-        match &self.run_url {
-            Some(template) => fill(template, run.namespace, run.name, run.kind, run.uid),
-            None => fill(
-                &format!(
-                    "{}/apis/{}/namespaces/{{namespace}}/{{kind}}/{{name}}",
-                    self.api,
-                    run.kind.api_version()
-                ),
-                run.namespace,
-                run.name,
-                run.kind,
-                run.uid,
-            ),
-        }
-    }
-}
-
-fn fill(template: &str, namespace: &str, name: &str, kind: RunKind, uid: &str) -> String {
-    let encoded = |text: &str| {
-        let mut out = String::new();
-        uri::encode(text, &mut out);
-        out
-    };
-    template
-        .replace("{namespace}", &encoded(namespace))
-        .replace("{name}", &encoded(name))
-        .replace("{kind}", kind.plural())
-        .replace("{uid}", &encoded(uid))
-}
-
 /// A run together with its cluster.
 struct Run<'a> {
     run: Object<'a>,
@@ -246,6 +168,11 @@ struct Extract<'a> {
     event: Option<Cause<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<&'a str>,
+    /// What was made, in the shape that a forge's package has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<&'a Package<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a made::Service<'a>>,
 }
 
 /// The object; reason, message and results only once it is finished, so that an event about what happened earlier is the
@@ -297,8 +224,8 @@ impl Run<'_> {
         let base = format!("dev.cdevents.{}.{name}", run.kind.subject());
         // `queued`, `started` and `finished` exist for every subject that is asked for here.
         let Some(ty) = resolve(&base) else { return Err(CdEventError::Unknown(base)) };
-        let mut event = CdEvent::occurrence(ty, &self.cluster.source, run.id(), &[run.uid], at)
-            .chain(self.chain())
+        let mut event = self
+            .about(ty, &run.id(), &[run.uid], at)
             .content(&self.content(state))?
             .custom_data(&self.extract(state))?;
         if let Some(parent) = parent {
@@ -314,6 +241,16 @@ impl Run<'_> {
         Ok((id, event.build()?))
     }
 
+    /// The beginning of every event of the run.
+    fn about(&self, ty: impl Into<Type>, subject: &str, occurrence: &[&str], at: jiff::Timestamp) -> CdEvent {
+        CdEvent::occurrence(ty, &self.cluster.source, subject, occurrence, at).chain(self.chain())
+    }
+
+    /// The uid of the pipeline's run that this run is a task of, or else its own.
+    fn root(&self) -> &str {
+        self.run.pipeline_run().and_then(|(_, uid)| uid).unwrap_or(self.run.uid)
+    }
+
     /// The id of the `started` of the pipeline's run that this run is a task of.
     fn pipeline_run_started(&self) -> Option<String> {
         let (name, uid) = self.run.pipeline_run()?;
@@ -324,13 +261,8 @@ impl Run<'_> {
     /// The chain of the event that caused the run, or one for the pipeline's run and all of its tasks.
     fn chain(&self) -> String {
         let run = &self.run;
-        run.annotation(annotation::CHAIN_ID).map_or_else(
-            || {
-                let root = run.pipeline_run().and_then(|(_, uid)| uid).unwrap_or(run.uid);
-                chain_uuid(&["tekton", &self.cluster.source, root])
-            },
-            str::to_owned,
-        )
+        run.annotation(annotation::CHAIN_ID)
+            .map_or_else(|| chain_uuid(&["tekton", &self.cluster.source, self.root()]), str::to_owned)
     }
 
     fn content(&self, state: State) -> Content<'_> {
@@ -394,6 +326,8 @@ impl Run<'_> {
                 ty: run.annotation(annotation::EVENT_TYPE),
             }),
             delivery: run.annotation(annotation::DELIVERY),
+            package: None,
+            service: None,
         }
     }
 }

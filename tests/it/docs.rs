@@ -63,6 +63,25 @@ fn the_help_of_every_command_is_in_the_documentation() {
 }
 
 #[test]
+fn every_custom_type_is_in_the_documentation() {
+    let mut table = "| type | says | subject | content |\n|---|---|---|---|\n".to_owned();
+    for (ty, text) in pipewright::vocabulary::schema::SHIPPED {
+        let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+        let subject = &schema["properties"]["subject"]["properties"];
+        let content = &subject["content"];
+        let required = content["required"].as_array().cloned().unwrap_or_default();
+        let field = |name: &String| {
+            if required.iter().any(|it| it == name) { format!("`{name}`") } else { format!("*`{name}`*") }
+        };
+        let fields: Vec<String> = content["properties"].as_object().unwrap().keys().map(field).collect();
+        let (says, id) =
+            (schema["description"].as_str().unwrap(), subject["id"]["description"].as_str().unwrap());
+        let _ = writeln!(table, "| `{ty}` | {says} | {id} | {} |", fields.join(", "));
+    }
+    hold("events.md", "custom types", &table);
+}
+
+#[test]
 fn every_metric_is_in_the_documentation() {
     let metrics = Metrics::new();
     let route = Route::webhook;
@@ -300,8 +319,10 @@ fn the_commented_settings_show_the_defaults() {
         "eventSource",
         "runUrl",
         "mappings",
+        "schemas",
         "config",
         "announce",
+        "announceProgress",
         "outcomes",
         "eventTokens",
         "allowedOrigins",

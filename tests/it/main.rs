@@ -25,6 +25,7 @@ mod outages;
 mod overload;
 mod reload;
 mod restarts;
+mod schemas;
 mod sinks;
 mod soak;
 mod support;

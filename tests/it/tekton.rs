@@ -2,6 +2,7 @@
 
 mod dollar;
 mod load;
+mod results;
 mod scenarios;
 mod story;
 mod tektons_own;
@@ -22,6 +23,7 @@ use self::scenarios::{A_GOOD, GOOD, PIPELINES, SCENARIOS, Scenario, one};
 use self::story::{lines, masked, told};
 use self::tektons_own::{Relay, Switched};
 use self::world::{KINDS, World, condition, noted, resource, timeless};
+use crate::support::corpus::{self, Schemas};
 use crate::support::service::Setup;
 
 /// Plays all scenarios at once, and asserts what was told.
@@ -39,13 +41,15 @@ async fn play_all(world: &World) {
     }
 }
 
-/// Every event about a run of the scenarios: how often its id arrived, and what it said.
+/// Every event about a run of the scenarios: how often its id arrived, and what it said. A task and its pipeline tell of
+/// an image under one id.
 fn by_id(world: &World) -> BTreeMap<String, Vec<Value>> {
     let mut ids: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     world.recorder.events(|events| {
         for Scenario { name, .. } in SCENARIOS {
             for told in told(events, name) {
-                ids.entry(told.event).or_default().push(timeless(&told.data));
+                let key = format!("{} of {}", told.event, told.uid);
+                ids.entry(key).or_default().push(timeless(&told.data));
             }
         }
     });
@@ -92,6 +96,118 @@ async fn a_custom_run_is_told_of_as_a_task() {
         .until("the note", async || noted(&runs.get("gate").await.unwrap()).is_some_and(|it| it.len() == 2))
         .await;
     service.stop().await;
+}
+
+/// Without a controller on the cluster that plays it: what its status says that it made, and how far it has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_tells_how_far_it_has_come_and_what_it_made() {
+    let page = "https://dash.example.com/#/namespaces/{namespace}/{kind}/{name}";
+    let setup = Setup::new().with(|settings| {
+        settings.process.announce_progress = true;
+        settings.process.run_url = Some(page.to_owned());
+    });
+    let service = setup.start().await;
+    let client = service.ground.client();
+    let runs: Api<DynamicObject> = Api::default_namespaced_with(client, &resource(RunKind::PipelineRun));
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let run = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "build", "labels": {"pipewright.dev/mapping": "made"}, "annotations": {
+            "cd.service.deployed": "", "pipewright.dev/change-id": "pull/1",
+        }},
+        // Whose controller is this test.
+        "spec": {"pipelineRef": {"name": "build"}, "managedBy": "example.com/it"},
+    });
+    runs.create(&PostParams::default(), &serde_json::from_value(run).unwrap()).await.unwrap();
+    let at = "2026-01-01T00:00:00Z";
+    let condition = |status: &str, reason: &str, message: &str| json!([{"type": "Succeeded", "status": status, "reason": reason, "message": message, "lastTransitionTime": at}]);
+    let running = |completed: u32, incomplete: u32| {
+        let message = format!(
+            "Tasks Completed: {completed} (Failed: 0, Cancelled 0), Incomplete: {incomplete}, Skipped: 0"
+        );
+        json!({"startTime": at, "conditions": condition("Unknown", "Running", &message)})
+    };
+    let results = json!([
+        {"name": "IMAGE_URL", "value": "ghcr.io/acme/shop:v1\n"},
+        {"name": "IMAGE_DIGEST", "value": format!("sha256:{}\n", "ab".repeat(32))},
+        {"name": "CHAINS-GIT_COMMIT", "value": commit},
+        {"name": "cd.service.envId", "value": "prod"}, {"name": "cd.service.name", "value": "shop"},
+        {"name": "cd.service.version", "value": "1.2"},
+        {"name": "other_IMAGE_URL", "value": ["an", "array"]}, {"name": "other_IMAGE_DIGEST", "value": "none"},
+    ]);
+    let end = json!({"completionTime": at, "conditions": condition("True", "Succeeded", "done"), "results": results});
+    let mut events = Vec::new();
+    for (what, status, count) in
+        [("the first task", running(1, 2), 3), ("the second task", running(2, 1), 4), ("the end", end, 8)]
+    {
+        let patch = Patch::Merge(json!({"status": status}));
+        runs.patch_status("build", &PatchParams::default(), &patch).await.unwrap();
+        service
+            .until(what, async || {
+                events.extend(service.events.take());
+                events.len() >= count
+            })
+            .await;
+    }
+    assert_eq!(
+        lines(&told(&events, "made")),
+        [
+            "PipelineRun: queued, started, progressed, progressed, finished success Succeeded, packaged, published, deployed"
+        ]
+    );
+    let schemas = corpus::root().map(|root| Schemas::load(&root));
+    for event in &events {
+        if let Some(schemas) = &schemas {
+            schemas.assert_valid(event);
+        }
+    }
+    let content = |place: usize| events[place].tree().unwrap()["subject"]["content"].clone();
+    assert_eq!(content(4)["uri"], "https://dash.example.com/#/namespaces/default/pipelineruns/build");
+    assert_eq!(content(3)["percent"], 66);
+    assert_eq!(content(5)["change"], json!({"id": commit}));
+    assert_eq!(content(7)["artifactId"], "pkg:generic/shop@1.2");
+    // Of progress nothing is left on the object, and of what was made there is a note.
+    let names = async || noted(&runs.get("build").await.unwrap()).unwrap_or_default();
+    service.until("the note", async || names().await.len() == 6).await;
+    let names = names().await;
+    assert_eq!(names[..3], ["queued", "started", "finished"]);
+    assert!(names[3].starts_with("packaged/") && names[5].starts_with("deployed/"), "{names:?}");
+    service.stop().await;
+}
+
+/// The tasks end one after the other, each when it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn tekton_is_asked_how_far_a_run_has_come() {
+    let scenario = Scenario::new("progress", "hold: 'true'", "pipelineRef: {name: two}");
+    let settings = ", announceProgress: true";
+    let mappings = [scenario.mapping()];
+    let Some(world) = World::start_with("tekton-progress", PIPELINES, &mappings, settings).await else {
+        return;
+    };
+    world.webhook("progress", 1).await;
+    let percents = || -> Vec<u64> {
+        let told = world.told("progress").into_iter().filter(|told| told.transition == "progressed");
+        told.map(|told| told.data["subject"]["content"]["percent"].as_u64().unwrap()).collect()
+    };
+    let run = async || world.run("progress").await.unwrap().metadata.name.unwrap();
+    for (task, percent) in [("a", 0), ("b", 33), ("last", 66)] {
+        world.until(&format!("{percent} %"), async || percents().last() == Some(&percent)).await;
+        world.release(&run().await, task).await;
+    }
+    world
+        .until("the end", async || {
+            world.told("progress").iter().any(|it| it.line() == "PipelineRun finished success Succeeded")
+        })
+        .await;
+    world.until_noted().await;
+    world.overtaken().await;
+    assert_eq!(percents(), [0, 33, 66], "once each, and in order");
+    let of_run: Vec<_> = world.told("progress").into_iter().filter(|it| it.label == "PipelineRun").collect();
+    assert_eq!(
+        lines(&of_run),
+        ["PipelineRun: queued, started, progressed, progressed, progressed, finished success Succeeded"]
+    );
+    world.assert_all_valid().await;
 }
 
 /// All scenarios, while Tekton also sends its own events to the adapter, sends them all again after a restart, and falls

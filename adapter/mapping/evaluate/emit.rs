@@ -129,7 +129,11 @@ impl Basis<'_> {
                 .into_iter()
                 .collect(),
         };
+        let schema = self.catalog.schemas.get(&ty.to_string());
         let mut event = CdEvent::new(ty, id, source, subject, time);
+        if let Some(schema) = schema {
+            event = event.schema_uri(schema.id());
+        }
         if let Some(chain) = chain {
             event = event.chain(chain);
         }
@@ -140,6 +144,12 @@ impl Basis<'_> {
         });
         let refused = |error: CdEventError| self.error(place.to_owned(), &error);
         let event = written.map_err(refused)?;
+        if let (Some(schema), Some(data)) = (schema, event.tree()) {
+            schema.check(data).map_err(|problems| {
+                let reason = format!("by the schema `{}`: {}", schema.id(), problems.join("; "));
+                self.error(place.to_owned(), &reason)
+            })?;
+        }
         let mut builder = event.to_builder();
         // A cause outside of the vocabulary has no `context.id` to link to, and is still the cause; unless the author says
         // what is, or the new event is the old one in other words.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Basis;
 use crate::action::{Action, CreateRun, Origin};
-use crate::event::annotation;
+use crate::event::{Event, annotation};
 use crate::mapping::PlanError;
 use crate::mapping::compile::{Run, Shape};
 use crate::mapping::helper;
@@ -78,6 +78,7 @@ impl Basis<'_> {
         let mut annotations = self.texts(&run.annotations, context, &place)?;
         let delivery = self.event.tree().and_then(|data| data.pointer("/customData/forge/delivery"));
         let key = origin.key.to_string();
+        let change = change(self.event);
         for (name, value) in [
             (annotation::EFFECT_KEY, Some(key.as_str())),
             (annotation::EVENT_ID, Some(origin.event_id.as_str())),
@@ -85,6 +86,8 @@ impl Basis<'_> {
             (annotation::EVENT_TYPE, Some(origin.event_type.as_str())),
             (annotation::CHAIN_ID, self.chain.as_deref()),
             (annotation::DELIVERY, delivery.and_then(Value::as_str)),
+            (annotation::CHANGE_ID, change.as_ref().map(|(id, _)| *id)),
+            (annotation::CHANGE_SOURCE, change.as_ref().map(|(_, source)| *source)),
         ] {
             if let Some(value) = value {
                 annotations.insert(name.to_owned(), value.into());
@@ -115,4 +118,15 @@ impl Basis<'_> {
         }
         Ok(texts)
     }
+}
+
+/// The change that an event is about, and where it is: that of a change's own event, or the commit that was pushed.
+fn change(event: &Event) -> Option<(&str, &str)> {
+    let data = event.tree()?;
+    if event.ty().starts_with("dev.cdevents.change.") {
+        let source = data.pointer("/subject/source").and_then(Value::as_str);
+        return Some((event.subject()?, source.unwrap_or(event.source())));
+    }
+    let commit = data.pointer("/customData/push/after")?.as_str()?;
+    Some((commit, event.source()))
 }

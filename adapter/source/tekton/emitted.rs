@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::Run;
 use crate::event::annotation::EMITTED;
-use crate::vocabulary::tekton::Transition;
+use crate::vocabulary::tekton::{FINISHED, Transition, is_progress};
 
 #[derive(Deserialize, Serialize)]
 struct Value<'a> {
@@ -29,9 +29,25 @@ pub(super) fn sent(run: &Run) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The transitions that were reached and not announced, in order.
+/// The transitions that were reached and not announced, in order. Nobody is told of progress after the end.
 pub(super) fn due(reached: Vec<Transition>, announced: &[String]) -> Vec<Transition> {
-    reached.into_iter().filter(|transition| !announced.iter().any(|name| name == transition.name)).collect()
+    let is_over = announced.iter().any(|name| name == FINISHED);
+    let is_done =
+        |it: &Transition| announced.iter().any(|name| *name == it.name) || is_over && is_progress(&it.name);
+    reached.into_iter().filter(|it| !is_done(it)).collect()
+}
+
+/// Adds what was announced. Of progress the newest stays, and none once the run is finished: Tekton copies the annotation
+/// to every task that it creates later.
+pub(super) fn add(announced: &mut Vec<String>, name: &str) {
+    if name == FINISHED || is_progress(name) {
+        announced.retain(|known| !is_progress(known));
+    }
+    let is_over = announced.iter().any(|known| known == FINISHED);
+    let is_done = announced.iter().any(|known| known == name) || is_over && is_progress(name);
+    if !is_done {
+        announced.push(name.to_owned());
+    }
 }
 
 /// The merge patch that marks `announced`. The `uid` makes the API server refuse it for another object of the name.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
+use super::emitted;
 use super::run::Run;
 
 type Key = ObjectRef<Run>;
@@ -24,7 +25,7 @@ pub(super) struct Ledger {
 struct Entry {
     /// Which object of the name this is about.
     uid: String,
-    announced: Vec<&'static str>,
+    announced: Vec<String>,
     waiting_since: Option<Instant>,
     failures: u32,
 }
@@ -33,7 +34,7 @@ struct Entry {
 
 impl Ledger {
     /// What this process announced of the object with this `uid`.
-    pub(super) fn announced(&self, key: &Key, uid: &str) -> Vec<&'static str> {
+    pub(super) fn announced(&self, key: &Key, uid: &str) -> Vec<String> {
         let entries = self.entries();
         entries
             .get(key)
@@ -42,9 +43,9 @@ impl Ledger {
             .unwrap_or_default()
     }
 
-    pub(super) fn record(&self, key: &Key, uid: &str, name: &'static str) {
+    pub(super) fn record(&self, key: &Key, uid: &str, name: &str) {
         let mut entries = self.entries();
-        Self::of(&mut entries, key, uid).announced.push(name);
+        emitted::add(&mut Self::of(&mut entries, key, uid).announced, name);
     }
 
     /// Something is due since now, unless it has been for longer.

@@ -76,9 +76,7 @@ where
         let marked = emitted::sent(run);
         let mut announced = marked.clone();
         for name in ledger.announced(key, run.uid()) {
-            if !announced.iter().any(|it| it == name) {
-                announced.push(name.to_owned());
-            }
+            emitted::add(&mut announced, &name);
         }
         let mut failure = None;
         for Transition { name, event } in
@@ -87,9 +85,9 @@ where
             ledger.waiting(key, run.uid(), std::time::Instant::now());
             match (self.deliver)(event).await {
                 Ok(()) => {
-                    ledger.record(key, run.uid(), name);
+                    ledger.record(key, run.uid(), &name);
                     self.status.count_delivered();
-                    announced.push(name.to_owned());
+                    emitted::add(&mut announced, &name);
                 }
                 // Order matters: nothing later goes out before this one.
                 Err(retry) => {
@@ -98,7 +96,7 @@ where
                 }
             }
         }
-        if announced.len() > marked.len() {
+        if announced != marked {
             self.mark(key, run.uid(), &announced).await?;
         }
         if let Some(failure) = failure {

@@ -18,7 +18,7 @@ use api::Api;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The transitions of the tests: queued, started and finished by the first condition.
+/// The transitions of the tests: queued, started and finished by the first condition, and what the status lists.
 fn transitions(kind: RunKind, object: &Value) -> Vec<Transition> {
     let status = object["status"]["conditions"][0]["status"].as_str();
     let names: &[&'static str] = match status {
@@ -30,7 +30,18 @@ fn transitions(kind: RunKind, object: &Value) -> Vec<Transition> {
     let event = |name: &str| {
         Event::builder(format!("{uid}/{name}"), format!("/{}", kind.as_str()), name).build().unwrap()
     };
-    names.iter().map(|name| Transition { name, event: event(name) }).collect()
+    let mut all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let further = if names.len() == 2 { "progress" } else { "made" };
+    for name in object["status"][further].as_array().into_iter().flatten() {
+        all.push(name.as_str().unwrap().to_owned());
+    }
+    all.into_iter().map(|name| Transition { event: event(&name), name: name.into() }).collect()
+}
+
+/// A run with what else its status leads to.
+fn with(mut object: Value, further: &str, names: &[&str]) -> Value {
+    object["status"][further] = json!(names);
+    object
 }
 
 fn run_object(name: &str, uid: &str, condition: Option<&str>) -> Value {
@@ -169,6 +180,61 @@ async fn a_step_that_the_watch_tells_is_not_asked_for_again() {
     until("all", || mark(&api, "a") == Some(all("1"))).await;
     assert_eq!(receiver.ids(), ["1/queued", "1/started", "1/finished"]);
     assert_eq!(api.count("GET one"), 1, "a repeat reads the run");
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_run_made_is_announced_as_surely_as_its_end() {
+    let (api, receiver) = (Api::default(), Receiver::default());
+    let made = ["published/1", "published/2"];
+    let watching = start(&api, &receiver);
+    until("the list", || watching.status.synced()).await;
+    receiver.fail("u1/published/2", 2);
+    api.apply(with(run_object("a", "u1", Some("True")), "made", &made));
+    let marked =
+        json!({"uid": "u1", "sent": ["queued", "started", "finished", "published/1", "published/2"]});
+    until("the mark", || mark(&api, "a") == Some(marked.clone())).await;
+    let each = ["u1/queued", "u1/started", "u1/finished", "u1/published/1", "u1/published/2"];
+    assert_eq!(receiver.ids(), each, "each once, though one was refused twice");
+    watching.stop().await;
+
+    // A run of which a version announced everything that knew of no artifacts.
+    let mut known = with(run_object("b", "u2", Some("True")), "made", &made);
+    known["metadata"]["annotations"] = json!({EMITTED: all("u2").to_string()});
+    api.apply(known);
+    let watching = start(&api, &receiver);
+    until("the artifacts", || receiver.ids().len() == 7).await;
+    assert_eq!(receiver.ids()[5..], ["u2/published/1", "u2/published/2"]);
+    until("nothing waiting", || watching.status.oldest_undelivered().is_none()).await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn of_progress_only_the_newest_is_marked_and_none_after_the_end() {
+    let (api, receiver) = (Api::default(), Receiver::default());
+    let watching = start(&api, &receiver);
+    until("the list", || watching.status.synced()).await;
+    let running = |progress: &str| with(run_object("a", "u1", Some("Unknown")), "progress", &[progress]);
+    let sent = |names: &[&str]| Some(json!({"uid": "u1", "sent": names}));
+    for (progress, count) in [("progressed/0", 3), ("progressed/1", 4), ("progressed/1", 4)] {
+        api.update("a", || running(progress));
+        until(progress, || receiver.ids().len() == count).await;
+        until("the mark", || mark(&api, "a") == sent(&["queued", "started", progress])).await;
+    }
+    // Tekton writes an older note over ours: it is mended, and nothing is told again.
+    let mut reverted = running("progressed/1");
+    reverted["metadata"]["annotations"] =
+        json!({EMITTED: sent(&["queued", "started", "progressed/0"]).unwrap().to_string()});
+    api.apply(reverted);
+    until("the mark again", || mark(&api, "a") == sent(&["queued", "started", "progressed/1"])).await;
+    api.update("a", || run_object("a", "u1", Some("True")));
+    until("the end", || mark(&api, "a") == Some(all("u1"))).await;
+    // A status out of an old cache.
+    api.update("a", || running("progressed/2"));
+    api.apply(run_object("b", "u2", None));
+    until("the next run", || receiver.ids().contains(&"u2/queued".to_owned())).await;
+    let told: Vec<String> = receiver.ids().into_iter().filter(|id| id.starts_with("u1")).collect();
+    assert_eq!(told, ["u1/queued", "u1/started", "u1/progressed/0", "u1/progressed/1", "u1/finished"]);
     watching.stop().await;
 }
 
@@ -381,7 +447,7 @@ fn what_is_due_is_what_was_reached_and_not_announced() {
     let due = |announced: &[&str]| {
         let announced: Vec<String> = announced.iter().map(|it| (*it).to_owned()).collect();
         let due = emitted::due(transitions(RunKind::PipelineRun, &object), &announced);
-        due.iter().map(|it| it.name).collect::<Vec<_>>()
+        due.iter().map(|it| it.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(due(&[]), ["queued", "started", "finished"]);
     assert_eq!(due(&["queued"]), ["started", "finished"]);

@@ -71,6 +71,17 @@ impl<'a> Object<'a> {
         self.metadata("annotations", name)
     }
 
+    /// Whether there is such an annotation, whatever it holds.
+    pub fn is_annotated(&self, name: &str) -> bool {
+        self.json.pointer("/metadata/annotations").and_then(|all| all.get(name)).is_some()
+    }
+
+    /// The params by name.
+    pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        let params = self.json.pointer("/spec/params").and_then(Value::as_array);
+        params.into_iter().flatten().filter_map(named)
+    }
+
     /// The condition's status: `True`, `False` or `Unknown`.
     pub fn status(&self) -> Option<&'a str> {
         self.of_condition("status")
@@ -145,9 +156,7 @@ impl<'a> Object<'a> {
         if !matches!(self.status(), Some("True" | "False")) {
             return None;
         }
-        self.time("/status/completionTime")
-            .or_else(|| self.of_condition("lastTransitionTime").and_then(time::parse))
-            .or_else(|| self.created_at())
+        self.time("/status/completionTime").or_else(|| self.changed_at()).or_else(|| self.created_at())
     }
 
     /// The results by name; older versions and other kinds call them otherwise.
@@ -158,7 +167,12 @@ impl<'a> Object<'a> {
             .find_map(move |name| status?.get(name)?.as_array())
             .into_iter()
             .flatten()
-            .filter_map(|result| Some((result.get("name")?.as_str()?, result.get("value")?)))
+            .filter_map(named)
+    }
+
+    /// When the condition last changed.
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        self.of_condition("lastTransitionTime").and_then(time::parse)
     }
 
     fn created_at(&self) -> Option<Timestamp> {
@@ -180,6 +194,10 @@ impl<'a> Object<'a> {
     fn time(&self, pointer: &str) -> Option<Timestamp> {
         self.text(pointer).and_then(time::parse)
     }
+}
+
+fn named(item: &Value) -> Option<(&str, &Value)> {
+    Some((item.get("name")?.as_str()?, item.get("value")?))
 }
 
 /// Whether a text may become an attribute of an event. Kubernetes lets an annotation hold anything.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jsonschema::{Registry, Validator};
 use pipewright::event::{Data, Event};
@@ -139,6 +140,14 @@ impl Schemas {
         let problems = self.problems(&data);
         assert!(problems.is_empty(), "{problems:#?}\n{data:#}");
         let context = &data["context"];
+        if event.ty().starts_with("dev.cdeventsx.") {
+            static OURS: LazyLock<pipewright::vocabulary::schema::Schemas> = LazyLock::new(Default::default);
+            let schema =
+                OURS.get(event.ty()).unwrap_or_else(|| panic!("`{}` has no schema of ours", event.ty()));
+            assert_eq!(schema.check(&data), Ok(()), "{data:#}");
+            assert_eq!(context["schemaUri"], schema.id());
+            assert_eq!(event.dataschema(), Some(schema.id()));
+        }
         assert_eq!(context["specversion"], "0.5.1");
         assert_eq!(context["id"], event.id());
         assert_eq!(context["source"], event.source());

@@ -52,6 +52,8 @@ pub struct Scenario {
 
 const QUICK: &str = "duration: 100ms";
 const HOLD: &str = "hold: 'true'";
+/// What the task of this scenario writes as its results.
+const IMAGE: &str = r#"results: '{"IMAGE_URL": "ghcr.io/acme/shop:v1", "IMAGE_DIGEST": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}'"#;
 const ONE: &str = "pipelineRef: {name: one}";
 const TWO: &str = "pipelineRef: {name: two}";
 const CUSTOM: &str = "pipelineRef: {name: custom}";
@@ -67,6 +69,17 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &[],
         end: Some(("True", "Succeeded")),
         story: &[GOOD, A_GOOD],
+    },
+    Scenario {
+        name: "image",
+        play: IMAGE,
+        spec: "pipelineRef: {name: image}",
+        steps: &[],
+        end: Some(("True", "Succeeded")),
+        story: &[
+            "PipelineRun: queued, started, finished success Succeeded, packaged, published",
+            "TaskRun a: started, finished success Succeeded, packaged, published",
+        ],
     },
     Scenario {
         name: "finally",
@@ -356,7 +369,7 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// A run of one task.
 pub fn one(name: &'static str, play: &'static str) -> Scenario {
-    Scenario { name, play, spec: ONE, steps: &[], end: None, story: &[] }
+    Scenario::new(name, play, ONE)
 }
 
 fn running(since: &str) -> Value {
@@ -384,6 +397,11 @@ fn task_run(name: &str, mapping: &str) -> Value {
 // === impl Scenario ===
 
 impl Scenario {
+    /// A run that is steered by its test.
+    pub fn new(name: &'static str, play: &'static str, spec: &'static str) -> Self {
+        Self { name, play, spec, steps: &[], end: None, story: &[] }
+    }
+
     /// The mapping file that turns its webhook into its run.
     pub fn mapping(&self) -> (String, String) {
         let Self { name, spec, .. } = self;

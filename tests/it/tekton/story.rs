@@ -16,7 +16,7 @@ pub struct Told {
     pub uid: String,
     /// The run's kind and, in a pipeline, its task.
     pub label: String,
-    /// `queued`, `started` or `finished`.
+    /// `queued`, `started` or `finished`, or what was done with an artifact.
     pub transition: String,
     pub event: String,
     pub data: Value,
@@ -35,7 +35,7 @@ pub fn told(events: &[Event], mapping: &str) -> Vec<Told> {
 
 impl Told {
     fn read(event: &Event, data: &Value) -> Option<Self> {
-        let transition = event.ty().strip_prefix("dev.cdevents.")?.split('.').nth(1)?;
+        let transition = event.ty().strip_prefix("dev.cdevents")?.split('.').nth(2)?;
         let run = &data["customData"]["tekton"];
         Some(Self {
             uid: run["uid"].as_str()?.to_owned(),
@@ -125,7 +125,8 @@ pub fn masked(events: &[Event], mapping: &str, namespace: &str) -> String {
             let text = text.replace(&told.uid, "UID").replace(namespace, "NAMESPACE").replace(run, "RUN");
             // Which state a timeout meets is a matter of how busy the machine is.
             let text = TIMED_OUT_IN.replace_all(&text, "");
-            let place = ["queued", "started", "finished"].iter().position(|name| *name == told.transition);
+            let order = ["queued", "started", "finished", "packaged", "published"];
+            let place = order.iter().position(|name| *name == told.transition);
             (told.label.as_str(), place.unwrap(), format!("# {}\n{text}", told.line()))
         })
         .collect();

@@ -9,7 +9,7 @@ fn a_push_to_a_branch_is_an_update_of_the_ref() {
     assert_eq!(event.source(), "https://github.com/Acme/shop");
     assert_eq!(event.subject(), Some("feature/a"));
     assert_eq!(event.time(), Some("2023-11-14T22:13:20Z"));
-    assert_eq!(event.dataschema(), Some("https://cdevents.dev/0.5.1/schema/custom"));
+    assert_eq!(event.dataschema(), Some("https://pipewright.dev/schemas/git-ref.updated.0.1.0.json"));
     assert_eq!(
         data(&event)["subject"]["content"],
         json!({
