@@ -22,6 +22,10 @@ const MAX_PROBLEM: usize = 300;
 /// Every custom type that we send, and its schema.
 pub static SHIPPED: &[(&str, &str)] = &[
     (
+        "dev.cdeventsx.cvs-repository.committed.0.1.0",
+        include_str!("../../schemas/cvs-repository.committed.0.1.0.json"),
+    ),
+    (
         "dev.cdeventsx.forge-approval.approved.0.1.0",
         include_str!("../../schemas/forge-approval.approved.0.1.0.json"),
     ),
@@ -32,6 +36,10 @@ pub static SHIPPED: &[(&str, &str)] = &[
     (
         "dev.cdeventsx.forge-approval.requested.0.1.0",
         include_str!("../../schemas/forge-approval.requested.0.1.0.json"),
+    ),
+    (
+        "dev.cdeventsx.forge-comment.created.0.1.0",
+        include_str!("../../schemas/forge-comment.created.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.canceled.0.1.0",
@@ -61,13 +69,29 @@ pub static SHIPPED: &[(&str, &str)] = &[
         "dev.cdeventsx.forge-deployment.queued.0.1.0",
         include_str!("../../schemas/forge-deployment.queued.0.1.0.json"),
     ),
+    (
+        "dev.cdeventsx.forge-dispatch.requested.0.1.0",
+        include_str!("../../schemas/forge-dispatch.requested.0.1.0.json"),
+    ),
     ("dev.cdeventsx.git-ref.updated.0.1.0", include_str!("../../schemas/git-ref.updated.0.1.0.json")),
     ("dev.cdeventsx.git-tag.created.0.1.0", include_str!("../../schemas/git-tag.created.0.1.0.json")),
     ("dev.cdeventsx.git-tag.deleted.0.1.0", include_str!("../../schemas/git-tag.deleted.0.1.0.json")),
     ("dev.cdeventsx.git-tag.updated.0.1.0", include_str!("../../schemas/git-tag.updated.0.1.0.json")),
     (
+        "dev.cdeventsx.openci-baseline.defined.0.1.0",
+        include_str!("../../schemas/openci-baseline.defined.0.1.0.json"),
+    ),
+    (
+        "dev.cdeventsx.openci-confidencelevel.modified.0.1.0",
+        include_str!("../../schemas/openci-confidencelevel.modified.0.1.0.json"),
+    ),
+    (
         "dev.cdeventsx.pipewright-run.announced.0.1.0",
         include_str!("../../schemas/pipewright-run.announced.0.1.0.json"),
+    ),
+    (
+        "dev.cdeventsx.subversion-repository.committed.0.1.0",
+        include_str!("../../schemas/subversion-repository.committed.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.tekton-pipelinerun.progressed.0.1.0",
