@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Delivery, Place, Reference, change, custom, ticket};
+use super::{Delivery, Place, Reference, change, custom, subject_part, ticket};
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
 use crate::vocabulary::{extract, uri};
@@ -66,7 +66,7 @@ pub fn write(
         }
         On::Commit { sha } => {
             comment.on = "commit";
-            (format!("commits/{sha}"), ["commit".to_owned(), sha.to_owned()], None)
+            (format!("commits/{}", subject_part(sha)), ["commit".to_owned(), sha.to_owned()], None)
         }
     };
     let parent = created

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::change::MERGED;
-use super::{Delivery, Place, Reference, custom, standard};
+use super::{Delivery, Place, Reference, custom, standard, subject_part};
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::extract;
@@ -102,7 +102,7 @@ pub fn write(
         content.before = told.before;
         content.after = told.after;
     }
-    let event = CdEvent::occurrence(ty, &place.source, told.name, &told.key, told.time)
+    let event = CdEvent::occurrence(ty, &place.source, subject_part(told.name), &told.key, told.time)
         .chain(chain)
         .content(&content)?
         .custom_data(&extract)?;
@@ -123,10 +123,11 @@ fn write_direct(
 ) -> Result<(), PayloadError> {
     let is_default = told.kind == Kind::Branch && place.default_branch.as_deref() == Some(told.name);
     let (Deed::Updated, true, Some(after)) = (told.deed, is_default, told.after) else { return Ok(()) };
-    let event = CdEvent::occurrence(standard(MERGED)?, &place.source, after, &told.key, told.time)
-        .chain(place.chain(&["commit", after]))
-        .content(&Content { repository: place.reference(), reference: None, before: None, after: None })?
-        .custom_data(extract)?;
+    let event =
+        CdEvent::occurrence(standard(MERGED)?, &place.source, subject_part(after), &told.key, told.time)
+            .chain(place.chain(&["commit", after]))
+            .content(&Content { repository: place.reference(), reference: None, before: None, after: None })?
+            .custom_data(extract)?;
     out.push(event);
     Ok(())
 }

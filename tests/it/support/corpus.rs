@@ -140,10 +140,9 @@ impl Schemas {
         let problems = self.problems(&data);
         assert!(problems.is_empty(), "{problems:#?}\n{data:#}");
         let context = &data["context"];
-        if event.ty().starts_with("dev.cdeventsx.") {
-            static OURS: LazyLock<pipewright::vocabulary::schema::Schemas> = LazyLock::new(Default::default);
-            let schema =
-                OURS.get(event.ty()).unwrap_or_else(|| panic!("`{}` has no schema of ours", event.ty()));
+        static OURS: LazyLock<pipewright::vocabulary::schema::Schemas> = LazyLock::new(Default::default);
+        // Custom types of others have schemas of theirs; that none of ours is without one is a test of its own.
+        if let Some(schema) = OURS.get(event.ty()) {
             assert_eq!(schema.check(&data), Ok(()), "{data:#}");
             assert_eq!(context["schemaUri"], schema.id());
             assert_eq!(event.dataschema(), Some(schema.id()));
