@@ -128,6 +128,16 @@ impl Outcomes {
         Self { changed: changed.into_iter().collect() }
     }
 
+    /// The words of forges and of other systems that are known, with what they usually mean.
+    pub fn usual_words() -> &'static [(&'static str, Outcome)] {
+        WORDS
+    }
+
+    /// The reasons of a condition that is `False`, with what they usually mean.
+    pub fn usual_reasons() -> &'static [(&'static str, Outcome)] {
+        REASONS
+    }
+
     /// The outcome of a run of which a forge says that it ended like this.
     pub fn of_word(&self, word: &str) -> Outcome {
         let word = word.to_ascii_lowercase();

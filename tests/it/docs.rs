@@ -13,6 +13,7 @@ use pipewright::telemetry::metrics::{
     Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
+use pipewright::vocabulary::outcome::{Outcome, Outcomes};
 use pipewright::vocabulary::{Row, bitbucket, bitbucket_data_center, gitea, github, gitlab};
 
 use serde_json::Value;
@@ -150,6 +151,55 @@ fn what_a_delivery_becomes_is_in_the_documentation() {
     ] {
         hold("events.md", forge, &table_of(rows));
     }
+}
+
+#[test]
+fn what_words_and_reasons_mean_is_in_the_documentation() {
+    for (name, title, words) in [
+        ("outcomes", "a forge says", Outcomes::usual_words()),
+        ("reasons", "Tekton says", Outcomes::usual_reasons()),
+    ] {
+        let mut table = format!("| {title} | `outcome` |\n|---|---|\n");
+        for outcome in [Outcome::Success, Outcome::Failure, Outcome::Cancel, Outcome::Error] {
+            let same = words.iter().filter(|(_, it)| *it == outcome);
+            let same: Vec<String> = same.map(|(word, _)| format!("`{word}`")).collect();
+            if !same.is_empty() {
+                let _ = writeln!(table, "| {} | `{}` |", same.join(", "), outcome.as_str());
+            }
+        }
+        hold("events.md", name, &table);
+    }
+}
+
+#[test]
+fn what_the_shipped_mappings_make_is_in_the_documentation() {
+    let mut table = "| mapping | of | makes |\n|---|---|---|\n".to_owned();
+    let mut files: Vec<_> =
+        std::fs::read_dir(Path::new(PROJECT).join("mappings")).unwrap().flatten().collect();
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    for file in files.iter().filter(|file| file.path().extension().is_some_and(|it| it == "yaml")) {
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        for document in text.split("\n---\n") {
+            let mapping: Value = serde_saphyr::from_str(document).unwrap();
+            let mut of = Vec::new();
+            for entry in mapping["spec"]["events"].as_array().unwrap() {
+                of.push(format!("`{}`", entry["type"].as_str().unwrap()));
+            }
+            let mut makes: Vec<String> = Vec::new();
+            for action in mapping["spec"]["do"].as_array().unwrap() {
+                let made = match action["emit"]["type"].as_str() {
+                    Some(ty) => format!("`{ty}`"),
+                    None => "a PipelineRun".to_owned(),
+                };
+                if !makes.contains(&made) {
+                    makes.push(made);
+                }
+            }
+            let name = mapping["metadata"]["name"].as_str().unwrap();
+            let _ = writeln!(table, "| `{name}` | {} | {} |", of.join(", "), makes.join(", "));
+        }
+    }
+    hold("events.md", "shipped", &table);
 }
 
 #[test]
