@@ -79,6 +79,11 @@ pub static OPTIONAL: &[(Optional, &str, &str)] = &[
 // === impl Options ===
 
 impl Options {
+    /// Everything is told.
+    pub fn everything() -> Self {
+        Self { optional: OPTIONAL.iter().map(|(optional, ..)| *optional).collect(), ..Self::default() }
+    }
+
     /// Whether these events are wanted.
     pub fn wants(&self, optional: Optional) -> bool {
         self.optional.contains(&optional)

@@ -10,7 +10,8 @@ use pipewright::event::{Data, Event};
 use pipewright::settings::{Announce, SourceDocument, SourceSpec};
 use pipewright::source::Auth;
 use pipewright::source::signature;
-use pipewright::vocabulary::{Forge, Webhook, events};
+use pipewright::vocabulary::options::Options;
+use pipewright::vocabulary::{Forge, Webhook, events, events_with};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -492,6 +493,7 @@ fn the_same_happening_is_the_same_event_as_on_github() {
 
 #[test]
 fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
+    let everything = Options::everything();
     let Some(root) = corpus::root() else { return };
     let schemas = Schemas::load(&root);
     let payloads: Vec<(String, Value)> = Delivery::all(&root)
@@ -508,7 +510,7 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
             mutate(&mut payload, *seed, replacement);
         }
         let (mut good, mut cdevents, mut refused) = outcomes.get();
-        match events(&webhook(&event, serde_json::to_vec(&payload).unwrap())) {
+        match events_with(&webhook(&event, serde_json::to_vec(&payload).unwrap()), &everything) {
             Ok(events) => {
                 good += 1;
                 prop_assert!(events[0].ty().starts_with("com.gitea."));

@@ -1,16 +1,17 @@
 //! The vocabulary against real payloads, the official schemas and the project's own SDK.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 
 use bytes::Bytes;
 use pipewright::event::{Data, Event};
 use pipewright::settings::Settings;
+use pipewright::vocabulary::options::Options;
 use pipewright::vocabulary::tekton::{Cluster, RunKind, transitions};
 use pipewright::vocabulary::types::{
     Empty, EventType, Extra, Field, Kind, Presence, TYPES, Type, check, lookup,
 };
-use pipewright::vocabulary::{Forge, Webhook, events, github};
+use pipewright::vocabulary::{Forge, Webhook, events, events_with, github};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -208,6 +209,24 @@ fn every_github_payload_gives_one_raw_event_and_valid_cdevents() {
     }
     assert!(all >= 57, "{all}");
     insta::assert_snapshot!("github", list);
+}
+
+#[test]
+fn what_only_some_want_is_valid_too_and_comes_besides_the_usual() {
+    let Some(root) = corpus::root() else { return };
+    let schemas = Schemas::load(&root);
+    let everything = Options::everything();
+    let mut more = BTreeSet::new();
+    for payload in corpus::github(&root) {
+        let webhook = webhook(&payload.event, "delivery", payload.body);
+        let (usual, all) = (events(&webhook).unwrap(), events_with(&webhook, &everything).unwrap());
+        assert_eq!(all[..usual.len()], usual, "{}", payload.name);
+        for event in &all[usual.len()..] {
+            schemas.assert_valid(event);
+            more.insert(format!("{} {}", payload.event, event.ty()));
+        }
+    }
+    insta::assert_snapshot!("optional", more.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -430,6 +449,7 @@ pub fn anything() -> impl Strategy<Value = Value> {
 
 #[test]
 fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
+    let everything = Options::everything();
     let Some(root) = corpus::root() else { return };
     let schemas = Schemas::load(&root);
     let known: HashSet<&str> = github::ROWS.iter().map(|row| row.event).collect();
@@ -449,7 +469,7 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
         }
         let body = serde_json::to_vec(&payload).unwrap();
         let (mut good, mut cdevents, mut refused) = outcomes.get();
-        match events(&webhook(&event, "delivery", body)) {
+        match events_with(&webhook(&event, "delivery", body), &everything) {
             Ok(events) => {
                 good += 1;
                 prop_assert!(!is_cdevent(&events[0]));

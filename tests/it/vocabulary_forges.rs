@@ -10,7 +10,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use pipewright::event::{Data, Event};
-use pipewright::vocabulary::{Forge, Webhook, events};
+use pipewright::vocabulary::options::Options;
+use pipewright::vocabulary::{Forge, Webhook, events, events_with};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -123,6 +124,7 @@ fn cut_off_payloads_are_refused() {
 
 #[test]
 fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
+    let everything = Options::everything();
     let Some(root) = corpus::root() else { return };
     let schemas = Schemas::load(&root);
     let payloads: Vec<(Forge, String, Value)> = payloads(&root)
@@ -137,7 +139,7 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
             mutate(&mut payload, *seed, replacement);
         }
         let (mut cdevents, mut refused) = outcomes.get();
-        match events(&webhook(forge, &event, "delivery", serde_json::to_vec(&payload).unwrap())) {
+        match events_with(&webhook(forge, &event, "delivery", serde_json::to_vec(&payload).unwrap()), &everything) {
             Ok(events) => {
                 prop_assert!(!is_cdevent(&events[0]));
                 prop_assert!(!events[0].source().is_empty());

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use pipewright::vocabulary::{Forge, Row, Webhook, events};
+use pipewright::vocabulary::options::Options;
+use pipewright::vocabulary::{Forge, Row, Webhook, events_with};
 
 use super::cloudevents::assert_unchanged;
 
@@ -11,6 +12,7 @@ use super::cloudevents::assert_unchanged;
 pub fn hold(forge: Forge, rows: &[Row], other: &str, body: &[u8]) {
     let mut names: Vec<&str> = rows.iter().map(|row| row.event).collect();
     names.dedup();
+    let options = Options::everything();
     for name in names.into_iter().chain([other]) {
         let webhook = Webhook {
             forge,
@@ -19,7 +21,7 @@ pub fn hold(forge: Forge, rows: &[Row], other: &str, body: &[u8]) {
             body: Bytes::copy_from_slice(body),
             received: jiff::Timestamp::UNIX_EPOCH,
         };
-        match events(&webhook) {
+        match events_with(&webhook, &options) {
             Ok(events) => {
                 assert!(!events.is_empty(), "the raw event is always there");
                 let ids: HashSet<(&str, &str)> = events.iter().map(|it| (it.source(), it.id())).collect();
