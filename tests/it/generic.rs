@@ -432,3 +432,49 @@ proptest! {
         prop_assert_eq!(&data["tree"]["leaf"], &expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_messages_of_openci_come_in_by_a_webhook_in_both_of_their_forms() {
+    let service = Setup::new()
+        .with(|settings| settings.process.announce = Announce::Nothing)
+        .shipped("openci")
+        .shipped("openci-out")
+        .generic("openci", "{type: org.openci.event, source: https://jenkins.example.org}", &[SECRET])
+        .start()
+        .await;
+    let send = async |body: Value| {
+        service.send("POST", "/webhooks/openci", &[BEARER, JSON], body.to_string()).await.accepted("sent");
+        let mut told: Vec<Event> = service.events.take();
+        told.sort_by(|a, b| a.ty().cmp(b.ty()));
+        told
+    };
+    let variables = json!({
+        "EVENT_ID": "D10EFFE9-2BC0-4C58-AC38-3D331A195C47", "EVENT_TIME": "12:34:56UTC",
+        "BUILD_URL": "https://jenkins.example.org/job/autorelease/17/", "PROJECT_BRANCH": "master",
+        "ARTIFACT_URL": "https://nexus.example.org/content/odl-1.2.3.tar.gz", "AUTORELEASE": "SUCCESS",
+    });
+    let camel_case = json!({
+        "eventId": "D10EFFE9-2BC0-4C58-AC38-3D331A195C47", "eventTime": "12:34:56UTC",
+        "buildUrl": "https://jenkins.example.org/job/autorelease/17/", "projectBranch": "master",
+        "artifactUrl": "https://nexus.example.org/content/odl-1.2.3.tar.gz",
+        "confidenceLevel": {"AUTORELEASE": "SUCCESS"},
+    });
+    let first = send(variables).await;
+    let types: Vec<&str> = first.iter().map(Event::ty).collect();
+    assert_eq!(
+        types,
+        [
+            "dev.cdevents.artifact.packaged.0.3.0",
+            "dev.cdevents.artifact.published.0.3.0",
+            "dev.cdeventsx.openci-confidencelevel.modified.0.1.0",
+        ],
+        "and nothing goes back out"
+    );
+    assert_eq!(first[0].id(), "D10EFFE9-2BC0-4C58-AC38-3D331A195C47");
+    // There is no date in it: it is that of the receipt, or of the day before when the hour is still to come.
+    let time = first[0].time().unwrap();
+    assert!(time.ends_with("T12:34:56Z"), "{time}");
+    let ids = |events: &[Event]| events.iter().map(|event| event.id().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&send(camel_case).await), ids(&first), "the same in other words");
+    service.stop().await;
+}
