@@ -6,6 +6,7 @@ mod package;
 mod raw;
 mod ticket;
 
+use super::github::change as github_change;
 use super::github::ticket::{
     closed as ticket_closed, commented as ticket_commented, created as ticket_created,
 };
@@ -55,11 +56,11 @@ pub static ROWS: &[Row] = &[
     row("push", None, REFS, "repository.updated_at; made: after too; moved: before, after too", git::pushed),
     row("create", None, REF_CREATED, MADE, git::created),
     row("delete", None, REF_DELETED, "repository.updated_at", git::deleted),
-    row("pull_request", Some("opened"), &[CREATED], "created_at", change::created),
-    row("pull_request", Some("reopened"), &[UPDATED], EDITION, change::updated),
-    row("pull_request", Some("synchronized"), &[UPDATED], EDITION, change::updated),
-    row("pull_request", Some("edited"), &[UPDATED], EDITION, change::updated),
-    row("pull_request", Some("closed"), CLOSED, "merged_at, or closed_at", change::closed),
+    row("pull_request", Some("opened"), &[CREATED], "created_at", github_change::created),
+    row("pull_request", Some("reopened"), &[UPDATED], EDITION, github_change::updated),
+    row("pull_request", Some("synchronized"), &[UPDATED], EDITION, github_change::updated),
+    row("pull_request", Some("edited"), &[UPDATED], EDITION, github_change::updated),
+    row("pull_request", Some("closed"), CLOSED, "merged_at, or closed_at", github_change::closed),
     row("pull_request_approved", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
     row("pull_request_rejected", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
     row("pull_request_comment", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),

@@ -1,17 +1,16 @@
-//! Changes: `pull_request`, and the three events of reviews.
+//! Changes: those events of which Gitea tells otherwise than GitHub.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::github::change::extract_of;
 use crate::vocabulary::github::payload::{Account, Label, PullRequest, Repository};
 use crate::vocabulary::github::ticket::Milestone;
 use crate::vocabulary::github::{key, login, place, time};
-use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
+use crate::vocabulary::occurrence::change::{REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery};
 use crate::vocabulary::read::Text;
 use crate::vocabulary::{PayloadError, extract};
@@ -20,9 +19,6 @@ use crate::vocabulary::{PayloadError, extract};
 struct Change<'a> {
     #[serde(borrow)]
     pull_request: PullRequest<'a>,
-    /// What an `edited` changed; compared as text only. After a change of the target it names the new one as the old.
-    #[serde(borrow)]
-    changes: Option<&'a RawValue>,
     #[serde(borrow)]
     review: Option<Review<'a>>,
     #[serde(borrow)]
@@ -36,27 +32,6 @@ struct Change<'a> {
 struct Review<'a> {
     #[serde(borrow)]
     content: Option<Text<'a>>,
-}
-
-pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
-    let change: Change<'_> = delivery.payload()?;
-    let created_at = key(change.pull_request.created_at);
-    let time = time(delivery, &[change.pull_request.created_at]);
-    write(delivery, change, CREATED, vec![created_at], time, out)
-}
-
-pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
-    let change: Change<'_> = delivery.payload()?;
-    let pull = &change.pull_request;
-    let changes = change.changes.map_or("", |changes| changes.get());
-    let occurrence = vec![
-        delivery.action().to_owned(),
-        pull.head.sha.to_string(),
-        key(pull.updated_at),
-        changes.to_owned(),
-    ];
-    let time = time(delivery, &[pull.updated_at]);
-    write(delivery, change, UPDATED, occurrence, time, out)
 }
 
 /// What the labels, assignees, reviewers and the milestone of a pull request are now; what was changed is not told.
@@ -98,16 +73,6 @@ pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
     occurrence.push(login(requested_reviewer.as_ref()).unwrap_or_default().into_owned());
     let time = time(delivery, &[pull.updated_at]);
     write(delivery, change, UPDATED, occurrence, time, out)
-}
-
-pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
-    let change: Change<'_> = delivery.payload()?;
-    let pull = &change.pull_request;
-    let is_merged = pull.merged.unwrap_or_else(|| pull.merged_at.is_some_and(|when| when.0.is_some()));
-    let (ty, at) =
-        if is_merged { (MERGED, pull.merged_at.or(pull.closed_at)) } else { (ABANDONED, pull.closed_at) };
-    let (closed_at, time) = (key(at), time(delivery, &[at, pull.updated_at]));
-    write(delivery, change, ty, vec![closed_at], time, out)
 }
 
 pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
