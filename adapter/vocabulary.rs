@@ -222,7 +222,7 @@ impl Seen {
     }
 }
 
-/// Whether the escape of a surrogate, or an exponent of three digits or more, begins here.
+/// Whether the escape of a surrogate, or an exponent of two digits or more, begins here.
 fn is_odd(bytes: &[u8], at: usize) -> bool {
     match bytes.get(at..).unwrap_or_default() {
         [b'\\', b'u', b'd' | b'D', ..] => true,
@@ -230,7 +230,7 @@ fn is_odd(bytes: &[u8], at: usize) -> bool {
             let rest = rest.strip_prefix(b"+").unwrap_or(rest);
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             // The end of a number: hashes hold the like in plenty, and go on otherwise.
-            digits >= 3 && matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+            digits >= 2 && matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
         }
         _ => false,
     }
@@ -268,9 +268,20 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()),
             received: jiff::Timestamp::UNIX_EPOCH,
         };
-        for body in [r#"{"x": 1e999}"#, r#"{"x": "\ud800"}"#] {
+        let deep: &'static str = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200)).leak();
+        for (body, reason) in [
+            (r#"{"x": 1e999}"#, "number out of range"),
+            (r#"{"x": "\ud800"}"#, "hex escape"),
+            (deep, "recursion limit"),
+            ("{\"a\":\n1,}", "trailing comma at line 2 column 3"),
+            ("{\"a\"", "EOF"),
+            ("{} {}", "trailing characters"),
+        ] {
             let error = events(&webhook(body)).unwrap_err().to_string();
-            assert!(error.starts_with("the body is not a `ping` payload: "), "{error}");
+            assert!(
+                error.starts_with("the body is not a `ping` payload: ") && error.contains(reason),
+                "{error}"
+            );
         }
         let found = events(&webhook("\n {\"x\": 1}\r\n\t")).unwrap();
         assert_eq!(found[0].data(), &crate::event::Data::Json(Bytes::from_static(b"{\"x\": 1}")));

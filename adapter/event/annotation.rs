@@ -22,7 +22,7 @@ pub const DELIVERY: &str = "pipewright.dev/delivery";
 pub const CHANGE_ID: &str = "pipewright.dev/change-id";
 /// Annotation: where that change is, a URI-reference.
 pub const CHANGE_SOURCE: &str = "pipewright.dev/change-source";
-/// Annotation: the transitions already announced: JSON `{"uid": "<of this object>", "sent": ["queued", …]}`. The
+/// Annotation: the transitions already announced: JSON `{"uid": "<of this object>", "sent": ["queued", …], "made": true}`. The
 /// `uid` tells our own value from one that Tekton copied from the parent.
 pub const EMITTED: &str = "pipewright.dev/emitted";
 /// Label that says who manages an object, as Kubernetes recommends.

@@ -6,7 +6,6 @@ use super::{Headers, Rejection};
 use crate::event::MediaType;
 use crate::event::http::percent_decode;
 use crate::event::identity::Key;
-use crate::event::json::well_formed;
 use crate::vocabulary::{Forge, Webhook};
 
 /// The longest name of an event.
@@ -61,7 +60,7 @@ pub fn sent_by(forge: Forge, headers: &impl Headers) -> Result<(), Rejection> {
     }
 }
 
-/// A delivery whose body is a well-formed JSON object.
+/// A delivery whose body begins as a JSON object does; whether it is one, [`crate::vocabulary::events`] finds out while it reads.
 pub fn webhook(
     forge: Forge,
     event: String,
@@ -69,8 +68,7 @@ pub fn webhook(
     json: &Bytes,
     received: jiff::Timestamp,
 ) -> Result<Webhook, Rejection> {
-    let text = well_formed(json)
-        .map_err(|error| Rejection::Malformed(format!("the payload is not well-formed JSON: {error}")))?;
+    let text = json.trim_ascii();
     if !text.starts_with(b"{") {
         return Err(Rejection::Malformed("the payload must be a JSON object".into()));
     }

@@ -116,6 +116,7 @@ impl Generic {
             Some(it) if it.is("application/xml") || it.is("text/xml") => {
                 let text = std::str::from_utf8(body)
                     .map_err(|error| malformed("the body", "XML in UTF-8", &error))?;
+                no_controls(text).map_err(|reason| malformed("the body", "XML", &reason))?;
                 let value = xml::to_json(text).map_err(|reason| malformed("the body", "XML", &reason))?;
                 Ok(value.to_string().into())
             }
@@ -183,10 +184,18 @@ fn form(body: &[u8]) -> Result<Map<String, Value>, String> {
     Ok(fields)
 }
 
+/// In JSON each of these takes six bytes, so that a body of them would grow beyond its bound; and no form of a sender has any.
+fn no_controls(text: &str) -> Result<(), &'static str> {
+    let is_control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    if text.bytes().any(is_control) { Err("it has control characters") } else { Ok(()) }
+}
+
 fn decoded(text: &[u8]) -> Result<String, String> {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let bytes = percent_decode(&spaced).ok_or("a `%` starts no escape")?;
-    String::from_utf8(bytes).map_err(|_| "a field is not UTF-8".to_owned())
+    let text = String::from_utf8(bytes).map_err(|_| "a field is not UTF-8".to_owned())?;
+    no_controls(&text).map_err(str::to_owned)?;
+    Ok(text)
 }
 
 #[cfg(test)]

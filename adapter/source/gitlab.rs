@@ -81,7 +81,10 @@ fn id(headers: &impl Headers, event: &str, body: &[u8]) -> String {
         (1..=MAX_DELIVERY / 2).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic())
     };
     let told = |name| headers.get(name).map(str::trim).filter(is_id);
-    if let Some(key) = told("Idempotency-Key").or_else(|| told("webhook-id")) {
+    // What the signature covers goes first: another header could be changed by whoever has got hold of a delivery.
+    let is_signed = headers.get(GITLAB.header).is_some_and(|value| !value.trim().is_empty());
+    let signed = told("webhook-id").filter(|_| is_signed);
+    if let Some(key) = signed.or_else(|| told("Idempotency-Key")).or_else(|| told("webhook-id")) {
         return key.to_owned();
     }
     let computed = delivery::computed_id(event, body);

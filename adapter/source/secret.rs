@@ -325,6 +325,8 @@ impl Prepared {
     fn new(secret: Secret) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
         let standard = secret.0.strip_prefix(b"whsec_").and_then(|rest| BASE64_STANDARD.decode(rest).ok());
+        // A key of no bytes would be everybody's.
+        let standard = standard.filter(|key| !key.is_empty());
         let standard_key =
             standard.map_or_else(|| key.clone(), |bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes));
         let mut hash = [0; 32];

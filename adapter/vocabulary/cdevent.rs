@@ -227,10 +227,10 @@ impl CdEvent {
             links: self.links.iter().map(LinkDocument::from).collect(),
             schema_uri: self.schema_uri.as_deref(),
         };
-        let content = self.content.as_deref().unwrap_or(b"{}");
+        let given = self.content.as_deref().unwrap_or(b"{}");
         let custom_data = self.custom_data.as_deref().unwrap_or_default();
         // Context and subject are about so long.
-        let mut json = Vec::with_capacity(content.len() + custom_data.len() + 768);
+        let mut json = Vec::with_capacity(given.len() + custom_data.len() + 768);
         json.extend_from_slice(b"{\"context\":");
         serde_json::to_writer(&mut json, &context)?;
         json.extend_from_slice(b",\"subject\":{\"id\":");
@@ -240,7 +240,7 @@ impl CdEvent {
             serde_json::to_writer(&mut json, source)?;
         }
         json.extend_from_slice(b",\"content\":");
-        json.extend_from_slice(content);
+        json.extend_from_slice(given);
         json.push(b'}');
         if self.custom_data.is_some() {
             json.extend_from_slice(b",\"customData\":");

@@ -69,8 +69,10 @@ pub struct RawRule<'r, 'a> {
     /// Where the payload has its action, if it has one.
     pub action: Option<Path>,
     /// Makes it of what is at the paths, and of the `source` of the first `CDEvent` if there is one.
-    pub event: &'r dyn Fn(&Picked<'a>, Option<&str>) -> Result<Event, PayloadError>,
+    pub event: &'r MakeRaw<'a>,
 }
+
+type MakeRaw<'a> = dyn Fn(&Picked<'a>, Option<&str>) -> Result<Event, PayloadError> + 'a;
 
 /// The repository that an event belongs to, and what is derived from it.
 pub struct Place<'a> {
@@ -198,6 +200,7 @@ pub fn subject_part(text: &str) -> String {
 
 impl Row {
     /// The same, for what is told only when somebody wants it.
+    #[must_use]
     pub const fn only(self, optional: Optional) -> Self {
         Self { only: Some(optional), ..self }
     }

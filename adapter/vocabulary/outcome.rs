@@ -55,6 +55,8 @@ static OTHER_REASONS: &[&str] = &["Succeeded", "Completed", "PipelineRunTimeout"
 static WORDS: &[(&str, Outcome)] = &[
     ("success", Outcome::Success),
     ("successful", Outcome::Success),
+    ("succeeded", Outcome::Success),
+    ("completed", Outcome::Success),
     ("passed", Outcome::Success),
     // CDEvents up to 0.4, of tests.
     ("pass", Outcome::Success),

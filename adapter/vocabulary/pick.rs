@@ -138,9 +138,9 @@ impl Way<'_> {
 
 impl<'a> Looked<'_, '_, 'a> {
     /// A scalar, or something else, stands here.
-    fn at(&mut self, scalar: Option<Scalar<'a>>) {
+    fn at(&mut self, scalar: Option<&Scalar<'a>>) {
         for i in self.way.indexes().filter(|i| self.way.paths[*i].len() == self.way.depth) {
-            self.values[i].clone_from(&scalar);
+            self.values[i] = scalar.cloned();
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> Scalar<'a> {
 // === impl At ===
 
 impl<'a> At<'_, '_, 'a> {
-    fn scalar<E: Error>(mut self, scalar: Option<Scalar<'a>>) -> Result<(), E> {
+    fn scalar<E: Error>(mut self, scalar: Option<&Scalar<'a>>) -> Result<(), E> {
         if self.0.way.depth == 0 {
             return Err(E::custom("expected an object"));
         }
@@ -210,19 +210,19 @@ impl<'a> Visitor<'a> for At<'_, '_, 'a> {
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.scalar(Some(Scalar::borrowed(text)))
+        self.scalar(Some(&Scalar::borrowed(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.scalar(Some(Scalar::owned(text)))
+        self.scalar(Some(&Scalar::owned(text)))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.scalar(Some(Scalar::Integer(number)))
+        self.scalar(Some(&Scalar::Integer(number)))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.scalar(Some(Scalar::unsigned(number)))
+        self.scalar(Some(&Scalar::unsigned(number)))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {

@@ -16,7 +16,8 @@ use serde_json::{Map, Value};
 
 pub use self::cluster::{Cluster, ClusterError};
 use self::object::{Object, State};
-pub use self::progress::{PROGRESSED, is_progress};
+pub use self::output::is_output;
+pub use self::progress::{PROGRESSED, is_progress, settled_tasks};
 use super::cdevent::{CdEvent, CdEventError, Link, occurrence_id};
 use super::extract::Package;
 use super::outcome::Outcome;

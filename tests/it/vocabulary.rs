@@ -405,7 +405,7 @@ pub fn mutate(value: &mut Value, seed: u64, replacement: &Value) {
 }
 
 /// The paths that the vocabulary may look at: not deeper than four.
-fn collect(value: &Value, at: String, places: &mut Vec<String>) {
+pub fn collect(value: &Value, at: String, places: &mut Vec<String>) {
     if at.matches('/').count() < 4 {
         match value {
             Value::Object(map) => {

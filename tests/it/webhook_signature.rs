@@ -79,10 +79,9 @@ fn every_payload_is_taken_when_signed_and_refused_when_changed_or_cut() {
         }
 
         let cut = &body.trim_ascii_end()[..body.trim_ascii_end().len() - 1];
-        let rejection = send(&sign(SECRET.as_bytes(), cut), cut).unwrap_err();
-        assert!(matches!(rejection, Rejection::Malformed(_)), "{}: {rejection}", file.display());
-        assert_eq!(rejection.status(), 400);
-        assert!(rejection.to_string().contains(" at line "), "the position: {rejection}");
+        let (webhook_cut, _) = send(&sign(SECRET.as_bytes(), cut), cut).unwrap();
+        let error = pipewright::vocabulary::events(&webhook_cut).unwrap_err().to_string();
+        assert!(error.contains(" at line "), "the position: {error}");
 
         let form = form(&body);
         let signature = sign(SECRET.as_bytes(), &form);

@@ -84,6 +84,9 @@ impl Basis<'_> {
         }
         let payload = render(new.content.as_ref(), "content")?;
         let custom_data = render(new.custom_data.as_ref(), "customData")?;
+        for value in custom_data.iter().chain(&links) {
+            self.bound(value, place)?;
+        }
         let parts = Parts {
             place,
             source,

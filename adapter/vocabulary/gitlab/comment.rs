@@ -32,8 +32,8 @@ struct NoteEvent<'a> {
 #[derive(Debug, Deserialize)]
 struct Note<'a> {
     id: u64,
-    #[serde(borrow)]
-    note: Option<Text<'a>>,
+    #[serde(borrow, rename = "note")]
+    text: Option<Text<'a>>,
     #[serde(borrow)]
     url: Option<Text<'a>>,
     #[serde(borrow)]
@@ -91,7 +91,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
             id: Cow::Owned(note.id.to_string()),
             commit: commit_id.clone(),
             path: borrow(note.position.as_ref().and_then(|position| position.new_path.as_ref())),
-            body: borrow(note.note.as_ref()).unwrap_or_default(),
+            body: borrow(note.text.as_ref()).unwrap_or_default(),
             author: username(user.as_ref()),
             url: borrow(note.url.as_ref()),
             ..extract::Comment::default()

@@ -138,27 +138,27 @@ impl<'a, V: Visitor<'a>> Visitor<'a> for Tee<'_, '_, 'a, V> {
     }
 
     fn visit_borrowed_str<E: Error>(mut self, text: &'a str) -> Result<V::Value, E> {
-        self.looked.at(Some(Scalar::borrowed(text)));
+        self.looked.at(Some(&Scalar::borrowed(text)));
         self.inner.visit_borrowed_str(text)
     }
 
     fn visit_str<E: Error>(mut self, text: &str) -> Result<V::Value, E> {
-        self.looked.at(Some(Scalar::owned(text)));
+        self.looked.at(Some(&Scalar::owned(text)));
         self.inner.visit_str(text)
     }
 
     fn visit_string<E: Error>(mut self, text: String) -> Result<V::Value, E> {
-        self.looked.at(Some(Scalar::owned(&text)));
+        self.looked.at(Some(&Scalar::owned(&text)));
         self.inner.visit_string(text)
     }
 
     fn visit_i64<E: Error>(mut self, number: i64) -> Result<V::Value, E> {
-        self.looked.at(Some(Scalar::Integer(number)));
+        self.looked.at(Some(&Scalar::Integer(number)));
         self.inner.visit_i64(number)
     }
 
     fn visit_u64<E: Error>(mut self, number: u64) -> Result<V::Value, E> {
-        self.looked.at(Some(Scalar::unsigned(number)));
+        self.looked.at(Some(&Scalar::unsigned(number)));
         self.inner.visit_u64(number)
     }
 

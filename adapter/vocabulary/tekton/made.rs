@@ -14,8 +14,8 @@ use crate::vocabulary::extract::Package;
 use crate::vocabulary::occurrence::package;
 use crate::vocabulary::uri;
 
-/// The most things that one run can have made.
-pub const MAX_MADE: usize = 100;
+/// The most things that one run can have made by the hints in its results: two events for each, beside the few of annotations.
+pub const MAX_MADE: usize = 45;
 /// The longest name, version or address in bytes.
 const MAX_TEXT: usize = 1024;
 

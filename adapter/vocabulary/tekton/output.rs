@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::made::{Artifact, Change, MAX_MADE, Results, Service, purl_of_service};
+use super::made::{Artifact, Change, Results, Service, purl_of_service};
 use super::object::State;
 use super::{Extract, Run, RunKind, Transition};
 use crate::vocabulary::cdevent::{CdEventError, Link};
@@ -29,6 +29,14 @@ static SERVICES: &[(&str, &str)] = &[
     ("cd.service.removed", REMOVED),
 ];
 const REMOVED: &str = "dev.cdevents.service.removed";
+
+/// Whether a transition of this name is about something that the run made.
+pub fn is_output(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(predicate, _)| OUTPUTS.contains(&predicate))
+}
+
+/// The predicates of these events.
+const OUTPUTS: &[&str] = &["packaged", "published", "deployed", "upgraded", "rolledback", "removed"];
 
 /// `subject.content`; each type has the fields that are set.
 #[derive(Default, Serialize)]
@@ -52,7 +60,7 @@ struct Output<'a> {
     base: &'static str,
     subject: &'a str,
     /// What tells this occurrence from another of the same run, type and subject.
-    key: Option<&'a str>,
+    key: &'a [&'a str],
     content: Content<'a>,
 }
 
@@ -81,7 +89,7 @@ impl Run<'_> {
         let mut made = Vec::new();
         for (base, artifact, change) in packaged.chain(published) {
             let content = Content { change, ..Content::default() };
-            let output = Output { base, subject: &artifact.purl, key: None, content };
+            let output = Output { base, subject: &artifact.purl, key: &[], content };
             self.push(output, finished, at, (Some(artifact), None), &mut made);
         }
         if let Some(service) = results.service() {
@@ -89,7 +97,6 @@ impl Run<'_> {
         }
         let mut known = HashSet::new();
         made.retain(|transition| known.insert(transition.event.id().to_owned()));
-        made.truncate(MAX_MADE);
         out.append(&mut made);
     }
 
@@ -117,7 +124,9 @@ impl Run<'_> {
                 artifact_id: purl.as_deref().filter(|_| !removed),
                 ..Content::default()
             };
-            let output = Output { base, subject: &subject, key: Some(service.environment), content };
+            // A pipeline may deploy one version after another.
+            let key = [service.environment, content.artifact_id.unwrap_or_default()];
+            let output = Output { base, subject: &subject, key: &key, content };
             self.push(output, finished, at, (None, Some(service)), out);
         }
     }
@@ -144,7 +153,7 @@ impl Run<'_> {
         (artifact, service): (Option<&Artifact<'_>>, Option<&Service<'_>>),
     ) -> Result<Transition, CdEventError> {
         let ty = resolve(base).ok_or_else(|| CdEventError::Unknown(base.to_owned()))?;
-        let occurrence: Vec<&str> = std::iter::once(self.root()).chain(key).collect();
+        let occurrence: Vec<&str> = std::iter::once(self.root()).chain(key.iter().copied()).collect();
         // The results are in `finished`.
         let extract = Extract {
             package: artifact.map(|artifact| &artifact.package),

@@ -37,6 +37,13 @@ pub fn is_progress(name: &str) -> bool {
     name.starts_with(NAME)
 }
 
+/// How many tasks need nothing more, by the name of such a transition: it never becomes less.
+pub fn settled_tasks(name: &str) -> Option<u64> {
+    let mut counts = name.strip_prefix(NAME)?.split('.').map(|count| count.parse::<u64>().ok());
+    let (completed, skipped) = (counts.next()??, counts.nth(2)??);
+    completed.checked_add(skipped)
+}
+
 // === impl Progress ===
 
 impl Progress {
@@ -115,6 +122,10 @@ mod tests {
         };
         assert_eq!(read(&text(["0", "0", "0", "3", "0"])), Some([0, 0, 0, 0, 3, 3, 0]));
         assert_eq!(read(&text(["3", "1", "1", "2", "1"])), Some([3, 1, 1, 1, 2, 6, 66]));
+        assert_eq!(settled_tasks("progressed/3.1.1.2.1"), Some(5));
+        for other in ["finished", "progressed/", "progressed/3.1.1", "progressed/x.0.0.1.0"] {
+            assert_eq!(settled_tasks(other), None, "{other}");
+        }
         for message in [
             "",
             "not ready",

@@ -82,6 +82,9 @@ pub fn github(root: &Path) -> Vec<Payload> {
         .collect()
 }
 
+/// The schemas of our own types.
+static OURS: LazyLock<pipewright::vocabulary::schema::Schemas> = LazyLock::new(Default::default);
+
 /// The official schemas, with formats asserted.
 pub struct Schemas {
     by_type: HashMap<String, Validator>,
@@ -140,7 +143,6 @@ impl Schemas {
         let problems = self.problems(&data);
         assert!(problems.is_empty(), "{problems:#?}\n{data:#}");
         let context = &data["context"];
-        static OURS: LazyLock<pipewright::vocabulary::schema::Schemas> = LazyLock::new(Default::default);
         // Custom types of others have schemas of theirs; that none of ours is without one is a test of its own.
         if let Some(schema) = OURS.get(event.ty()) {
             assert_eq!(schema.check(&data), Ok(()), "{data:#}");

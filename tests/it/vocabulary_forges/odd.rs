@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::equal::{A, B, Sent, ZERO, changes, pushes};
 use super::{is_cdevent, webhook};
 use crate::support::corpus::{self, Schemas};
+use crate::vocabulary::collect;
 
 const OPENED: super::equal::Names =
     ("pull_request", "opened", Some("open"), "pullrequest:created", "pr:opened");
@@ -170,7 +171,7 @@ fn what_is_null_is_as_good_as_absent() {
     for sent in pushes("branch", "main", A, B).into_iter().chain(changes(OPENED)) {
         let mut places = Vec::new();
         collect(&sent.body, String::new(), &mut places);
-        for place in places.iter().filter(|place| !needed(place)) {
+        for place in places.iter().filter(|place| !place.is_empty() && !needed(place)) {
             let mut with_null = Sent { body: sent.body.clone(), ..sent };
             *with_null.body.pointer_mut(place).unwrap() = Value::Null;
             let mut without = Sent { body: sent.body.clone(), ..sent };
@@ -198,25 +199,6 @@ fn what_is_null_is_as_good_as_absent() {
         }
     }
     assert!(tried > 150, "{tried}");
-}
-
-/// Where a body has members.
-fn collect(value: &Value, at: String, places: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-                collect(value, place.clone(), places);
-                places.push(place);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(item, format!("{at}/{index}"), places);
-            }
-        }
-        _ => {}
-    }
 }
 
 #[test]
