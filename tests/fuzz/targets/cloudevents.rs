@@ -58,7 +58,8 @@ pub fn assert_unchanged(event: &Event) {
         (binary, data) => assert_eq!(binary, data),
     }
     if event.datacontenttype().is_some() {
-        assert_eq!(binary.datacontenttype(), event.datacontenttype());
+        // The space around a header's value is not part of it.
+        assert_eq!(binary.datacontenttype(), event.datacontenttype().map(str::trim));
     }
 }
 
