@@ -19,6 +19,8 @@ mod raw;
 mod read;
 pub mod schema;
 pub mod tekton;
+#[cfg(test)]
+mod testing;
 mod time;
 pub mod types;
 pub(crate) mod uri;

@@ -9,17 +9,16 @@ pub(super) mod raw;
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-
 use self::payload::{Account, Links, Repository};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
 use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
+use super::occurrence::time;
 use super::occurrence::{
-    self, Delivery, Place, RawRule, Row, repository as repositories, row, run as runs, ticket as tickets,
+    self, Place, RawRule, Row, repository as repositories, row, run as runs, ticket as tickets,
 };
 use super::options::{Optional, Options};
-use super::read::{Text, When};
+use super::read::borrow;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -98,17 +97,9 @@ fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>,
     Ok(place)
 }
 
-fn time(delivery: &Delivery<'_>, when: Option<When>) -> Timestamp {
-    when.and_then(|when| when.0).unwrap_or(delivery.webhook.received)
-}
-
 /// The page for people.
 fn page<'b>(links: Option<&'b Links<'_>>) -> Option<Cow<'b, str>> {
     borrow(Some(&links?.html.as_ref()?.href))
-}
-
-fn borrow<'b>(text: Option<&'b Text<'_>>) -> Option<Cow<'b, str>> {
-    text.map(Text::lend).filter(|text| !text.is_empty())
 }
 
 /// Since 2019 accounts have no `username`; `nickname` is what comes nearest, and a team or an App has neither.

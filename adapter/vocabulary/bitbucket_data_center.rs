@@ -16,7 +16,7 @@ use super::occurrence::git::REFS;
 use super::occurrence::{self, Place, RawRule, Row, repository as repositories, row};
 use super::options::{Optional, Options};
 use super::pick::Picked;
-use super::read::Text;
+use super::read::borrow;
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
 
@@ -120,10 +120,6 @@ fn clone_url<'a>(links: &payload::Links<'a>) -> Option<Cow<'a, str>> {
 /// The first that is one: a list of links may be `[null]`.
 fn href<'b>(links: Option<&'b [Option<Link<'_>>]>) -> Option<&'b str> {
     links?.iter().flatten().find_map(|link| link.href.as_deref()).filter(|href| !href.is_empty())
-}
-
-fn borrow<'b>(text: Option<&'b Text<'_>>) -> Option<Cow<'b, str>> {
-    text.map(Text::lend).filter(|text| !text.is_empty())
 }
 
 fn login<'b>(user: Option<&'b User<'_>>) -> Option<Cow<'b, str>> {

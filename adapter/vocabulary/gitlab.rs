@@ -12,18 +12,17 @@ mod ticket;
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-
 use self::payload::{Project, User};
 use super::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, UPDATED};
 use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::REFS;
 use super::occurrence::release::{DELETED, PUBLISHED};
+use super::occurrence::time;
 use super::occurrence::{
     self, Delivery, Place, Row, deployment as deployments, row, run as runs, ticket as tickets,
 };
 use super::options::{Optional, Options};
-use super::read::{Text, When};
+use super::read::borrow;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -146,16 +145,8 @@ fn place_of_repository<'a>(
     Ok(place)
 }
 
-fn time(delivery: &Delivery<'_>, when: Option<When>) -> Timestamp {
-    when.and_then(|when| when.0).unwrap_or(delivery.webhook.received)
-}
-
 fn username<'b>(user: Option<&'b User<'_>>) -> Option<Cow<'b, str>> {
     borrow(user.and_then(|user| user.username.as_ref()))
-}
-
-fn borrow<'b>(text: Option<&'b Text<'_>>) -> Option<Cow<'b, str>> {
-    text.map(Text::lend).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

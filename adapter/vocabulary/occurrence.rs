@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cdevent::{CdEvent, CdEventError};
@@ -25,6 +26,7 @@ use super::extract::{self, Extract};
 use super::options::{Optional, Options};
 use super::outcome::Outcome;
 use super::pick::{Path, Picked, pick, read};
+use super::read::When;
 use super::types::{CustomType, EventType, resolve};
 use super::{PayloadError, Webhook, uri};
 use crate::event::Event;
@@ -180,6 +182,11 @@ pub fn standard(base: &str) -> Result<&'static EventType, PayloadError> {
 /// A type of ours, in its first version.
 pub fn custom(base: &str) -> Result<CustomType, PayloadError> {
     format!("{base}.0.1.0").parse().map_err(|_| CdEventError::Unknown(base.to_owned()).into())
+}
+
+/// This time, or that of the receipt where the payload has none.
+pub fn time(delivery: &Delivery<'_>, when: Option<When>) -> Timestamp {
+    when.and_then(|when| when.0).unwrap_or(delivery.webhook.received)
 }
 
 /// Text that a user chose, as a part of a subject: what no attribute may hold is percent-encoded.

@@ -22,6 +22,11 @@ pub struct When(pub Option<Timestamp>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub u64);
 
+/// For an event that does not outlive the payload; an empty text is as good as none.
+pub fn borrow<'b>(text: Option<&'b Text<'_>>) -> Option<Cow<'b, str>> {
+    text.map(Text::lend).filter(|text| !text.is_empty())
+}
+
 // === impl Text ===
 
 impl Deref for Text<'_> {

@@ -1,21 +1,11 @@
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::vocabulary::{Forge, events};
-
-const RECEIVED: &str = "2026-01-02T03:04:05Z";
-const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+use crate::vocabulary::testing::{A, B, RECEIVED, data};
+use crate::vocabulary::{Forge, events, testing};
 
 fn webhook(event: &str, body: &Value) -> Webhook {
-    Webhook {
-        forge: Forge::Bitbucket,
-        event: event.to_owned(),
-        delivery: "delivery-1".to_owned(),
-        body: Bytes::from(body.to_string()),
-        received: RECEIVED.parse().unwrap(),
-    }
+    testing::webhook(Forge::Bitbucket, event, body)
 }
 
 fn run(event: &str, body: &Value) -> Vec<Event> {
@@ -24,13 +14,7 @@ fn run(event: &str, body: &Value) -> Vec<Event> {
 
 /// The one `CDEvent` of a delivery.
 fn one(event: &str, body: &Value) -> Event {
-    let mut all = run(event, body);
-    assert_eq!(all.len(), 2, "{all:?}");
-    all.remove(1)
-}
-
-fn data(event: &Event) -> &Value {
-    event.tree().unwrap()
+    testing::one(&webhook(event, body))
 }
 
 fn repository() -> Value {

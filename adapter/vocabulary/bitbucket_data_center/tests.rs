@@ -1,23 +1,13 @@
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::vocabulary::{Forge, events};
+use crate::vocabulary::testing::{A, B, RECEIVED, ZERO, data};
+use crate::vocabulary::{Forge, events, testing};
 
-const RECEIVED: &str = "2026-01-02T03:04:05Z";
-const ZERO: &str = "0000000000000000000000000000000000000000";
-const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 const PAGE: &str = "https://git.example.com/bb/projects/ACME/repos/shop";
 
 fn webhook(event: &str, body: &Value) -> Webhook {
-    Webhook {
-        forge: Forge::BitbucketDataCenter,
-        event: event.to_owned(),
-        delivery: "delivery-1".to_owned(),
-        body: Bytes::from(body.to_string()),
-        received: RECEIVED.parse().unwrap(),
-    }
+    testing::webhook(Forge::BitbucketDataCenter, event, body)
 }
 
 fn run(event: &str, body: &Value) -> Vec<Event> {
@@ -26,13 +16,7 @@ fn run(event: &str, body: &Value) -> Vec<Event> {
 
 /// The one `CDEvent` of a delivery.
 fn one(event: &str, body: &Value) -> Event {
-    let mut all = run(event, body);
-    assert_eq!(all.len(), 2, "{all:?}");
-    all.remove(1)
-}
-
-fn data(event: &Event) -> &Value {
-    event.tree().unwrap()
+    testing::one(&webhook(event, body))
 }
 
 fn repository(id: u64, key: &str) -> Value {
