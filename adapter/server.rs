@@ -1,4 +1,4 @@
-//! The HTTP edge: routes, bounds, and the answer codes that make each sender do the right thing (DESIGN: HTTP).
+//! The HTTP edge: routes, bounds, and the answer codes that make each sender do the right thing.
 
 pub mod admin;
 pub mod answer;

@@ -1,7 +1,7 @@
 //! Identity without storage: keys, object names and event ids that are functions of what happened.
 //!
 //! Nothing here reads a clock or draws a random number, so every replica and every redelivery computes the
-//! same name, and the Kubernetes API server becomes the dedupe database (K56, C39).
+//! same name, and the Kubernetes API server becomes the dedupe database.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! Webhooks of systems that have no parser of their own: whatever they send becomes one event, whose data is the body as
-//! JSON, and a mapping makes of it what it means (K2, K72, K152).
+//! JSON, and a mapping makes of it what it means.
 
 mod document;
 mod proof;

@@ -1,5 +1,4 @@
-//! `customData` of every event that comes from a forge: the small extract of the payload, in one shape for all forges
-//! (C13).
+//! `customData` of every event that comes from a forge: the small extract of the payload, in one shape for all forges.
 //!
 //! Mappings read these names, so they are a promise. Never the whole payload: that is the data of the raw event.
 

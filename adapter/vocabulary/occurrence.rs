@@ -1,7 +1,7 @@
 //! What forges tell, in one form for all of them.
 //!
 //! The parser of a forge fills in what its payload has; which events that makes, with which subject, content, id, chain
-//! and links, is decided here, so that the same happening is the same event whatever forge it comes from (C13).
+//! and links, is decided here, so that the same happening is the same event whatever forge it comes from.
 
 pub mod change;
 pub mod comment;

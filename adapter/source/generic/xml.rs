@@ -1,4 +1,4 @@
-//! XML as JSON, for senders that have nothing else (K152).
+//! XML as JSON, for senders that have nothing else.
 //!
 //! An element without attributes and children is a string; any other one is an object, in which attributes have `@` before
 //! their names and text is `#text`. Elements of one name side by side are an array. Prefixes of namespaces stay.

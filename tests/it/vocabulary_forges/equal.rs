@@ -1,4 +1,4 @@
-//! The same happening is told in the same way whatever forge it comes from (C13); what a forge does not tell is absent.
+//! The same happening is told in the same way whatever forge it comes from; what a forge does not tell is absent.
 
 use pipewright::event::Event;
 use pipewright::vocabulary::options::{Optional, Options};
