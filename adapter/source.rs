@@ -6,6 +6,7 @@ pub mod generic;
 pub mod gitea;
 pub mod github;
 pub mod gitlab;
+mod headers;
 pub mod secret;
 pub mod sending;
 pub mod signature;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use self::delivery::delivery_id;
 use self::generic::{Generic, ProofError};
+pub use self::headers::{Field, Headers};
 use self::secret::Secrets;
 use self::signature::SignatureError;
 use crate::event::Event;
@@ -70,18 +72,6 @@ pub enum Authenticated {
     Insecure,
 }
 
-/// The head of a request; names of headers are looked up in any case of letters.
-pub trait Headers {
-    /// The value of a header; `None` when it is absent, or not visible ASCII.
-    fn get(&self, name: &str) -> Option<&str>;
-
-    /// What follows the `?` in the address; empty where there is none.
-    #[expect(clippy::unnecessary_literal_bound, reason = "that of a request is a part of it")]
-    fn query(&self) -> &str {
-        ""
-    }
-}
-
 /// Why a delivery is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
@@ -132,23 +122,58 @@ impl Source {
         body: Bytes,
         received: jiff::Timestamp,
     ) -> Result<(Delivery, Authenticated), Rejection> {
-        let (forge, auth) = match &self.sender {
-            Sender::Forge(forge, auth) => (*forge, auth),
-            Sender::Generic(generic, auth) => {
-                let authenticated = auth.check(headers, &body)?;
-                let event = generic.event(headers, &body, received)?;
-                return Ok((Delivery::Event(Box::new(event)), authenticated));
+        let authenticated = self.authenticate(headers, &body)?;
+        Ok((self.read(headers, body, received)?, authenticated))
+    }
+
+    /// The first half of [`Source::receive`]: who sent a delivery, by its raw bytes. Nothing is said about the body.
+    ///
+    /// # Errors
+    /// It is not known who did, or it is another forge's.
+    pub fn authenticate(&self, headers: &impl Headers, body: &Bytes) -> Result<Authenticated, Rejection> {
+        match &self.sender {
+            Sender::Forge(forge, auth) => {
+                // Another forge's signature stands elsewhere: that it is missing would be no help.
+                delivery::sent_by(*forge, headers)?;
+                let Auth::Signed(secrets) = auth else { return Ok(Authenticated::Insecure) };
+                let place = match forge {
+                    Forge::GitHub => github::authenticate(secrets, headers, body),
+                    Forge::Gitea | Forge::Forgejo => gitea::authenticate(*forge, secrets, headers, body),
+                    Forge::GitLab => gitlab::authenticate(secrets, headers, body),
+                    Forge::Bitbucket | Forge::BitbucketDataCenter => {
+                        bitbucket::authenticate(secrets, headers, body)
+                    }
+                }?;
+                Ok(Authenticated::Secret(place))
             }
-        };
-        let (webhook, authenticated) = match forge {
-            Forge::GitHub => github::receive(auth, headers, body, received),
-            Forge::Gitea | Forge::Forgejo => gitea::receive(forge, auth, headers, &body, received),
-            Forge::GitLab => gitlab::receive(auth, headers, body, received),
-            Forge::Bitbucket | Forge::BitbucketDataCenter => {
-                bitbucket::receive(forge, auth, headers, body, received)
+            Sender::Generic(_, auth) => Ok(auth.check(headers, body)?),
+        }
+    }
+
+    /// The second half of [`Source::receive`], for what is authentic: what was sent.
+    ///
+    /// # Errors
+    /// A header or the body is not what the sender of this source sends.
+    pub fn read(
+        &self,
+        headers: &impl Headers,
+        body: Bytes,
+        received: jiff::Timestamp,
+    ) -> Result<Delivery, Rejection> {
+        let webhook = match &self.sender {
+            Sender::Forge(forge, _) => match forge {
+                Forge::GitHub => github::read(headers, body, received),
+                Forge::Gitea | Forge::Forgejo => gitea::read(*forge, headers, body, received),
+                Forge::GitLab => gitlab::read(headers, body, received),
+                Forge::Bitbucket | Forge::BitbucketDataCenter => {
+                    bitbucket::read(*forge, headers, body, received)
+                }
+            },
+            Sender::Generic(generic, _) => {
+                return Ok(Delivery::Event(Box::new(generic.event(headers, &body, received)?)));
             }
         }?;
-        Ok((Delivery::Webhook(webhook), authenticated))
+        Ok(Delivery::Webhook(webhook))
     }
 }
 

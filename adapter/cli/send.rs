@@ -11,6 +11,7 @@ use url::Url;
 use super::{BadInput, Ended, Output, print, runtime};
 use crate::event::{http, json as event_json};
 use crate::sink::client::{Client, ClientError, Tls};
+use crate::source::secret::Secret;
 use crate::source::sending;
 use crate::vocabulary::Forge;
 
@@ -54,7 +55,7 @@ pub(super) struct Arguments {
 struct Request {
     url: Url,
     id: String,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
@@ -93,11 +94,7 @@ fn webhook(arguments: &Arguments, event: &str) -> anyhow::Result<Request> {
         .forge
         .parse()
         .map_err(|error| BadInput(format!("`--forge {}`: {error}", arguments.forge)))?;
-    let secret = match &arguments.secret_file {
-        Some(path) => Some(String::from_utf8_lossy(&read(path)?).trim_end().to_owned()),
-        None => arguments.secret.clone(),
-    };
-    let headers = sending::headers(forge, event, &id, secret.as_deref().map(str::as_bytes), &body);
+    let headers = sending::headers(forge, event, &id, secret(arguments)?.as_ref(), &body);
     let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let source = arguments.source.as_deref().unwrap_or(forge.name());
     let url = address(arguments, &["webhooks", source])?;
@@ -113,13 +110,23 @@ fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
         ))
     })?;
     let (headers, body) = http::encode_structured(&event);
-    let mut headers: Vec<(String, String)> =
-        headers.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let mut headers: Vec<(String, Vec<u8>)> =
+        headers.into_iter().map(|(name, value)| (name.to_string(), value.into_bytes())).collect();
     if let Some(token) = &arguments.token {
-        headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        headers.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
     }
     let url = address(arguments, &["events"])?;
     Ok(Request { url, id: event.id().to_owned(), headers, body: body.to_vec() })
+}
+
+/// The webhook's secret, read as `serve` reads it.
+fn secret(arguments: &Arguments) -> anyhow::Result<Option<Secret>> {
+    let (secret, from) = match (&arguments.secret_file, &arguments.secret) {
+        (Some(path), _) => (Secret::literal(read(path)?), format!("`{}`", path.display())),
+        (None, Some(secret)) => (Secret::literal(secret), "`--secret`".to_owned()),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(secret.map_err(|error| BadInput(format!("{from}: {error}")))?))
 }
 
 /// The place to send to, below `--url`.
@@ -140,8 +147,9 @@ async fn post(request: &Request) -> anyhow::Result<(u16, Option<String>, String)
     let client = Client::new(&request.url, &Tls::default()).map_err(|reason| anyhow::anyhow!(reason))?;
     let mut headers = client.headers();
     for (name, value) in &request.headers {
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| BadInput(format!("`{value}` cannot be the value of header `{name}`")))?;
+        // The value may be a secret, so it is not shown.
+        let value = HeaderValue::from_bytes(value)
+            .map_err(|_| BadInput(format!("header `{name}` cannot have a value with control characters")))?;
         headers.insert(HeaderName::try_from(name)?, value);
     }
     let body = request.body.clone().into();

@@ -7,11 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::{Answer, Effects};
+use super::webhooks::RequestHeaders;
 use super::{State, answer, answered, body, shared};
 use crate::event::Event;
 use crate::event::http::{self, Handshake, HandshakeRequest};
 use crate::pipeline::Incoming;
-use crate::source::alias;
+use crate::source::{Headers, alias};
 use crate::telemetry::metrics::{ByRoute, Route};
 
 /// Receives events; acknowledges all of them or none.
@@ -23,7 +24,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
         if let Some(tokens) = &state.tokens
-            && !tokens.allows(answer::header(&request, "authorization"), request.query_string())
+            && !tokens.allows(RequestHeaders(&request).get("authorization"), request.query_string())
         {
             return Answer::refused(
                 StatusCode::UNAUTHORIZED,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
@@ -10,15 +11,15 @@ use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
 use crate::event::attribute::shown;
 use crate::pipeline::Incoming;
-use crate::source::{Delivery, Headers, Rejection, Source};
+use crate::source::{Authenticated, Delivery, Field, Headers, Rejection, Source};
 use crate::telemetry::metrics::{ByRoute, Route, Signature};
 
 /// The head of a request.
 pub(super) struct RequestHeaders<'a>(pub(super) &'a HttpRequest);
 
 impl Headers for RequestHeaders<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        answer::header(self.0, name)
+    fn get(&self, name: &str) -> Field<'_> {
+        Field::of(self.0.headers().get_all(name).map(HeaderValue::as_bytes))
     }
 
     fn query(&self) -> &str {
@@ -65,18 +66,16 @@ async fn deliver(
     started: Instant,
 ) -> Answer {
     let received = jiff::Timestamp::now();
-    let authenticated = source.receive(&RequestHeaders(request), body, received);
-    let secret = match &authenticated {
-        Ok((_, secret)) => secret.to_string(),
-        Err(_) => "none".to_owned(),
-    };
-    state.metrics.signatures.get_or_create(&Signature { source: source.name().to_owned(), secret }).inc();
-    let (events, delivery, event) = match authenticated {
-        Ok((Delivery::Webhook(webhook), _)) => match crate::source::events_with(&webhook, &state.options) {
+    let headers = RequestHeaders(request);
+    let authenticated = source.authenticate(&headers, &body);
+    count_signature(state, source, &authenticated);
+    let delivery = authenticated.and_then(|_| source.read(&headers, body, received));
+    let (events, delivery, event) = match delivery {
+        Ok(Delivery::Webhook(webhook)) => match crate::source::events_with(&webhook, &state.options) {
             Ok(events) => (shared(events), webhook.delivery, webhook.event),
             Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
         },
-        Ok((Delivery::Event(event), _)) => {
+        Ok(Delivery::Event(event)) => {
             let (id, ty) = (event.id().to_owned(), event.ty().to_owned());
             (shared(vec![*event]), id, ty)
         }
@@ -120,6 +119,16 @@ async fn deliver(
         }
         Err(failure) => failure.into(),
     }
+}
+
+/// Counts by which secret a delivery was known, or that no secret fits. What came to the wrong source is neither.
+fn count_signature(state: &State, source: &Source, authenticated: &Result<Authenticated, Rejection>) {
+    let secret = match authenticated {
+        Ok(by) => by.to_string(),
+        Err(Rejection::Unauthorized(_) | Rejection::Unproved(_)) => "none".to_owned(),
+        Err(Rejection::Malformed(_) | Rejection::UnsupportedMediaType(_)) => return,
+    };
+    state.metrics.signatures.get_or_create(&Signature { source: source.name().to_owned(), secret }).inc();
 }
 
 fn refuse(rejection: &Rejection) -> Answer {

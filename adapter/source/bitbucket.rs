@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::delivery::{self, MAX_EVENT, header};
-use super::signature::{self, BITBUCKET};
-use super::{Auth, Authenticated, Headers, Rejection};
+use super::secret::Secrets;
+use super::signature::{self, BITBUCKET, SignatureError};
+use super::{Headers, Rejection};
 use crate::vocabulary::{Forge, Webhook};
 
 /// How the names of events begin that only one of the two sends.
@@ -16,22 +17,22 @@ const SENDERS: &[(Forge, &str)] = &[
     (Forge::BitbucketDataCenter, "diagnostics:"),
 ];
 
-/// Authenticates a delivery and takes its body out.
-pub(super) fn receive(
+/// The place of the secret that a delivery was signed with.
+pub(super) fn authenticate(
+    secrets: &Secrets,
+    headers: &impl Headers,
+    body: &[u8],
+) -> Result<usize, SignatureError> {
+    signature::verify(secrets, BITBUCKET, headers.get(BITBUCKET.header), body)
+}
+
+/// Takes the body of a delivery out.
+pub(super) fn read(
     forge: Forge,
-    auth: &Auth,
     headers: &impl Headers,
     body: Bytes,
     received: jiff::Timestamp,
-) -> Result<(Webhook, Authenticated), Rejection> {
-    delivery::sent_by(forge, headers)?;
-    let authenticated = match auth {
-        Auth::Signed(secrets) => {
-            let value = headers.get(BITBUCKET.header);
-            Authenticated::Secret(signature::verify(secrets, BITBUCKET, value, &body)?)
-        }
-        Auth::Insecure => Authenticated::Insecure,
-    };
+) -> Result<Webhook, Rejection> {
     let json = delivery::unpacked(headers, body)?;
     let event = header(forge, headers, "X-Event-Key", MAX_EVENT, |b| {
         b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-')
@@ -46,7 +47,7 @@ pub(super) fn receive(
         )));
     }
     let id = delivery::id(headers, &["X-Request-UUID", "X-Request-Id"], &event, &json);
-    Ok((delivery::webhook(forge, event, id, &json, received)?, authenticated))
+    delivery::webhook(forge, event, id, &json, received)
 }
 
 #[cfg(test)]

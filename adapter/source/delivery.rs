@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Headers, Rejection};
+use super::{Field, Headers, Rejection};
 use crate::event::MediaType;
 use crate::event::http::percent_decode;
 use crate::event::identity::Key;
@@ -43,12 +43,12 @@ fn told_id<'a>(headers: &'a impl Headers, names: &[&'static str]) -> Option<&'a 
     let is_id = |value: &&str| {
         (1..=MAX_DELIVERY).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic())
     };
-    names.iter().filter_map(|name| headers.get(name)).map(str::trim).find(is_id)
+    names.iter().filter_map(|name| headers.get(name).text()).find(is_id)
 }
 
 /// Refuses what another forge sends; it is looked at before the signature, which stands elsewhere then.
 pub fn sent_by(forge: Forge, headers: &impl Headers) -> Result<(), Rejection> {
-    let sender = SENDERS.iter().find(|(_, header)| headers.get(header).is_some());
+    let sender = SENDERS.iter().find(|(_, header)| !headers.get(header).is_absent());
     match sender {
         Some((sender, header)) if *sender != forge => Err(Rejection::Malformed(format!(
             "header `{header}` comes from a forge of type {sender}, and this source is of type {}: \
@@ -78,18 +78,19 @@ pub fn webhook(
 
 /// Refuses a body that is compressed: what it would become is not bounded.
 pub fn uncompressed(headers: &impl Headers) -> Result<(), Rejection> {
-    if headers.get("content-encoding").is_some_and(|it| !it.trim().eq_ignore_ascii_case("identity")) {
-        return Err(Rejection::UnsupportedMediaType(
+    match headers.get("content-encoding") {
+        Field::Absent => Ok(()),
+        Field::Value(coding) if coding.eq_ignore_ascii_case(b"identity") => Ok(()),
+        Field::Value(_) | Field::Repeated => Err(Rejection::UnsupportedMediaType(
             "header `content-encoding` is not supported: send the body uncompressed",
-        ));
+        )),
     }
-    Ok(())
 }
 
 /// The JSON text: the body, or the field `payload` of a form.
 pub fn unpacked(headers: &impl Headers, body: Bytes) -> Result<Bytes, Rejection> {
     uncompressed(headers)?;
-    let media_type = headers.get("content-type").and_then(MediaType::parse);
+    let media_type = headers.get("content-type").text().and_then(MediaType::parse);
     match media_type {
         Some(it) if it.is_json() => Ok(body),
         Some(it) if it.is("application/x-www-form-urlencoded") => payload(&body),
@@ -107,10 +108,13 @@ pub fn header(
     longest: usize,
     allowed: fn(u8) -> bool,
 ) -> Result<String, Rejection> {
-    match headers.get(name).map(str::trim) {
-        None | Some("") => Err(Rejection::Malformed(format!("header `{name}` is missing"))),
-        Some(value) if value.len() <= longest && value.bytes().all(allowed) => Ok(value.to_owned()),
-        Some(_) => Err(Rejection::Malformed(format!(
+    let field = headers.get(name);
+    match (field, field.text()) {
+        (Field::Absent, _) => Err(Rejection::Malformed(format!("header `{name}` is missing"))),
+        (Field::Value(b""), _) => Err(Rejection::Malformed(format!("header `{name}` is empty"))),
+        (Field::Repeated, _) => Err(Rejection::Malformed(format!("header `{name}` stands more than once"))),
+        (_, Some(value)) if value.len() <= longest && value.bytes().all(allowed) => Ok(value.to_owned()),
+        (Field::Value(_), _) => Err(Rejection::Malformed(format!(
             "header `{name}` is not one that a forge of type {} sends",
             forge.name()
         ))),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::delivery::{MAX_EVENT, uncompressed};
-use super::{Headers, Rejection};
+use super::{Field, Headers, Rejection};
 use crate::event::http::percent_decode;
 use crate::event::identity::Key;
 use crate::event::json::well_formed;
@@ -100,7 +100,7 @@ impl Generic {
 
     /// The body as JSON text, an object or an array.
     fn json(&self, headers: &impl Headers, body: &Bytes) -> Result<Bytes, Rejection> {
-        let media_type = headers.get("content-type").and_then(MediaType::parse);
+        let media_type = headers.get("content-type").text().and_then(MediaType::parse);
         match media_type {
             Some(it) if it.is_json() => structured(body, "the body"),
             Some(it) if it.is("application/x-www-form-urlencoded") => {
@@ -143,12 +143,16 @@ fn structured(text: &Bytes, what: &str) -> Result<Bytes, Rejection> {
 
 /// A header that must be there.
 fn needed<'a>(headers: &'a impl Headers, name: &str) -> Result<&'a str, Rejection> {
-    let value = headers.get(name).map(str::trim).filter(|value| !value.is_empty());
-    value.ok_or_else(|| {
-        let reason =
-            "is missing or empty; the sender must set it, or the settings of this source must not name it";
-        Rejection::Malformed(format!("header `{name}` {reason}"))
-    })
+    let field = headers.get(name);
+    let reason = match (field, field.text()) {
+        (Field::Absent | Field::Value(b""), _) => {
+            "is missing or empty; the sender must set it, or the settings of this source must not name it"
+        }
+        (Field::Repeated, _) => "stands more than once",
+        (Field::Value(_), None) => "is not text in UTF-8",
+        (Field::Value(_), Some(text)) => return Ok(text),
+    };
+    Err(Rejection::Malformed(format!("header `{name}` {reason}")))
 }
 
 /// The id that the sender gave.

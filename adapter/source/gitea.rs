@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::delivery::{self, MAX_DELIVERY, MAX_EVENT, header};
-use super::signature::{self, Scheme};
-use super::{Auth, Authenticated, Headers, Rejection};
+use super::secret::Secrets;
+use super::signature::{self, Scheme, SignatureError};
+use super::{Headers, Rejection};
 use crate::vocabulary::{Forge, Webhook};
 
 /// The headers of one of the two; what else they send is for programs that know GitHub or Gogs.
@@ -14,38 +15,44 @@ struct Names {
     signature: Scheme,
 }
 
-const GITEA: Names =
+static GITEA: Names =
     Names { event: "X-Gitea-Event", delivery: "X-Gitea-Delivery", signature: signature::GITEA };
-const FORGEJO: Names =
+static FORGEJO: Names =
     Names { event: "X-Forgejo-Event", delivery: "X-Forgejo-Delivery", signature: signature::FORGEJO };
 
-/// Authenticates a delivery and takes its body out.
-pub(super) fn receive(
+/// The place of the secret that a delivery was signed with.
+pub(super) fn authenticate(
     forge: Forge,
-    auth: &Auth,
+    secrets: &Secrets,
     headers: &impl Headers,
     body: &Bytes,
-    received: jiff::Timestamp,
-) -> Result<(Webhook, Authenticated), Rejection> {
-    delivery::sent_by(forge, headers)?;
-    let names = if forge == Forge::Forgejo { FORGEJO } else { GITEA };
+) -> Result<usize, SignatureError> {
+    let scheme = names(forge).signature;
     // The JSON is what is signed, also where it came in a form. What is no form that we can read is not told before the
     // signature is right.
     let unpacked = delivery::unpacked(headers, body.clone());
     let signed = unpacked.as_ref().unwrap_or(body);
-    let authenticated = match auth {
-        Auth::Signed(secrets) => {
-            let value = headers.get(names.signature.header);
-            Authenticated::Secret(signature::verify(secrets, names.signature, value, signed)?)
-        }
-        Auth::Insecure => Authenticated::Insecure,
-    };
-    let json = unpacked?;
+    signature::verify(secrets, scheme, headers.get(scheme.header), signed)
+}
+
+/// Takes the body of a delivery out.
+pub(super) fn read(
+    forge: Forge,
+    headers: &impl Headers,
+    body: Bytes,
+    received: jiff::Timestamp,
+) -> Result<Webhook, Rejection> {
+    let names = names(forge);
+    let json = delivery::unpacked(headers, body)?;
     let event = header(forge, headers, names.event, MAX_EVENT, |b| {
         b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
     })?;
     let id = header(forge, headers, names.delivery, MAX_DELIVERY, |b| b.is_ascii_graphic())?;
-    Ok((delivery::webhook(forge, event, id, &json, received)?, authenticated))
+    delivery::webhook(forge, event, id, &json, received)
+}
+
+fn names(forge: Forge) -> &'static Names {
+    if forge == Forge::Forgejo { &FORGEJO } else { &GITEA }
 }
 
 #[cfg(test)]

@@ -3,31 +3,32 @@
 use bytes::Bytes;
 
 use super::delivery::{self, MAX_DELIVERY, MAX_EVENT, header};
-use super::{Auth, Authenticated, Headers, Rejection, signature};
+use super::secret::Secrets;
+use super::signature::SignatureError;
+use super::{Headers, Rejection, signature};
 use crate::vocabulary::{Forge, Webhook};
 
-/// Authenticates a delivery and takes its body out.
-pub(super) fn receive(
-    auth: &Auth,
+/// The place of the secret that a delivery was signed with, over the bytes as they came.
+pub(super) fn authenticate(
+    secrets: &Secrets,
+    headers: &impl Headers,
+    body: &[u8],
+) -> Result<usize, SignatureError> {
+    signature::verify(secrets, signature::GITHUB, headers.get(signature::HEADER), body)
+}
+
+/// Takes the body of a delivery out.
+pub(super) fn read(
     headers: &impl Headers,
     body: Bytes,
     received: jiff::Timestamp,
-) -> Result<(Webhook, Authenticated), Rejection> {
-    delivery::sent_by(Forge::GitHub, headers)?;
-    // Over the bytes as they came, before anything is said about them: nobody else gets to know anything.
-    let authenticated = match auth {
-        Auth::Signed(secrets) => {
-            let value = headers.get(signature::HEADER);
-            Authenticated::Secret(signature::verify(secrets, signature::GITHUB, value, &body)?)
-        }
-        Auth::Insecure => Authenticated::Insecure,
-    };
+) -> Result<Webhook, Rejection> {
     let json = delivery::unpacked(headers, body)?;
     let event = header(Forge::GitHub, headers, "X-GitHub-Event", MAX_EVENT, |b| {
         b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
     })?;
     let id = header(Forge::GitHub, headers, "X-GitHub-Delivery", MAX_DELIVERY, |b| b.is_ascii_graphic())?;
-    Ok((delivery::webhook(Forge::GitHub, event, id, &json, received)?, authenticated))
+    delivery::webhook(Forge::GitHub, event, id, &json, received)
 }
 
 #[cfg(test)]

@@ -142,6 +142,11 @@ impl Secret {
     pub fn literal(value: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         Self::new(value.as_ref(), || "the secret".to_owned())
     }
+
+    /// The value, for whoever plays the sender.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -2,12 +2,17 @@
 
 use ring::hmac;
 
+use super::Field;
 use super::secret::Secrets;
 
 /// The header that carries the signature. The older one with SHA-1 is not looked at.
 pub const HEADER: &str = "x-hub-signature-256";
 
 pub(super) const PREFIX: &str = "sha256=";
+
+/// What else than the secret may be why a signature does not match.
+pub(super) const CHANGED: &str =
+    ": the sender has another secret, or the body was changed on the way, as by a proxy that writes it anew";
 
 /// Where a forge puts its signature, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +52,20 @@ pub enum SignatureError {
     #[error("header `{header}` must be {form}64 hexadecimal digits", header = .0.header, form = form(.0))]
     Malformed(Scheme),
     /// A signature with another secret, or of another body.
-    #[error("header `{header}` matches none of this source's secrets", header = .0.header)]
+    #[error("header `{header}` matches none of this source's secrets{why}", header = .0.header, why = why(.0))]
     Mismatch(Scheme),
+    /// A header that stands more than once, so that nobody can say which line was meant.
+    #[error("header `{header}` stands more than once: send one", header = .0.header)]
+    Repeated(Scheme),
 }
 
 fn form(scheme: &Scheme) -> String {
     if scheme.prefix.is_empty() { String::new() } else { format!("`{}` and ", scheme.prefix) }
+}
+
+/// A token is no signature: nothing of the body is in it.
+fn why(scheme: &Scheme) -> &'static str {
+    if *scheme == GITLAB_TOKEN { "" } else { CHANGED }
 }
 
 /// The place of the secret that `signed` was signed with.
@@ -63,11 +76,15 @@ fn form(scheme: &Scheme) -> String {
 pub fn verify(
     secrets: &Secrets,
     scheme: Scheme,
-    value: Option<&str>,
+    field: Field<'_>,
     signed: &[u8],
 ) -> Result<usize, SignatureError> {
-    let value = value.ok_or(SignatureError::Missing(scheme))?.trim();
-    if value.is_empty() || value == scheme.prefix {
+    let value = match field {
+        Field::Absent => return Err(SignatureError::Missing(scheme)),
+        Field::Repeated => return Err(SignatureError::Repeated(scheme)),
+        Field::Value(value) => value,
+    };
+    if value.is_empty() || value == scheme.prefix.as_bytes() {
         return Err(SignatureError::Empty(scheme));
     }
     let tag = parse(value, scheme.prefix).ok_or(SignatureError::Malformed(scheme))?;
@@ -75,7 +92,7 @@ pub fn verify(
 }
 
 /// The place of the secret that made the digits of a signature over `signed`; `Err` when they are no signature.
-pub(super) fn signed_by(secrets: &Secrets, digits: &str, signed: &[u8]) -> Result<Option<usize>, NotDigits> {
+pub(super) fn signed_by(secrets: &Secrets, digits: &[u8], signed: &[u8]) -> Result<Option<usize>, NotDigits> {
     let tag = parse(digits, "").ok_or(NotDigits)?;
     Ok(secrets.find(|it| hmac::verify(&it.key, signed, &tag).is_ok()))
 }
@@ -96,8 +113,8 @@ pub fn sign(secret: &[u8], body: &[u8]) -> String {
     value
 }
 
-fn parse(value: &str, prefix: &str) -> Option<[u8; 32]> {
-    let digits = value.strip_prefix(prefix)?.as_bytes();
+fn parse(value: &[u8], prefix: &str) -> Option<[u8; 32]> {
+    let digits = value.strip_prefix(prefix.as_bytes())?;
     let mut tag = [0; 32];
     if digits.len() != 2 * tag.len() {
         return None;
@@ -125,16 +142,16 @@ mod tests {
     #[test]
     fn the_vector_of_the_documentation_verifies_and_is_what_we_sign() {
         assert_eq!(sign(SECRET.as_bytes(), BODY), SIGNATURE);
-        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(SIGNATURE), BODY), Ok(0));
+        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(SIGNATURE).into(), BODY), Ok(0));
     }
 
     #[test]
     fn any_of_several_secrets_may_have_signed_and_its_place_is_told() {
         for (values, place) in [(["new", SECRET], 1), ([SECRET, "old"], 0), ([SECRET, SECRET], 0)] {
-            assert_eq!(verify(&secrets(&values), GITHUB, Some(SIGNATURE), BODY), Ok(place));
+            assert_eq!(verify(&secrets(&values), GITHUB, Some(SIGNATURE).into(), BODY), Ok(place));
         }
         assert_eq!(
-            verify(&secrets(&["a", "b"]), GITHUB, Some(SIGNATURE), BODY),
+            verify(&secrets(&["a", "b"]), GITHUB, Some(SIGNATURE).into(), BODY),
             Err(SignatureError::Mismatch(GITHUB))
         );
     }
@@ -142,25 +159,31 @@ mod tests {
     #[test]
     fn upper_case_digits_are_digits() {
         let upper = format!("sha256={}", SIGNATURE[7..].to_uppercase());
-        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(&upper), BODY), Ok(0));
+        assert_eq!(verify(&secrets(&[SECRET]), GITHUB, Some(&upper).into(), BODY), Ok(0));
     }
 
     #[test]
     fn a_changed_body_or_signature_does_not_match() {
         let secrets = secrets(&[SECRET]);
         assert_eq!(
-            verify(&secrets, GITHUB, Some(SIGNATURE), b"Hello, World?"),
+            verify(&secrets, GITHUB, Some(SIGNATURE).into(), b"Hello, World?"),
             Err(SignatureError::Mismatch(GITHUB))
         );
-        assert_eq!(verify(&secrets, GITHUB, Some(SIGNATURE), b""), Err(SignatureError::Mismatch(GITHUB)));
+        assert_eq!(
+            verify(&secrets, GITHUB, Some(SIGNATURE).into(), b""),
+            Err(SignatureError::Mismatch(GITHUB))
+        );
         let other = SIGNATURE.replace("7571", "7572");
-        assert_eq!(verify(&secrets, GITHUB, Some(&other), BODY), Err(SignatureError::Mismatch(GITHUB)));
+        assert_eq!(
+            verify(&secrets, GITHUB, Some(&other).into(), BODY),
+            Err(SignatureError::Mismatch(GITHUB))
+        );
     }
 
     #[test]
     fn other_forms_are_refused() {
         let secrets = secrets(&[SECRET]);
-        assert_eq!(verify(&secrets, GITHUB, None, BODY), Err(SignatureError::Missing(GITHUB)));
+        assert_eq!(verify(&secrets, GITHUB, Field::Absent, BODY), Err(SignatureError::Missing(GITHUB)));
         for form in [
             &SIGNATURE[7..],
             &SIGNATURE[..70],
@@ -172,7 +195,7 @@ mod tests {
             &SIGNATURE.replace("75", "+5"),
         ] {
             assert_eq!(
-                verify(&secrets, GITHUB, Some(form), BODY),
+                verify(&secrets, GITHUB, Some(form).into(), BODY),
                 Err(SignatureError::Malformed(GITHUB)),
                 "{form}"
             );
@@ -183,7 +206,7 @@ mod tests {
     fn a_header_of_a_webhook_without_a_secret_is_refused_whatever_the_secrets_are() {
         let secrets = secrets(&["a"]);
         for (scheme, value) in [(GITHUB, "sha256="), (GITHUB, ""), (GITEA, ""), (GITEA, " "), (FORGEJO, "")] {
-            let error = verify(&secrets, scheme, Some(value), BODY).unwrap_err();
+            let error = verify(&secrets, scheme, Some(value).into(), BODY).unwrap_err();
             assert_eq!(error, SignatureError::Empty(scheme), "{value:?}");
             assert!(error.to_string().contains("the webhook has no secret"), "{error}");
         }
@@ -192,8 +215,8 @@ mod tests {
     #[test]
     fn the_digits_of_gitea_stand_alone() {
         let secrets = secrets(&[SECRET]);
-        assert_eq!(verify(&secrets, GITEA, Some(&SIGNATURE[7..]), BODY), Ok(0));
-        let error = verify(&secrets, GITEA, Some(SIGNATURE), BODY).unwrap_err();
+        assert_eq!(verify(&secrets, GITEA, Some(&SIGNATURE[7..]).into(), BODY), Ok(0));
+        let error = verify(&secrets, GITEA, Some(SIGNATURE).into(), BODY).unwrap_err();
         assert_eq!(error.to_string(), "header `X-Gitea-Signature` must be 64 hexadecimal digits");
     }
 }

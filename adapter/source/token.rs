@@ -4,6 +4,7 @@
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
+use super::Field;
 use super::secret::Secrets;
 use crate::event::http::percent_decode;
 
@@ -20,21 +21,22 @@ impl TokenAuth {
     }
 
     /// Whether the `Authorization` header, or without one `access_token` in the query, holds one of the tokens.
-    pub fn allows(&self, authorization: Option<&str>, query: &str) -> bool {
+    pub fn allows(&self, authorization: Field<'_>, query: &str) -> bool {
         self.find(authorization, query).is_some()
     }
 
     /// The place of the token that was given.
-    pub fn find(&self, authorization: Option<&str>, query: &str) -> Option<usize> {
+    pub fn find(&self, authorization: Field<'_>, query: &str) -> Option<usize> {
         find(&self.0, authorization, query)
     }
 }
 
 /// The place of the secret that was given as a token, in the header or in the query.
-pub(super) fn find(secrets: &Secrets, authorization: Option<&str>, query: &str) -> Option<usize> {
+pub(super) fn find(secrets: &Secrets, authorization: Field<'_>, query: &str) -> Option<usize> {
     match authorization {
-        Some(header) => place_of(secrets, bearer(header)?.as_bytes()),
-        None => place_of(secrets, &access_token(query)?),
+        Field::Value(header) => place_of(secrets, bearer(header)?),
+        Field::Repeated => None,
+        Field::Absent => place_of(secrets, &access_token(query)?),
     }
 }
 
@@ -46,9 +48,9 @@ pub(super) fn place_of(secrets: &Secrets, given: &[u8]) -> Option<usize> {
 }
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1).
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked("bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start())
 }
 
 /// The one `access_token` of a query (RFC 6750, section 2.3). A `+` stays one: no token has a space, and many senders
@@ -71,16 +73,16 @@ mod tests {
 
     #[test]
     fn a_token_in_the_header_is_enough() {
-        assert_eq!(auth().find(Some("Bearer old-token"), ""), Some(0));
-        assert_eq!(auth().find(Some("bearer  new/+token="), ""), Some(1));
-        assert!(auth().allows(Some("Bearer old-token"), "access_token=wrong"));
+        assert_eq!(auth().find(Some("Bearer old-token").into(), ""), Some(0));
+        assert_eq!(auth().find(Some("bearer  new/+token=").into(), ""), Some(1));
+        assert!(auth().allows(Some("Bearer old-token").into(), "access_token=wrong"));
     }
 
     #[test]
     fn a_token_in_the_query_is_enough() {
         for query in ["access_token=old-token", "a=b&access_token=old%2Dtoken&c", "access_token=new/+token="]
         {
-            assert!(auth().allows(None, query), "{query}");
+            assert!(auth().allows(Field::Absent, query), "{query}");
         }
     }
 
@@ -89,7 +91,7 @@ mod tests {
         for header in
             ["", "Bearer", "Bearer ", "Bearer old-toke", "Bearer old-token2", "Basic old-token", "old-token"]
         {
-            assert!(!auth().allows(Some(header), ""), "{header}");
+            assert!(!auth().allows(Some(header).into(), ""), "{header}");
         }
         for query in [
             "",
@@ -100,10 +102,10 @@ mod tests {
             "access_token=%zz",
             "access_token=old-token&access_token=old-token",
         ] {
-            assert!(!auth().allows(None, query), "{query}");
+            assert!(!auth().allows(Field::Absent, query), "{query}");
         }
         assert!(
-            !auth().allows(Some("Basic x"), "access_token=old-token"),
+            !auth().allows(Some("Basic x").into(), "access_token=old-token"),
             "the header decides where there is one"
         );
     }

@@ -157,7 +157,7 @@ pub struct Metrics {
     pub sink_waiting: Family<BySink, Gauge>,
     /// Deliveries refused because too many to the same sink are under way.
     pub sink_refusals: Family<BySink, Counter>,
-    /// Webhook signatures by the secret that matched.
+    /// Webhooks by the secret that they showed, or `none`.
     pub signatures: Family<Signature, Counter>,
     /// Requests turned away before their body was read.
     pub shed: Family<Shed, Counter>,
@@ -250,7 +250,10 @@ impl Metrics {
                 "sink_refusals",
                 "Deliveries refused because too many to the same sink are under way"
             ),
-            signatures: metric!("signatures", "Webhook signatures by the secret that matched"),
+            signatures: metric!(
+                "signatures",
+                "Webhooks by the secret that they showed; `none` is one that shows none of them"
+            ),
             shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(
                 "name_conflict",

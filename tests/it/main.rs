@@ -26,6 +26,7 @@ mod overload;
 mod reload;
 mod restarts;
 mod schemas;
+mod secrets;
 mod sinks;
 mod soak;
 mod support;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use pipewright::source::secret::{Secret, Secrets};
 use pipewright::source::signature::sign;
-use pipewright::source::{Authenticated, Headers, Rejection, Source};
+use pipewright::source::{Authenticated, Field, Headers, Rejection, Source};
 use pipewright::vocabulary::{Forge, Webhook};
 
 use crate::support::corpus;
@@ -15,8 +15,8 @@ const SECRET: &str = "for this test";
 struct Request(HashMap<&'static str, String>);
 
 impl Headers for Request {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
+    fn get(&self, name: &str) -> Field<'_> {
+        self.0.get(name.to_ascii_lowercase().as_str()).into()
     }
 }
 

@@ -1,8 +1,8 @@
 //! How senders that have no parser show that they know a secret of the source.
 
 use crate::source::secret::Secrets;
-use crate::source::signature::{NotDigits, PREFIX, signed_by};
-use crate::source::{Authenticated, Headers, token};
+use crate::source::signature::{CHANGED, NotDigits, PREFIX, signed_by};
+use crate::source::{Authenticated, Field, Headers, token};
 
 /// What a sender shows of its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +42,15 @@ pub enum ProofError {
     /// A header with something else.
     #[error("header `{0}` must be 64 hexadecimal digits, with or without `{PREFIX}` before them")]
     Malformed(String),
-    /// A header with another secret, or a signature of another body.
+    /// A header with another secret.
     #[error("header `{0}` matches none of this source's secrets")]
     Mismatch(String),
+    /// A signature with another secret, or of another body.
+    #[error("header `{0}` matches none of this source's secrets{CHANGED}")]
+    Changed(String),
+    /// A header that stands more than once.
+    #[error("header `{0}` stands more than once: send one")]
+    Repeated(String),
 }
 
 // === impl Auth ===
@@ -67,9 +73,10 @@ impl Auth {
 impl Proof {
     /// The place of the secret that was shown.
     fn place(&self, secrets: &Secrets, headers: &impl Headers, body: &[u8]) -> Result<usize, ProofError> {
-        let given = |name: &String| match headers.get(name).map(str::trim) {
-            Some(value) if !value.is_empty() => Ok(value.to_owned()),
-            _ => Err(ProofError::Missing(name.clone())),
+        let given = |name: &String| match headers.get(name) {
+            Field::Absent | Field::Value(b"") => Err(ProofError::Missing(name.clone())),
+            Field::Value(value) => Ok(value),
+            Field::Repeated => Err(ProofError::Repeated(name.clone())),
         };
         match self {
             Self::Token => {
@@ -77,14 +84,14 @@ impl Proof {
             }
             Self::Header(name) => {
                 let value = given(name)?;
-                token::place_of(secrets, value.as_bytes()).ok_or_else(|| ProofError::Mismatch(name.clone()))
+                token::place_of(secrets, value).ok_or_else(|| ProofError::Mismatch(name.clone()))
             }
             Self::Signature(name) => {
                 let value = given(name)?;
-                let digits = value.strip_prefix(PREFIX).unwrap_or(&value);
+                let digits = value.strip_prefix(PREFIX.as_bytes()).unwrap_or(value);
                 match signed_by(secrets, digits, body) {
                     Ok(Some(place)) => Ok(place),
-                    Ok(None) => Err(ProofError::Mismatch(name.clone())),
+                    Ok(None) => Err(ProofError::Changed(name.clone())),
                     Err(NotDigits) => Err(ProofError::Malformed(name.clone())),
                 }
             }

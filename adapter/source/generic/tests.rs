@@ -5,8 +5,8 @@ use super::*;
 struct Request(Vec<(&'static str, &'static str)>);
 
 impl Headers for Request {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    fn get(&self, name: &str) -> Field<'_> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value).into()
     }
 }
 

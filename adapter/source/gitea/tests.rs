@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::source::Source;
 use crate::source::secret::{Secret, Secrets};
+use crate::source::{Authenticated, Field, Source};
 
 const SECRET: &str = "It's a Secret to Everybody";
 const BODY: &[u8] = b"{\"ref\": \"refs/heads/main\"}";
@@ -10,8 +10,8 @@ const BODY: &[u8] = b"{\"ref\": \"refs/heads/main\"}";
 struct Request(HashMap<String, String>);
 
 impl Headers for Request {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+    fn get(&self, name: &str) -> Field<'_> {
+        self.0.get(&name.to_ascii_lowercase()).into()
     }
 }
 

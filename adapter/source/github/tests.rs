@@ -1,16 +1,16 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::source::Source;
 use crate::source::secret::{Secret, Secrets};
+use crate::source::{Authenticated, Field, Source};
 
 const SECRET: &str = "It's a Secret to Everybody";
 
 struct Request(HashMap<String, String>);
 
 impl Headers for Request {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+    fn get(&self, name: &str) -> Field<'_> {
+        self.0.get(&name.to_ascii_lowercase()).into()
     }
 }
 
@@ -81,7 +81,12 @@ fn a_changed_body_is_unauthorized_before_anything_is_said_about_it() {
     let request = Request::signed(b"{}").with("content-type", "text/plain").without("x-github-event");
     assert_eq!(
         refusal(request.send(b"{]")),
-        (401, "header `X-Hub-Signature-256` matches none of this source's secrets".to_owned())
+        (
+            401,
+            "header `X-Hub-Signature-256` matches none of this source's secrets: the sender has another secret, or the \
+             body was changed on the way, as by a proxy that writes it anew"
+                .to_owned()
+        )
     );
 }
 
@@ -141,9 +146,10 @@ fn other_media_types_are_unsupported() {
 fn event_and_delivery_are_required_bounded_and_printable() {
     for (header, shown) in [("x-github-event", "X-GitHub-Event"), ("x-github-delivery", "X-GitHub-Delivery")]
     {
-        for absent in [Request::signed(b"{}").without(header), Request::signed(b"{}").with(header, " ")] {
-            assert_eq!(refusal(absent.send(b"{}")), (400, format!("header `{shown}` is missing")));
-        }
+        let (absent, empty) =
+            (Request::signed(b"{}").without(header), Request::signed(b"{}").with(header, " "));
+        assert_eq!(refusal(absent.send(b"{}")), (400, format!("header `{shown}` is missing")));
+        assert_eq!(refusal(empty.send(b"{}")), (400, format!("header `{shown}` is empty")));
         for bad in ["a b", "a\nb", "ü", &"x".repeat(129)] {
             assert_eq!(
                 refusal(Request::signed(b"{}").with(header, bad).send(b"{}")),

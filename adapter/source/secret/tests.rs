@@ -148,9 +148,9 @@ async fn a_change_of_a_secret_changes_what_verifies() {
     let secrets = Secrets::load(&[SecretReference::File(path.clone())], None, "").await.unwrap();
     std::fs::write(&path, "new").unwrap();
     secrets.clone().refresh_once().await;
-    assert_eq!(verify(&secrets, GITHUB, Some(&sign(b"new", b"{}")), b"{}"), Ok(0));
+    assert_eq!(verify(&secrets, GITHUB, Some(&sign(b"new", b"{}")).into(), b"{}"), Ok(0));
     assert_eq!(
-        verify(&secrets, GITHUB, Some(&sign(b"old", b"{}")), b"{}"),
+        verify(&secrets, GITHUB, Some(&sign(b"old", b"{}")).into(), b"{}"),
         Err(SignatureError::Mismatch(GITHUB))
     );
 }

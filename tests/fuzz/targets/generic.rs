@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use pipewright::event::{Data, Event};
 use pipewright::source::generic::{Document, Generic};
-use pipewright::source::{Headers, Rejection};
+use pipewright::source::{Field, Headers, Rejection};
 
 use super::cloudevents::assert_unchanged;
 
@@ -19,8 +19,8 @@ const MEDIA_TYPES: [&str; 4] = [
 struct Request(&'static str);
 
 impl Headers for Request {
-    fn get(&self, name: &str) -> Option<&str> {
-        (name == "content-type").then_some(self.0)
+    fn get(&self, name: &str) -> Field<'_> {
+        (name == "content-type").then_some(self.0).into()
     }
 }
 
