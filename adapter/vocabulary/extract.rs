@@ -2,6 +2,7 @@
 //!
 //! Mappings read these names, so they are a promise. Never the whole payload: that is the data of the raw event.
 
+mod change;
 mod comment;
 mod deployment;
 mod package;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+pub use self::change::{Association, Change, ChangeSource, ChangeTarget, is_fork};
 pub use self::comment::Comment;
 pub use self::deployment::{Approval, Deployment};
 pub use self::package::Package;
@@ -113,60 +115,6 @@ pub struct Name<'a> {
     pub owner: Text<'a>,
     /// Its name without the owner.
     pub name: Text<'a>,
-}
-
-/// A change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Change<'a> {
-    /// Its number in the target repository.
-    pub number: u64,
-    /// Its title, as its author wrote it: untrusted text.
-    pub title: Text<'a>,
-    /// The page for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<Text<'a>>,
-    /// Login of its author.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub author: Option<Text<'a>>,
-    /// Whether it is a draft.
-    pub draft: bool,
-    /// Names of its labels.
-    pub labels: Vec<Text<'a>>,
-    /// What would be merged.
-    pub source: ChangeSource<'a>,
-    /// Where it would be merged.
-    pub target: ChangeTarget<'a>,
-    /// The commit that the merge made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub merge_commit: Option<Text<'a>>,
-}
-
-/// What a change would merge.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeSource<'a> {
-    /// The branch.
-    pub branch: Text<'a>,
-    /// The newest commit; absent (empty) when there is none.
-    #[serde(skip_serializing_if = "is_empty")]
-    pub sha: Text<'a>,
-    /// What `git clone` takes; absent when the repository is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository_url: Option<Text<'a>>,
-    /// Whether the branch is in another repository than the target; a repository that is gone was another one.
-    pub fork: bool,
-}
-
-/// Where a change would be merged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeTarget<'a> {
-    /// The branch.
-    pub branch: Text<'a>,
-    /// The commit that the change is compared with; absent (empty) when the forge does not say.
-    #[serde(skip_serializing_if = "is_empty")]
-    pub sha: Text<'a>,
 }
 
 /// What was pushed. A forge may tell of a new branch without its commits (GitHub's `create`): then the commits are

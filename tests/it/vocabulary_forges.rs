@@ -1,6 +1,7 @@
 //! GitLab and both Bitbuckets: recorded payloads, the same happening on every forge, and deliveries over HTTP.
 
 mod equal;
+mod forks;
 mod http;
 mod odd;
 
@@ -34,6 +35,11 @@ fn webhook(forge: Forge, event: &str, delivery: &str, body: impl Into<Bytes>) ->
         body: body.into(),
         received: "2026-01-02T03:04:05Z".parse().unwrap(),
     }
+}
+
+/// A payload of `tests/fixtures/forges`.
+fn fixture(name: &str) -> Value {
+    corpus::json(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/forges").join(name))
 }
 
 /// Every recorded payload of the three forges. Of GitLab's the payload says what it is, of Bitbucket Cloud's the name of

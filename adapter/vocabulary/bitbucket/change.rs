@@ -1,10 +1,13 @@
 //! Changes: `pullrequest:*`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
-use super::payload::{self, PullRequest, Side};
+use super::payload::{self, Account, PullRequest, Repository, Side};
 use super::{borrow, login, page, place, time};
 use crate::vocabulary::cdevent::CdEvent;
+use crate::vocabulary::extract::Association;
 use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery};
 use crate::vocabulary::read::When;
@@ -64,6 +67,8 @@ fn write<'a>(
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
     let payload::Change { pullrequest: pull, repository, actor, approval, changes_request } = change;
+    let author_association = association(&pull, &repository);
+    let change = extract::Change { author_association, ..extract_of(&pull, base) };
     let place = place(delivery.webhook, repository)?;
     let sender = login(actor.as_ref());
     let state = match delivery.webhook.event.as_str() {
@@ -79,31 +84,29 @@ fn write<'a>(
         url: None,
         commit: None,
     });
-    let change = extract_of(&pull, base);
     let told = Told { base, change, review, created: created_on(&pull), occurrence, time };
     occurrence::change::write(delivery, &told, &place, sender, out)
 }
 
 pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
     let (source, target) = (&pull.source, &pull.destination);
-    let fork = match (&source.repository, &target.repository) {
-        (Some(source), Some(target)) if source.uuid.is_some() => source.uuid != target.uuid,
-        (Some(source), Some(target)) => source.full_name != target.full_name,
-        // Nothing is known of a repository that is gone: the careful answer.
-        _ => true,
+    let named = |side: &'b Side<'_>| match &side.repository {
+        Some(repository) => (repository.uuid.as_deref(), repository.full_name.as_deref()),
+        None => (None, None),
     };
     extract::Change {
         number: pull.id,
         title: borrow(pull.title.as_ref()).unwrap_or_default(),
         url: page(pull.links.as_ref()),
         author: login(pull.author.as_ref()),
+        author_association: Association::default(),
         draft: pull.draft.unwrap_or(false),
         labels: Vec::new(),
         source: extract::ChangeSource {
             branch: branch(source).into(),
             sha: hash(source).unwrap_or_default().into(),
             repository_url: None,
-            fork,
+            fork: extract::is_fork(named(source), named(target)),
         },
         target: extract::ChangeTarget {
             branch: branch(target).into(),
@@ -115,6 +118,14 @@ pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<
             .filter(|_| base == MERGED)
             .and_then(|commit| borrow(commit.hash.as_ref())),
     }
+}
+
+/// The owner of the repository is known by the id of the account.
+pub fn association(pull: &PullRequest<'_>, repository: &Repository<'_>) -> Association {
+    let uuid = |account: Option<&Account<'_>>| borrow(account?.uuid.as_ref()).map(Cow::into_owned);
+    let author = uuid(pull.author.as_ref());
+    let is_owner = author.is_some() && author == uuid(repository.owner.as_ref());
+    if is_owner { Association::Owner } else { Association::Unknown }
 }
 
 fn branch<'b>(side: &'b Side<'_>) -> &'b str {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::change::{created_on, extract_of};
+use super::change::{association, created_on, extract_of};
 use super::payload::{Account, Commit, Links, PullRequest, Repository};
 use super::{borrow, login, page, place, time};
 use crate::vocabulary::cdevent::CdEvent;
@@ -73,6 +73,10 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
                 .malformed("one of `pullrequest`, `issue` and `commit.hash` must be there"));
         }
     };
+    let change = pullrequest.as_ref().map(|pull| extract::Change {
+        author_association: association(pull, &repository),
+        ..extract_of(pull, "")
+    });
     let place = place(delivery.webhook, repository)?;
     let told = Told {
         on,
@@ -86,7 +90,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
             url: page(comment.links.as_ref()),
             ..extract::Comment::default()
         },
-        change: pullrequest.as_ref().map(|pull| extract_of(pull, "")),
+        change,
         time: time(delivery, comment.created_on),
     };
     write(delivery, told, &place, login(actor.as_ref()), out)

@@ -130,6 +130,8 @@ pub struct Repository<'a> {
     #[serde(borrow)]
     pub links: Option<Links<'a>>,
     #[serde(borrow)]
+    pub owner: Option<Account<'a>>,
+    #[serde(borrow)]
     pub mainbranch: Option<Branch<'a>>,
 }
 

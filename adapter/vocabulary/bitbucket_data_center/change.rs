@@ -99,17 +99,20 @@ fn write<'a>(
 
 pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
     let (from, to) = (&pull.from_ref, &pull.to_ref);
-    let name = |of: &'b Repository<'_>| (&*of.project.key, &*of.slug);
-    let fork = match (from.repository.id, to.repository.id) {
-        (Some(from), Some(to)) => from != to,
-        _ => name(&from.repository) != name(&to.repository),
+    let path = |of: &Repository<'_>| {
+        let (key, slug) = (&*of.project.key, &*of.slug);
+        if key.is_empty() || slug.is_empty() { String::new() } else { format!("{key}/{slug}") }
     };
+    let (source, target) = (path(&from.repository), path(&to.repository));
+    let fork =
+        extract::is_fork((from.repository.id, Some(&source)), (to.repository.id, Some(&target)));
     let merge_commit = pull.properties.as_ref().and_then(|it| it.merge_commit.as_ref()?.id.as_ref());
     extract::Change {
         number: pull.id,
         title: borrow(pull.title.as_ref()).unwrap_or_default(),
         url: pull.links.as_ref().and_then(|links| href(links.this.as_deref())).map(Into::into),
         author: login(pull.author.as_ref().and_then(|author| author.user.as_ref())),
+        author_association: extract::Association::default(),
         draft: pull.draft.unwrap_or(false),
         labels: Vec::new(),
         source: extract::ChangeSource {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Text;
+use super::{Association, Text};
 
 /// A comment on a change, a ticket or a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +26,8 @@ pub struct Comment<'a> {
     /// Login of its author.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<Text<'a>>,
+    /// What its author is to the repository.
+    pub author_association: Association,
     /// Whether its author is a program; absent when the forge does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot: Option<bool>,

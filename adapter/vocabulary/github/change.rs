@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::payload::{self, PullRequest};
+use super::payload::{self, PullRequest, Side};
 use super::{borrow, key, login, place, time};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::change::{
@@ -92,17 +92,19 @@ fn write<'a>(
 
 pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
     let (head, target) = (&pull.head, &pull.base);
-    let fork = match (&head.repo, &target.repo) {
-        (Some(head), Some(target)) if head.id.is_some() => head.id != target.id,
-        (Some(head), Some(target)) => head.full_name != target.full_name,
-        // Nothing is known of a repository that is gone: the careful answer.
-        _ => true,
+    let named = |side: &'b Side<'_>| match &side.repo {
+        Some(repo) => (repo.id, repo.full_name.as_deref()),
+        None => (None, None),
     };
+    // What Gitea has no branch for is there under this name: a proposal that was pushed without write access (AGit), and a
+    // branch that is gone.
+    let fork = head.branch.starts_with("refs/pull/") || extract::is_fork(named(head), named(target));
     extract::Change {
         number: pull.number,
         title: Cow::Borrowed(pull.title.as_deref().unwrap_or_default()),
         url: borrow(pull.html_url.as_ref()),
         author: login(pull.user.as_ref()),
+        author_association: extract::Association::of_word(pull.author_association.as_deref()),
         draft: pull.draft.unwrap_or(false),
         labels: pull
             .labels

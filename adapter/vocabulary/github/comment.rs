@@ -42,6 +42,8 @@ struct Comment<'a> {
     path: Option<Text<'a>>,
     #[serde(borrow)]
     user: Option<User<'a>>,
+    #[serde(borrow)]
+    author_association: Option<Text<'a>>,
     created_at: Option<When>,
 }
 
@@ -87,6 +89,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
             path: borrow(comment.path.as_ref()).filter(|path| !path.is_empty()),
             body: borrow(comment.body.as_ref()).unwrap_or_default(),
             author: login(comment.user.as_ref()),
+            author_association: extract::Association::of_word(comment.author_association.as_deref()),
             bot: kind.map(|kind| kind == "Bot"),
             url: borrow(comment.html_url.as_ref()),
             ..extract::Comment::default()

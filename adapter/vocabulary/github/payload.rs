@@ -91,6 +91,9 @@ pub struct PullRequest<'a> {
     pub html_url: Option<Text<'a>>,
     #[serde(borrow)]
     pub user: Option<Account<'a>>,
+    /// What the author is to the repository; Gitea does not tell.
+    #[serde(borrow)]
+    pub author_association: Option<Text<'a>>,
     pub draft: Option<bool>,
     #[serde(borrow)]
     pub labels: Option<Vec<Label<'a>>>,

@@ -118,6 +118,7 @@ pub fn extract_of<'b>(
         title: borrow(request.title.as_ref()).unwrap_or_default(),
         url: borrow(request.url.as_ref()),
         author,
+        author_association: extract::Association::default(),
         draft: request.draft.or(request.work_in_progress).unwrap_or(false),
         labels: labels.take(MAX_LABELS).collect(),
         source: extract::ChangeSource {

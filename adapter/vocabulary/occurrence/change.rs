@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, Reference, standard};
-use crate::vocabulary::PayloadError;
+use crate::vocabulary::{Forge, PayloadError};
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
 use crate::vocabulary::extract;
 
@@ -40,6 +40,17 @@ pub struct Told<'a> {
     pub time: Timestamp,
 }
 
+/// Says who owns the repository where only the name tells it.
+pub fn recognise_owner(delivery: &Delivery<'_>, change: Option<&mut extract::Change<'_>>, place: &Place<'_>) {
+    match delivery.webhook.forge {
+        Forge::GitHub | Forge::Gitea | Forge::Forgejo | Forge::GitLab => {
+            change.into_iter().for_each(|change| change.recognise_owner(&place.owner));
+        }
+        // A nickname is anybody's, and a key of a project is no account's name.
+        Forge::Bitbucket | Forge::BitbucketDataCenter => {}
+    }
+}
+
 /// The event of a change.
 pub fn write(
     delivery: &Delivery<'_>,
@@ -54,6 +65,7 @@ pub fn write(
     let is_created = *base == CREATED;
     let mut extract = delivery.extract(place, sender);
     extract.change = Some(change.clone());
+    recognise_owner(delivery, extract.change.as_mut(), place);
     extract.review.clone_from(&told.review);
     // Only `change.created` has a description.
     let description = Some(&*change.title).filter(|title| is_created && !title.is_empty());

@@ -81,6 +81,7 @@ pub fn write(
     let id = format!("{subject}/comments/{}", comment.id);
     let mut extract = delivery.extract(place, sender);
     extract.change = change;
+    change::recognise_owner(delivery, extract.change.as_mut(), place);
     extract.comment = Some(comment);
     let comment = extract.comment.as_ref();
     let content = Content {
