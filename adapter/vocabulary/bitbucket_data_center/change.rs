@@ -104,8 +104,7 @@ pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<
         if key.is_empty() || slug.is_empty() { String::new() } else { format!("{key}/{slug}") }
     };
     let (source, target) = (path(&from.repository), path(&to.repository));
-    let fork =
-        extract::is_fork((from.repository.id, Some(&source)), (to.repository.id, Some(&target)));
+    let fork = extract::is_fork((from.repository.id, Some(&source)), (to.repository.id, Some(&target)));
     let merge_commit = pull.properties.as_ref().and_then(|it| it.merge_commit.as_ref()?.id.as_ref());
     extract::Change {
         number: pull.id,

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, Reference, standard};
-use crate::vocabulary::{Forge, PayloadError};
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
 use crate::vocabulary::extract;
+use crate::vocabulary::{Forge, PayloadError};
 
 pub const CREATED: &str = "dev.cdevents.change.created";
 pub const UPDATED: &str = "dev.cdevents.change.updated";
@@ -44,7 +44,9 @@ pub struct Told<'a> {
 pub fn recognise_owner(delivery: &Delivery<'_>, change: Option<&mut extract::Change<'_>>, place: &Place<'_>) {
     match delivery.webhook.forge {
         Forge::GitHub | Forge::Gitea | Forge::Forgejo | Forge::GitLab => {
-            change.into_iter().for_each(|change| change.recognise_owner(&place.owner));
+            if let Some(change) = change {
+                change.recognise_owner(&place.owner);
+            }
         }
         // A nickname is anybody's, and a key of a project is no account's name.
         Forge::Bitbucket | Forge::BitbucketDataCenter => {}
