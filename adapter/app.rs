@@ -1,17 +1,18 @@
 //! The composition root: settings become a running service, and it ends without dropping what it accepted.
 
+mod doors;
 mod ports;
 pub mod runs;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
-use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use doors::Doors;
 
 use crate::action::execute::Executor;
 use crate::cluster::Clients;
@@ -23,11 +24,9 @@ use crate::pipeline::Pipeline;
 use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
-use crate::settings::{Announce, Process, SchemaFilesError, Settings, SourceDocument, read_schemas};
+use crate::settings::{Announce, SchemaFilesError, Settings, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
-use crate::source::secret::{SecretReference, Secrets};
-use crate::source::token::TokenAuth;
-use crate::source::{Auth, Sender, Source, generic};
+use crate::source::events::EventAuth;
 use crate::telemetry::{LogControl, Metrics};
 
 /// Is told of a change of the mapping files.
@@ -124,7 +123,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
 
-    let Doors { sources, tokens, secrets } = doors(documents, &process, &client).await?;
+    let Doors { sources, event_auth, secrets } = doors::open(documents, &process, &client).await?;
     for keys in secrets {
         tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await })));
     }
@@ -142,7 +141,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let state = State {
         sources: Arc::new(sources),
         pipeline,
-        tokens,
+        event_auth: Arc::clone(&event_auth),
         origins: AllowedOrigins::new(&process.allowed_origins),
         announce_from: match process.announce {
             Announce::Nothing => None,
@@ -177,7 +176,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         }),
         checks: Arc::new({
             let gate = gate.clone();
-            move || checks(&gate, &store, &standing)
+            move || checks(&gate, &store, &standing, &event_auth)
         }),
         schema: Arc::new(move |file| schemas.file(file)),
     });
@@ -194,63 +193,6 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     }
     tracing::info!(%address, admin = %admin_address, "serving");
     Ok(Service { address, admin_address, metrics, gate, stop, hand_over, handles, tasks })
-}
-
-/// Who may come in, and by what they prove it.
-struct Doors {
-    sources: HashMap<String, Source>,
-    tokens: Option<TokenAuth>,
-    /// Everything that is refreshed in the background.
-    secrets: Vec<Secrets>,
-}
-
-async fn doors(
-    documents: Vec<SourceDocument>,
-    process: &Process,
-    client: &Client,
-) -> Result<Doors, StartError> {
-    let mut doors = Doors { sources: HashMap::new(), tokens: None, secrets: Vec::new() };
-    for SourceDocument { name, spec } in documents {
-        let at = format!("source `{name}`");
-        let sender = match spec {
-            Sender::Forge(forge, Auth::Signed(keys)) => {
-                Sender::Forge(forge, Auth::Signed(doors.open(&keys, &at, process, client).await?))
-            }
-            Sender::Generic(what, generic::Auth::Proof(proof, keys)) => {
-                let keys = doors.open(&keys, &at, process, client).await?;
-                Sender::Generic(what, generic::Auth::Proof(proof, keys))
-            }
-            Sender::Forge(forge, Auth::Insecure) => Sender::Forge(forge, Auth::Insecure),
-            Sender::Generic(what, generic::Auth::Insecure) => Sender::Generic(what, generic::Auth::Insecure),
-        };
-        if matches!(sender, Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure)) {
-            tracing::warn!(source = name, "this source takes unsigned deliveries");
-        }
-        doors.sources.insert(name.clone(), Source::new(name, sender));
-    }
-    if !process.event_tokens.is_empty() {
-        let keys = doors.open(&process.event_tokens, "`eventTokens`", process, client).await?;
-        doors.tokens = Some(TokenAuth::new(keys));
-    }
-    Ok(doors)
-}
-
-// === impl Doors ===
-
-impl Doors {
-    /// Reads secrets for the first time; `at` is whose they are.
-    async fn open(
-        &mut self,
-        references: &[SecretReference],
-        at: &str,
-        process: &Process,
-        client: &Client,
-    ) -> Result<Secrets, StartError> {
-        let opened = Secrets::open(references, client, &process.namespace).await;
-        let keys = opened.map_err(|error| StartError::Source(format!("{at}: {error}")))?;
-        self.secrets.push(keys.clone());
-        Ok(keys)
-    }
 }
 
 // === impl Service ===
@@ -315,7 +257,7 @@ fn count_mappings(metrics: &Metrics, store: &Store) {
     metrics.mapping_problems.set(count(store.problems().errors().count()));
 }
 
-fn checks(gate: &Gate, store: &Store, standing: &runs::Standing) -> Vec<Check> {
+fn checks(gate: &Gate, store: &Store, standing: &runs::Standing, events: &EventAuth) -> Vec<Check> {
     let draining = if gate.is_draining() {
         CheckState::Failed("the process is shutting down".into())
     } else {
@@ -335,5 +277,6 @@ fn checks(gate: &Gate, store: &Store, standing: &runs::Standing) -> Vec<Check> {
         Check { name: "serving", state: draining },
         Check { name: "mappings", state: mappings },
         Check { name: "watch", state: standing.check() },
+        Check { name: "events", state: doors::check(events) },
     ]
 }

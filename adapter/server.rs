@@ -21,7 +21,7 @@ use futures::FutureExt;
 use crate::event::Event;
 use crate::event::http::AllowedOrigins;
 use crate::pipeline::Pipeline;
-use crate::source::token::TokenAuth;
+use crate::source::events::EventAuth;
 use crate::source::{Options, Source, delivery_id};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
@@ -38,7 +38,7 @@ pub struct State {
     /// The flow behind the edge.
     pub pipeline: Pipeline,
     /// Who may send CloudEvents.
-    pub tokens: Option<TokenAuth>,
+    pub event_auth: Arc<EventAuth>,
     /// Who may register at the CloudEvents route.
     pub origins: AllowedOrigins,
     /// What of a webhook goes to the default sink: the index of the first announced event, `None` for nothing.

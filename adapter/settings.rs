@@ -64,8 +64,10 @@ pub struct Process {
     pub outcomes: Outcomes,
     /// Which events of forges are told besides the usual ones.
     pub optional_events: Vec<Optional>,
-    /// Bearer tokens of the CloudEvents route; none means that it takes unauthenticated events.
+    /// Bearer tokens of the CloudEvents route.
     pub event_tokens: Vec<SecretReference>,
+    /// Whether the CloudEvents route takes events from everybody.
+    pub insecure_events: bool,
     /// Origins that may register at the CloudEvents route (`WebHook-Request-Origin`); `*` is any.
     pub allowed_origins: Vec<String>,
     /// A file with a kubeconfig; absent: the usual places.
@@ -203,6 +205,7 @@ impl Default for Process {
             outcomes: Outcomes::default(),
             optional_events: Vec::new(),
             event_tokens: Vec::new(),
+            insecure_events: false,
             allowed_origins: Vec::new(),
             kubeconfig: None,
             leader_election: LeaderElection::default(),

@@ -2,6 +2,7 @@
 
 pub mod bitbucket;
 mod delivery;
+pub mod events;
 pub mod generic;
 pub mod gitea;
 pub mod github;
@@ -12,6 +13,7 @@ pub mod sending;
 pub mod signature;
 pub mod tekton;
 pub mod token;
+mod voucher;
 
 use std::fmt;
 
@@ -22,6 +24,7 @@ use self::generic::{Generic, ProofError};
 pub use self::headers::{Field, Headers};
 use self::secret::Secrets;
 use self::signature::SignatureError;
+pub use self::voucher::Voucher;
 use crate::event::Event;
 pub use crate::vocabulary::alias;
 pub use crate::vocabulary::options::Options;

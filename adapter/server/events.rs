@@ -12,8 +12,9 @@ use super::{State, answer, answered, body, shared};
 use crate::event::Event;
 use crate::event::http::{self, Handshake, HandshakeRequest};
 use crate::pipeline::Incoming;
-use crate::source::{Headers, alias};
-use crate::telemetry::metrics::{ByRoute, Route};
+use crate::source::events::Credentials;
+use crate::source::{Headers, Voucher, alias};
+use crate::telemetry::metrics::{Authentication, ByRoute, Route};
 
 /// Receives events; acknowledges all of them or none.
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
@@ -23,14 +24,10 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             Ok(ticket) => ticket,
             Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
-        if let Some(tokens) = &state.tokens
-            && !tokens.allows(RequestHeaders(&request).get("authorization"), request.query_string())
-        {
-            return Answer::refused(
-                StatusCode::UNAUTHORIZED,
-                "send a valid token as `Authorization: Bearer …` or `?access_token=…`",
-            );
-        }
+        let voucher = match admit(&state, &request) {
+            Ok(voucher) => voucher,
+            Err(answer) => return answer,
+        };
         let bounds = &state.bounds;
         let body = match body::read(&request, payload, &mut ticket, bounds.event_body, bounds).await {
             Ok(body) => body,
@@ -52,7 +49,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             .events_received
             .get_or_create(&ByRoute { route: Route::events })
             .inc_by(came.len() as u64);
-        let incoming = seen(&state, came);
+        let incoming = seen(&state, came, &voucher);
         for event in &incoming.events {
             (state.hint)(event);
         }
@@ -80,8 +77,22 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
     response
 }
 
-/// What the mappings see of the events that came.
-fn seen(state: &State, came: Vec<Event>) -> Incoming {
+/// Who vouches for the events of this request; decided before any byte of the body is read.
+fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
+    let headers = RequestHeaders(request);
+    let credentials =
+        Credentials { authorization: headers.get("authorization"), query: request.query_string() };
+    let admitted = state.event_auth.admit(&credentials);
+    let by = admitted.as_ref().map_or("none", Voucher::way);
+    state.metrics.events_authenticated.get_or_create(&Authentication { by }).inc();
+    admitted.map_err(|denied| {
+        let status = StatusCode::from_u16(denied.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        Answer::refused(status, denied.to_string())
+    })
+}
+
+/// What the mappings see of the events that came. `_voucher` sent them: nothing in an event says who did.
+fn seen(state: &State, came: Vec<Event>, _voucher: &Voucher) -> Incoming {
     let received = jiff::Timestamp::now();
     let mut incoming = Incoming::default();
     for event in came {

@@ -123,6 +123,13 @@ pub struct Signature {
     pub secret: String,
 }
 
+/// Labels of [`Metrics::events_authenticated`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Authentication {
+    /// What let the request in: `token`, `oidc`, `mtls` or `insecure`; `none` was refused.
+    pub by: &'static str,
+}
+
 /// Labels of metrics by route only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRoute {
@@ -159,6 +166,8 @@ pub struct Metrics {
     pub sink_refusals: Family<BySink, Counter>,
     /// Webhooks by the secret that they showed, or `none`.
     pub signatures: Family<Signature, Counter>,
+    /// Requests to the `CloudEvents` route by what let them in.
+    pub events_authenticated: Family<Authentication, Counter>,
     /// Requests turned away before their body was read.
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
@@ -253,6 +262,10 @@ impl Metrics {
             signatures: metric!(
                 "signatures",
                 "Webhooks by the secret that they showed; `none` is one that shows none of them"
+            ),
+            events_authenticated: metric!(
+                "events_authenticated",
+                "Requests to the CloudEvents route by what let them in; `none` was refused"
             ),
             shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(

@@ -747,7 +747,7 @@ async fn without_configuration_no_origin_is_granted_and_a_star_grants_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_comes_in_the_header_or_in_the_query_and_a_wrong_one_is_401() {
-    let setup = Setup::new().with(|it| it.process.event_tokens = vec![literal("old"), literal("new/+=")]);
+    let setup = Setup::closed().with(|it| it.process.event_tokens = vec![literal("old"), literal("new/+=")]);
     let archive = Setting::start(setup).await;
     let body = document("{}");
     let post = async |path: &str, authorization: Option<&str>| {

@@ -9,8 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send, Shed, ShedReason,
-    Signature,
+    Answer, Authentication, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send,
+    Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
@@ -98,6 +98,7 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.sink_waiting.get_or_create(&by_sink));
     drop(metrics.sink_refusals.get_or_create(&by_sink));
     drop(metrics.signatures.get_or_create(&Signature { source: "s".to_owned(), secret: "0".to_owned() }));
+    drop(metrics.events_authenticated.get_or_create(&Authentication { by: "token" }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
     drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));
 
@@ -375,6 +376,7 @@ fn the_commented_settings_show_the_defaults() {
         "announceProgress",
         "outcomes",
         "eventTokens",
+        "insecureEvents",
         "allowedOrigins",
         "limits",
         "webhookBody",

@@ -12,6 +12,7 @@ mod dialects;
 mod docs;
 mod edge;
 mod embedded_cluster;
+mod event_auth;
 mod faults;
 mod forge_live;
 mod fuzz;

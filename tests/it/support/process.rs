@@ -202,7 +202,8 @@ impl Adapter {
             &format!("{name}.yaml"),
             &format!(
                 "apiVersion: pipewright.dev/v1alpha1\nkind: Source\nmetadata: {{name: github}}\n\
-                 spec: {{forge: github, secrets: [{{file: {}}}]}}\n",
+                 spec: {{forge: github, secrets: [{{file: {}}}]}}\n\
+                 ---\napiVersion: pipewright.dev/v1alpha1\nkind: Settings\nspec: {{insecureEvents: true}}\n",
                 secret.display()
             ),
         );

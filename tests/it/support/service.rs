@@ -155,9 +155,16 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Without mappings, with a capturing default sink.
+    /// Without mappings, with a capturing default sink, and with a route for CloudEvents that is open.
     pub fn new() -> Self {
-        Self { settings: Settings::default(), mappings: Vec::new(), capture: true, ground: None }
+        let mut settings = Settings::default();
+        settings.process.insecure_events = true;
+        Self { settings, mappings: Vec::new(), capture: true, ground: None }
+    }
+
+    /// The same with the settings' own defaults, with which nobody may send CloudEvents.
+    pub fn closed() -> Self {
+        Self::new().with(|it| it.process.insecure_events = false)
     }
 
     /// The same over a given cluster.
