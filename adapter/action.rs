@@ -3,6 +3,7 @@
 //! A plan is plain data. Dry run, `explain`, the examples inside mapping files and the live path compute the same
 //! plan; only the live path hands it to the executor.
 
+pub mod effect;
 pub mod execute;
 
 use std::sync::Arc;
@@ -18,6 +19,20 @@ use crate::event::identity::EffectKey;
 pub struct Plan {
     /// The actions; two with the same key are one effect.
     pub actions: Vec<Action>,
+    /// What could not be planned. Each entry costs what it names and nothing else.
+    pub failures: Vec<PlanError>,
+}
+
+/// Why a part of a plan cannot be computed: the mapping, the place and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("mapping `{mapping}`, {place}: {reason}")]
+pub struct PlanError {
+    /// The mapping's name.
+    pub mapping: String,
+    /// Where in it, such as `let.commit` or `do[0].pipelineRun.spec.params[1].value`.
+    pub place: String,
+    /// What is wrong, and what to do.
+    pub reason: String,
 }
 
 /// One thing to do.
@@ -80,6 +95,18 @@ pub enum Destination {
     Sink(String),
     /// The answer to the request that carried the event (Knative Trigger reply).
     Reply,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The plan where nothing failed.
+    ///
+    /// # Errors
+    /// The first part that cannot be computed.
+    pub fn complete(mut self) -> Result<Self, PlanError> {
+        if self.failures.is_empty() { Ok(self) } else { Err(self.failures.swap_remove(0)) }
+    }
 }
 
 // === impl Action ===

@@ -5,6 +5,7 @@
 
 pub mod annotation;
 pub mod attribute;
+pub mod fault;
 pub mod http;
 pub mod identity;
 pub mod json;

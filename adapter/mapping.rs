@@ -36,7 +36,8 @@ use self::compile::Mapping;
 use self::evaluate::{StepOutcome, Verdict};
 use self::explain::Explanation;
 use self::index::Index;
-use crate::action::{Action, Plan};
+pub use crate::action::PlanError;
+use crate::action::{Action, Destination, Emit, Origin, Plan};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::event::identity::Key;
 use crate::event::{Data, Event};
@@ -77,28 +78,19 @@ pub struct MappingSet {
     catalog: Catalog,
 }
 
-/// Why a plan cannot be computed: the mapping, the place and the reason.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("mapping `{mapping}`, {place}: {reason}")]
-pub struct PlanError {
-    /// The mapping's name.
-    pub mapping: String,
-    /// Where in it, such as `let.commit` or `do[0].pipelineRun.spec.params[1].value`.
-    pub place: String,
-    /// What is wrong, and what to do.
-    pub reason: String,
-}
-
 /// The most actions of one delivery.
 const MAX_ACTIONS: usize = 1000;
 /// The most bytes of all runs and events of one delivery.
 const MAX_PLAN: usize = 32 * 1024 * 1024;
+/// The most characters of the names of mappings in a reason.
+const MAX_NAMES: usize = 400;
 
 /// Collects the actions of a plan, each effect once.
 #[derive(Default)]
 struct Planner {
     plan: Plan,
     keys: HashSet<Key>,
+    failed: HashSet<(String, String)>,
     bytes: usize,
 }
 
@@ -152,32 +144,30 @@ impl MappingSet {
     /// The plan of all mappings for all events of one delivery.
     ///
     /// Actions stand in the order of events, then of mappings, then of `do`; an effect that several of them ask for
-    /// stands there once.
-    ///
-    /// # Errors
-    /// The first mapping whose plan cannot be computed: nothing of the delivery may be done then.
-    pub fn plan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
-        budget::begin_delivery();
-        let mut planner = Planner::default();
-        for event in events {
-            for mapping in self.candidates(event) {
-                planner.add(mapping, mapping.evaluate(event, &self.catalog)?)?;
-            }
-        }
-        Ok(planner.plan)
+    /// stands there once. A mapping that cannot be computed for an event has no action for it, and is among the plan's
+    /// failures; the others are not touched by that.
+    pub fn plan(&self, events: &[Arc<Event>]) -> Plan {
+        self.plan_with(events, |event| self.candidates(event).collect())
     }
 
     /// The same, without the index: every mapping is asked.
     #[doc(hidden)]
-    pub fn plan_by_scan(&self, events: &[Arc<Event>]) -> Result<Plan, PlanError> {
+    pub fn plan_by_scan(&self, events: &[Arc<Event>]) -> Plan {
+        self.plan_with(events, |_| self.mappings.iter().collect())
+    }
+
+    fn plan_with<'m>(&'m self, events: &[Arc<Event>], asked: impl Fn(&Event) -> Vec<&'m Mapping>) -> Plan {
         budget::begin_delivery();
         let mut planner = Planner::default();
         for event in events {
-            for mapping in &self.mappings {
-                planner.add(mapping, mapping.evaluate(event, &self.catalog)?)?;
+            for mapping in asked(event) {
+                match mapping.evaluate(event, &self.catalog) {
+                    Ok(verdict) => planner.add(mapping, verdict),
+                    Err(error) => planner.fail(error),
+                }
             }
         }
-        Ok(planner.plan)
+        planner.finish()
     }
 
     /// Every event against every mapping, with the reason of each outcome; computed by the code that plans.
@@ -225,8 +215,10 @@ impl MappingSet {
 // === impl Planner ===
 
 impl Planner {
-    fn add(&mut self, mapping: &Mapping, verdict: Verdict<'_>) -> Result<(), PlanError> {
-        let Verdict::Fired(fired) = verdict else { return Ok(()) };
+    /// Takes all actions of a mapping for an event, or none of them.
+    fn add(&mut self, mapping: &Mapping, verdict: Verdict<'_>) {
+        let Verdict::Fired(fired) = verdict else { return };
+        let (number, bytes) = (self.plan.actions.len(), self.bytes);
         for (index, step) in fired.steps.into_iter().enumerate() {
             let StepOutcome::Planned(action) = step.outcome else { continue };
             if !self.keys.insert(action.origin().key) {
@@ -245,9 +237,51 @@ impl Planner {
                 continue;
             };
             let reason = format!("{reason}; send smaller batches, or narrow the mappings down");
-            return Err(PlanError { mapping: mapping.name.clone(), place: format!("do[{index}]"), reason });
+            let error = PlanError { mapping: mapping.name.clone(), place: format!("do[{index}]"), reason };
+            self.fail(error);
+            self.plan.actions.truncate(number);
+            self.bytes = bytes;
+            return;
         }
-        Ok(())
+    }
+
+    /// Notes a failure, each place of a mapping once: the events of a batch may all meet the same.
+    fn fail(&mut self, error: PlanError) {
+        if self.failed.insert((error.mapping.clone(), error.place.clone())) {
+            self.plan.failures.push(error);
+        }
+    }
+
+    /// The plan. An answer has room for one event, so where two are wanted neither is given: which of them its sender
+    /// gets must not depend on an order.
+    fn finish(self) -> Plan {
+        let Plan { actions, mut failures } = self.plan;
+        let is_reply = |action: &Action| matches!(action, Action::Emit(Emit { to: Destination::Reply, .. }));
+        if actions.iter().filter(|action| is_reply(action)).count() < 2 {
+            return Plan { actions, failures };
+        }
+        let (replies, actions): (Vec<Action>, Vec<Action>) = actions.into_iter().partition(is_reply);
+        let mut names: Vec<String> = Vec::new();
+        for Origin { mapping, action, .. } in replies.iter().map(Action::origin) {
+            let name = format!("`{mapping}`, action `{action}`");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let reason = format!(
+            "{} answers are wanted for one request ({}), and there is room for one; narrow the mappings down, or send one \
+             event a request",
+            replies.len(),
+            words::truncate(&names.join("; "), MAX_NAMES)
+        );
+        let mut told = HashSet::new();
+        for Origin { mapping, action, .. } in replies.iter().map(Action::origin) {
+            if told.insert(mapping.as_str()) {
+                let place = format!("action `{action}`, emit.to");
+                failures.push(PlanError { mapping: mapping.clone(), place, reason: reason.clone() });
+            }
+        }
+        Plan { actions, failures }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The whole flow in one place: events in, plan, effects, answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-pub use crate::action::execute::Outcome;
-use crate::action::execute::{ExecuteError, Executor};
+pub use crate::action::effect::{Done, Effect, Outcome, Progress, Receipt, RunReference, Skip, Target};
+use crate::action::execute::Executor;
 use crate::event::Event;
 use crate::mapping::watch::Store;
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ByMapping;
 
 /// Takes the events of one delivery through mappings and actions.
 #[derive(Clone)]
@@ -26,22 +27,6 @@ pub struct Incoming {
     pub announced: Vec<Arc<Event>>,
 }
 
-/// Why a delivery is not acknowledged.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Failure {
-    /// The sender should try again.
-    #[error("{reason}")]
-    Transient {
-        /// What failed.
-        reason: String,
-        /// How long to wait.
-        retry_after: Option<Duration>,
-    },
-    /// Trying again cannot help.
-    #[error("{0}")]
-    Permanent(String),
-}
-
 // === impl Pipeline ===
 
 impl Pipeline {
@@ -56,27 +41,19 @@ impl Pipeline {
         Self { executor: self.executor.for_this_thread(), ..self.clone() }
     }
 
-    /// Plans for all events, then executes; returns only when every effect exists.
-    ///
-    /// # Errors
-    /// When the plan cannot be computed (nothing was done then), or at least one effect does not exist.
-    pub async fn process(&self, incoming: &Incoming, deadline: Instant) -> Result<Outcome, Failure> {
-        let plan = self.mappings.current().plan(&incoming.events).map_err(|error| {
-            self.metrics.plan_errors.inc();
-            tracing::warn!(mapping = error.mapping, place = error.place, %error, "no plan can be computed");
-            Failure::Permanent(error.to_string())
-        })?;
-        self.executor.execute(&plan, &incoming.announced, deadline).await.map_err(Failure::from)
+    /// Plans for all events, then executes; returns what became of every effect. The delivery may be acknowledged when
+    /// [`Outcome::fault`] is `None`.
+    pub async fn process(&self, incoming: &Incoming, deadline: Instant) -> Outcome {
+        self.resume(incoming, &Progress::default(), deadline).await
     }
-}
 
-// === impl Failure ===
-
-impl From<ExecuteError> for Failure {
-    fn from(error: ExecuteError) -> Self {
-        match error {
-            ExecuteError::Transient { reason, retry_after } => Self::Transient { reason, retry_after },
-            ExecuteError::Permanent(reason) => Self::Permanent(reason),
+    /// The same for a delivery of which earlier tries did a part.
+    pub async fn resume(&self, incoming: &Incoming, progress: &Progress, deadline: Instant) -> Outcome {
+        let plan = self.mappings.current().plan(&incoming.events);
+        for error in &plan.failures {
+            self.metrics.plan_errors.get_or_create(&ByMapping { mapping: error.mapping.clone() }).inc();
+            tracing::warn!(mapping = error.mapping, place = error.place, %error, "no plan can be computed");
         }
+        self.executor.execute(&plan, &incoming.announced, progress, deadline).await
     }
 }

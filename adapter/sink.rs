@@ -31,6 +31,7 @@ use ::http::HeaderValue;
 use self::dead_letter::Cause;
 use self::http::{Common, HttpSink, Refusal, Token, Verdict};
 use crate::event::Event;
+use crate::event::fault::{Fault, Kind};
 use crate::telemetry::Metrics;
 
 pub use batch::Batch;
@@ -436,6 +437,16 @@ impl Refusal {
 }
 
 // === impl SendError ===
+
+impl From<SendError> for Fault {
+    fn from(error: SendError) -> Self {
+        let kind = match &error {
+            SendError::Transient { retry_after, .. } => Kind::Transient { after: *retry_after },
+            SendError::Permanent { .. } | SendError::UnknownSink(_) | SendError::NoDefault => Kind::Permanent,
+        };
+        Self::of(kind, error)
+    }
+}
 
 impl SendError {
     /// How many requests were made.

@@ -1,22 +1,29 @@
-//! Execution of a plan: runs are created first, then events go out; each effect is idempotent.
+//! Execution of a plan: every effect is tried, each is idempotent, and what became of each comes back.
+//!
+//! The actions of one mapping for one event are a group: its objects come first, and its events only when all of them
+//! exist, since they may tell of them. Groups and announcements do not wait for each other.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::StreamExt;
-use futures::stream;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use kube::Client;
+use tokio::sync::Semaphore;
 
-use super::{Action, CreateRun, Destination, Plan};
+use super::effect::{Done, Effect, Outcome, Progress, RunReference, Skip, Target, token};
+use super::{Action, CreateRun, Destination, Emit, Origin, Plan};
 use crate::cluster::create::{self, CreateError, Created, NewObject};
 use crate::cluster::{Clients, PIPELINE_RUNS};
 use crate::event::Event;
+use crate::event::fault::Fault;
+use crate::event::identity::Key;
 use crate::sink::{DEFAULT, Receipt, SendError, Sinks};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{BySink, Effect, EffectResult, Send};
+use crate::telemetry::metrics::{self, BySink, EffectResult, Send};
 
-/// How many effects of one delivery are under way at once.
+/// How many objects of one delivery, and how many events, are under way at once.
 const CONCURRENCY: usize = 8;
 
 /// Turns plans into objects and deliveries.
@@ -28,34 +35,20 @@ pub struct Executor {
     metrics: Metrics,
 }
 
-/// What a plan brought about.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Runs that this request created, as `namespace/name`.
-    pub created: Vec<String>,
-    /// Runs that existed already.
-    pub duplicates: usize,
-    /// Events that a sink accepted.
-    pub emitted: usize,
-    /// The event that answers the request.
-    pub reply: Option<Arc<Event>>,
+/// What all effects of one delivery share.
+struct Delivery<'a> {
+    progress: &'a Progress,
+    deadline: Instant,
+    /// Places of objects and of events apart: a cluster that is slow must not keep events.
+    objects: Semaphore,
+    events: Semaphore,
 }
 
-/// Why not every effect of a plan exists. The worst of all effects: what was done stays done, and doing it again
-/// changes nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ExecuteError {
-    /// A later try may work.
-    #[error("{reason}")]
-    Transient {
-        /// What failed.
-        reason: String,
-        /// How long to wait.
-        retry_after: Option<Duration>,
-    },
-    /// No later try can work until somebody changes something.
-    #[error("{0}")]
-    Permanent(String),
+/// The actions of one mapping for one event.
+#[derive(Default)]
+struct Group<'a> {
+    objects: Vec<&'a CreateRun>,
+    events: Vec<&'a Emit>,
 }
 
 // === impl Executor ===
@@ -72,90 +65,62 @@ impl Executor {
         Self { client: self.clients.for_this_thread(), ..self.clone() }
     }
 
-    /// Carries out `plan` and sends `announcements` to the default sink (when there is one), all before `deadline`.
-    ///
-    /// # Errors
-    /// When at least one effect does not exist; a permanent failure outweighs a transient one, since trying again
-    /// would not help.
+    /// Sends `announcements` to the default sink (when there is one) and carries out `plan`, all before `deadline`.
+    /// What `progress` says is done is not done again.
     pub async fn execute(
         &self,
         plan: &Plan,
         announcements: &[Arc<Event>],
+        progress: &Progress,
         deadline: Instant,
-    ) -> Result<Outcome, ExecuteError> {
-        let mut outcome = Outcome::default();
-        let mut failure = None;
-
-        // Two events of one delivery may ask for the same effect; one is enough.
-        let mut seen = HashSet::new();
-        let mut runs = Vec::new();
-        let mut emits = Vec::new();
-        for action in &plan.actions {
-            if !seen.insert(action.origin().key) {
-                continue;
-            }
-            match action {
-                Action::PipelineRun(run) => runs.push(run),
-                Action::Emit(emit) => emits.push(emit),
-            }
-        }
-
-        let creates: Vec<_> = runs.into_iter().map(|run| self.create(run, deadline)).collect();
-        let mut creating = stream::iter(creates).buffer_unordered(CONCURRENCY);
-        while let Some((run, result)) = creating.next().await {
-            match result {
-                Ok(Created::Now) => outcome.created.push(format!("{}/{}", run.namespace, run.name)),
-                Ok(Created::Before) => outcome.duplicates += 1,
-                Err(error) => worst(&mut failure, ExecuteError::from_create(run, error)),
-            }
-        }
-        drop(creating);
-        // An event that tells of a run must not leave before the run exists.
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-
+    ) -> Outcome {
+        let delivery = Delivery {
+            progress,
+            deadline,
+            objects: Semaphore::new(CONCURRENCY),
+            events: Semaphore::new(CONCURRENCY),
+        };
+        let mut work: Vec<BoxFuture<'_, Vec<Effect>>> = Vec::new();
         // The event that came, and then what mappings made of it.
-        let mut sends = Vec::new();
         if self.sinks.has_default() {
             for event in announcements {
-                sends.push(self.send(DEFAULT, "", event, deadline));
+                let key = Key::of("announcement", &[event.source(), event.id()]);
+                work.push(self.send(key, None, DEFAULT, event, &delivery).map(|effect| vec![effect]).boxed());
             }
         }
-        for emit in emits {
-            match &emit.to {
-                Destination::Sink(sink) => {
-                    sends.push(self.send(sink, &emit.origin.mapping, &emit.event, deadline));
-                }
-                Destination::Reply => {
-                    // An answer has room for one event.
-                    if outcome.reply.replace(Arc::clone(&emit.event)).is_some() {
-                        tracing::warn!(
-                            mapping = emit.origin.mapping,
-                            "an earlier reply is replaced by this one's"
-                        );
-                    }
-                }
-            }
+        let mut reply = None;
+        for group in groups(plan) {
+            let replies = group.events.iter().filter(|emit| emit.to == Destination::Reply);
+            reply = reply.or(replies.map(|emit| Arc::clone(&emit.event)).next());
+            work.push(self.group(group, &delivery).boxed());
         }
-        let mut sending = stream::iter(sends).buffered(CONCURRENCY);
-        while let Some(result) = sending.next().await {
-            match result {
-                Ok(()) => outcome.emitted += 1,
-                Err(error) => worst(&mut failure, error),
-            }
-        }
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(outcome),
-        }
+        let effects: Vec<Effect> = join_all(work).await.into_iter().flatten().collect();
+        let replied = effects.iter().any(|effect| matches!(effect.result, Done::Replied));
+        Outcome { effects, unplanned: plan.failures.clone(), reply: reply.filter(|_| replied) }
     }
 
-    async fn create<'a>(
-        &self,
-        run: &'a CreateRun,
-        deadline: Instant,
-    ) -> (&'a CreateRun, Result<Created, CreateError>) {
+    async fn group(&self, group: Group<'_>, delivery: &Delivery<'_>) -> Vec<Effect> {
+        let mut effects = join_all(group.objects.iter().map(|run| self.create(run, delivery))).await;
+        // An event that tells of a run must not leave before the run exists.
+        let missing = effects.iter().filter(|effect| effect.fault().is_some()).map(Effect::is_pending);
+        let missing = missing.reduce(|one, other| one || other).map(|later| Skip::NoRun { later });
+        let sends = group.events.iter().map(|emit| self.emit(emit, missing, delivery));
+        effects.extend(join_all(sends).await);
+        effects
+    }
+
+    async fn create(&self, run: &CreateRun, delivery: &Delivery<'_>) -> Effect {
+        let target = Target::PipelineRun { namespace: run.namespace.clone(), name: run.name.clone() };
+        let made = |result| Effect {
+            key: run.origin.key,
+            origin: Some(run.origin.clone()),
+            target: target.clone(),
+            result,
+        };
+        if delivery.is_done(&run.origin.key) {
+            return made(Done::Skipped(Skip::Before));
+        }
+        let _place = delivery.objects.acquire().await;
         let key = run.origin.key.to_string();
         let new = NewObject {
             collection: PIPELINE_RUNS,
@@ -164,95 +129,133 @@ impl Executor {
             key: &key,
             object: &run.object,
         };
-        let result = create::create(&self.client, new, deadline).await;
-        let (label, error) = match &result {
-            Ok(Created::Now) => (EffectResult::created, None),
-            Ok(Created::Before) => (EffectResult::duplicate, None),
-            Err(error @ CreateError::NameTaken { .. }) => {
-                self.metrics.name_conflicts.inc();
-                (EffectResult::conflict, Some(error))
+        let exists = |uid| RunReference { namespace: run.namespace.clone(), name: run.name.clone(), uid };
+        let effect = made(match create::create(&self.client, new, delivery.deadline).await {
+            Ok(Created::Now(uid)) => Done::Created(exists(uid)),
+            Ok(Created::Before(uid)) => Done::Existed(exists(uid)),
+            Err(error) => {
+                let what = format!("{}, PipelineRun `{}/{}`", asked(&run.origin), run.namespace, run.name);
+                Done::Failed(Fault::from(error).about(what))
             }
-            Err(error @ CreateError::Rejected { .. }) => (EffectResult::rejected, Some(error)),
-            Err(error @ CreateError::Transient { .. }) => (EffectResult::failed, Some(error)),
+        });
+        self.record(&effect);
+        effect
+    }
+
+    async fn emit(&self, emit: &Emit, missing: Option<Skip>, delivery: &Delivery<'_>) -> Effect {
+        let origin = emit.origin.clone();
+        let (sink, target) = match &emit.to {
+            Destination::Sink(sink) => (Some(sink), at(sink, &emit.event)),
+            Destination::Reply => (None, Target::Reply),
         };
-        self.count("pipelineRun", &run.origin.mapping, label);
-        match error {
-            None => tracing::info!(
-                mapping = run.origin.mapping,
-                action = run.origin.action,
-                event_id = run.origin.event_id,
-                namespace = run.namespace,
-                run = run.name,
-                created = label == EffectResult::created,
-                "pipeline run exists"
-            ),
-            Some(error) => tracing::warn!(
-                mapping = run.origin.mapping,
-                action = run.origin.action,
-                event_id = run.origin.event_id,
-                namespace = run.namespace,
-                run = run.name,
-                %error,
-                "pipeline run could not be created"
-            ),
-        }
-        (run, result)
+        let result = if delivery.is_done(&origin.key) {
+            Done::Skipped(Skip::Before)
+        } else if let Some(missing) = missing {
+            Done::Skipped(missing)
+        } else if let Some(sink) = sink {
+            return self.send(origin.key, Some(origin), sink, &emit.event, delivery).await;
+        } else {
+            Done::Replied
+        };
+        let effect = Effect { key: origin.key, origin: Some(origin), target, result };
+        self.record(&effect);
+        effect
     }
 
     async fn send(
         &self,
+        key: Key,
+        origin: Option<Origin>,
         sink: &str,
-        mapping: &str,
         event: &Event,
-        deadline: Instant,
-    ) -> Result<(), ExecuteError> {
-        let result = self.sinks.send(sink, event, deadline).await;
-        match result {
-            Ok(Receipt { attempts, dead_letter: Some(letter), .. }) => {
-                self.count("emit", mapping, EffectResult::dead_lettered);
-                self.attempts(sink, "refused", letter.attempts);
-                self.attempts(&letter.sink, "refused", attempts - 1);
-                self.attempts(&letter.sink, "accepted", 1);
-                self.metrics.dead_letters.get_or_create(&BySink { sink: sink.to_owned() }).inc();
-                tracing::warn!(
-                    sink,
-                    event_id = event.id(),
-                    event_type = event.ty(),
-                    attempts = letter.attempts,
-                    dead_letter_sink = letter.sink,
-                    reason = letter.reason,
-                    "event not accepted; the dead letter sink took it"
-                );
-                Ok(())
+        delivery: &Delivery<'_>,
+    ) -> Effect {
+        let result = if delivery.is_done(&key) {
+            Done::Skipped(Skip::Before)
+        } else if delivery.progress.behind.contains(sink) {
+            Done::Skipped(Skip::Behind)
+        } else {
+            let _place = delivery.events.acquire().await;
+            match self.sinks.send(sink, event, delivery.deadline).await {
+                Ok(receipt) => Done::Sent(Box::new(receipt)),
+                Err(error) => {
+                    let fault = Fault::from(error);
+                    Done::Failed(match &origin {
+                        Some(origin) => fault.about(asked(origin)),
+                        None => fault,
+                    })
+                }
             }
-            Ok(receipt) => {
-                self.count("emit", mapping, EffectResult::created);
-                self.attempts(sink, "refused", receipt.attempts - 1);
-                self.attempts(sink, "accepted", 1);
-                tracing::debug!(
-                    sink,
-                    event_id = event.id(),
-                    event_type = event.ty(),
-                    attempts = receipt.attempts,
-                    "event accepted"
-                );
-                Ok(())
+        };
+        let effect = Effect { key, origin, target: at(sink, event), result };
+        self.record(&effect);
+        effect
+    }
+
+    /// Counts and logs what became of one effect.
+    fn record(&self, effect: &Effect) {
+        let label = match &effect.result {
+            Done::Skipped(_) | Done::Replied => None,
+            Done::Created(_) => Some(EffectResult::created),
+            Done::Existed(_) => Some(EffectResult::duplicate),
+            Done::Sent(receipt) if receipt.dead_letter.is_some() => Some(EffectResult::dead_lettered),
+            Done::Sent(_) => Some(EffectResult::created),
+            Done::Failed(fault) if matches!(fault.cause(), Some(CreateError::NameTaken { .. })) => {
+                self.metrics.name_conflicts.inc();
+                Some(EffectResult::conflict)
             }
-            Err(error) => {
-                let (label, failure) = match &error {
-                    SendError::Transient { retry_after, .. } => (
-                        EffectResult::failed,
-                        ExecuteError::Transient { reason: error.to_string(), retry_after: *retry_after },
-                    ),
-                    SendError::Permanent { .. } | SendError::UnknownSink(_) | SendError::NoDefault => {
-                        (EffectResult::rejected, ExecuteError::Permanent(error.to_string()))
-                    }
-                };
-                self.attempts(sink, "refused", error.attempts());
-                self.count("emit", mapping, label);
-                tracing::warn!(sink, event_id = event.id(), event_type = event.ty(), %error, "event not accepted");
-                Err(failure)
+            Done::Failed(fault) if fault.is_transient() => Some(EffectResult::failed),
+            Done::Failed(_) => Some(EffectResult::rejected),
+        };
+        if let Some(result) = label {
+            let (kind, mapping) = (effect.target.kind(), effect.mapping().to_owned());
+            self.metrics.effects.get_or_create(&metrics::Effect { kind, mapping, result }).inc();
+        }
+        match &effect.target {
+            Target::PipelineRun { namespace, name } => log_run(effect, namespace, name),
+            Target::Event { sink, id, ty } => self.record_event(effect, sink, id, ty),
+            Target::Reply => {}
+        }
+    }
+
+    fn record_event(&self, effect: &Effect, sink: &str, event_id: &str, event_type: &str) {
+        let mapping = effect.mapping();
+        match &effect.result {
+            Done::Sent(receipt) => {
+                let Receipt { attempts, dead_letter, .. } = &**receipt;
+                if let Some(letter) = dead_letter {
+                    self.attempts(sink, "refused", letter.attempts);
+                    self.attempts(&letter.sink, "refused", attempts - 1);
+                    self.attempts(&letter.sink, "accepted", 1);
+                    self.metrics.dead_letters.get_or_create(&BySink { sink: sink.to_owned() }).inc();
+                    let (reason, dead_letter_sink) = (&letter.reason, &letter.sink);
+                    let text = "event not accepted; the dead letter sink took it";
+                    tracing::warn!(
+                        sink,
+                        mapping,
+                        event_id,
+                        event_type,
+                        attempts,
+                        dead_letter_sink,
+                        reason,
+                        "{text}"
+                    );
+                } else {
+                    self.attempts(sink, "refused", attempts - 1);
+                    self.attempts(sink, "accepted", 1);
+                    tracing::debug!(sink, event_id, event_type, attempts, "event accepted");
+                }
             }
+            Done::Failed(fault) => {
+                let attempts = fault.cause::<SendError>().map_or(0, SendError::attempts);
+                self.attempts(sink, "refused", attempts);
+                tracing::warn!(sink, mapping, event_id, event_type, error = %fault, "event not accepted");
+            }
+            Done::Skipped(Skip::NoRun { .. }) => {
+                let text = "event not sent: a run that it may tell of does not exist";
+                tracing::warn!(sink, mapping, event_id, event_type, "{text}");
+            }
+            Done::Skipped(_) | Done::Created(_) | Done::Existed(_) | Done::Replied => {}
         }
     }
 
@@ -262,35 +265,57 @@ impl Executor {
             self.metrics.sends.get_or_create(&labels).inc_by(number.into());
         }
     }
+}
 
-    fn count(&self, kind: &'static str, mapping: &str, result: EffectResult) {
-        let labels = Effect { kind, mapping: mapping.to_owned(), result };
-        self.metrics.effects.get_or_create(&labels).inc();
+// === impl Delivery ===
+
+impl Delivery<'_> {
+    fn is_done(&self, key: &Key) -> bool {
+        !self.progress.done.is_empty() && self.progress.done.contains(&token(key))
     }
 }
 
-// === impl ExecuteError ===
-
-impl ExecuteError {
-    fn from_create(run: &CreateRun, error: CreateError) -> Self {
-        let what = format!(
-            "mapping `{}`, action `{}`, PipelineRun `{}/{}`",
-            run.origin.mapping, run.origin.action, run.namespace, run.name
-        );
-        match error {
-            CreateError::Transient { reason, retry_after } => {
-                Self::Transient { reason: format!("{what}: {reason}"), retry_after }
-            }
-            error @ (CreateError::Rejected { .. } | CreateError::NameTaken { .. }) => {
-                Self::Permanent(format!("{what}: {error}"))
-            }
+/// The groups of a plan, in its order. Two events of one delivery may ask for the same effect; one is enough.
+fn groups(plan: &Plan) -> Vec<Group<'_>> {
+    let mut seen = HashSet::new();
+    let mut of: Vec<((&str, &str, &str), Group<'_>)> = Vec::new();
+    for action in &plan.actions {
+        let origin = action.origin();
+        if !seen.insert(origin.key) {
+            continue;
+        }
+        let name = (origin.mapping.as_str(), origin.event_source.as_str(), origin.event_id.as_str());
+        // The actions of a group follow each other.
+        if of.last().is_none_or(|(last, _)| *last != name) {
+            of.push((name, Group::default()));
+        }
+        let Some((_, group)) = of.last_mut() else { continue };
+        match action {
+            Action::PipelineRun(run) => group.objects.push(run),
+            Action::Emit(emit) => group.events.push(emit),
         }
     }
+    of.into_iter().map(|(_, group)| group).collect()
 }
 
-fn worst(held: &mut Option<ExecuteError>, new: ExecuteError) {
-    match (&held, &new) {
-        (None, _) | (Some(ExecuteError::Transient { .. }), ExecuteError::Permanent(_)) => *held = Some(new),
-        _ => {}
+fn at(sink: &str, event: &Event) -> Target {
+    Target::Event { sink: sink.to_owned(), id: event.id().to_owned(), ty: event.ty().to_owned() }
+}
+
+fn asked(origin: &Origin) -> String {
+    format!("mapping `{}`, action `{}`", origin.mapping, origin.action)
+}
+
+fn log_run(effect: &Effect, namespace: &str, run: &str) {
+    let Some(Origin { mapping, action, event_id, .. }) = &effect.origin else { return };
+    match &effect.result {
+        Done::Created(_) | Done::Existed(_) => {
+            let created = matches!(effect.result, Done::Created(_));
+            tracing::info!(mapping, action, event_id, namespace, run, created, "pipeline run exists");
+        }
+        Done::Failed(error) => {
+            tracing::warn!(mapping, action, event_id, namespace, run, %error, "pipeline run could not be created");
+        }
+        Done::Skipped(_) | Done::Sent(_) | Done::Replied => {}
     }
 }

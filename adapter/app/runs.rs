@@ -11,10 +11,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cluster::lease::{Elector, State};
 use crate::event::Event;
-use crate::pipeline::{Failure, Incoming, Pipeline};
+use crate::event::fault::Fault;
+use crate::pipeline::{Incoming, Pipeline};
 use crate::server::admin::CheckState;
 use crate::settings::Process;
-use crate::source::tekton::{Config, Hints, Retry, RunWatch, Scope, Status, hint};
+use crate::source::tekton::{Config, Hints, RunWatch, Scope, Status, hint};
 use crate::vocabulary::tekton::{Cluster, ClusterError, transitions};
 
 /// How long the delivery of one transition may take. A synchronous broker holds a request for as long as its
@@ -209,12 +210,12 @@ async fn within(work: BoxFuture<'static, ()>, limit: impl Future<Output = ()>) {
     }
 }
 
-async fn deliver(pipeline: Pipeline, event: Event) -> Result<(), Retry> {
+async fn deliver(pipeline: Pipeline, event: Event) -> Result<(), Fault> {
     let event = Arc::new(event);
     let incoming = Incoming { events: vec![Arc::clone(&event)], announced: vec![event] };
-    match pipeline.process(&incoming, Instant::now() + DELIVERY).await {
-        Ok(_) => Ok(()),
-        Err(Failure::Transient { reason, retry_after }) => Err(Retry { after: retry_after, reason }),
-        Err(Failure::Permanent(reason)) => Err(Retry { after: Some(PERMANENT), reason }),
+    match pipeline.process(&incoming, Instant::now() + DELIVERY).await.fault() {
+        None => Ok(()),
+        Some(fault) if fault.is_transient() => Err(fault),
+        Some(fault) => Err(Fault::transient(fault.to_string(), Some(PERMANENT))),
     }
 }

@@ -12,6 +12,7 @@ use super::inputs::{SettingsArguments, compile, style};
 use super::{BadInput, Ended, Output, complain, print};
 use crate::action::{Action, Destination};
 use crate::event::{Event, json as event_json};
+use crate::mapping::PlanError;
 use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::{self, Forge, Webhook, alias};
@@ -35,7 +36,7 @@ pub(super) struct Arguments {
     /// Show mappings too that are for other events
     #[arg(long)]
     all: bool,
-    /// How to print it: `text` or `json`, which is `{events, mappings, plan}`
+    /// How to print it: `text` or `json`, which is `{events, mappings, plan, failures}`
     #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
 }
@@ -54,12 +55,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let plan = set.plan(&events);
     match arguments.output {
         Output::Json => {
-            let plan = match &plan {
-                Ok(plan) => plan.actions.iter().map(planned).collect::<Vec<_>>().into(),
-                Err(_) => Value::Null,
-            };
+            let actions: Vec<Value> = plan.actions.iter().map(planned).collect();
+            let failures: Vec<Value> = plan.failures.iter().map(failure).collect();
             let events: Vec<Value> = events.iter().map(|event| event_json::tree(event)).collect();
-            print(&format!("{:#}\n", json!({"events": events, "mappings": explanations, "plan": plan})))?;
+            let shown =
+                json!({"events": events, "mappings": explanations, "plan": actions, "failures": failures});
+            print(&format!("{shown:#}\n"))?;
         }
         Output::Text => {
             let mut text = String::new();
@@ -81,22 +82,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
                     let _ = writeln!(text, "  {more} mappings are for other events (--all tells why)");
                 }
             }
-            match &plan {
-                Ok(plan) if plan.actions.is_empty() => text.push_str("\nplan: nothing to do\n"),
-                Ok(plan) => {
-                    text.push_str("\nplan:\n");
-                    for action in &plan.actions {
-                        show_action(&mut text, action);
-                    }
+            if plan.actions.is_empty() {
+                text.push_str("\nplan: nothing to do\n");
+            } else {
+                text.push_str("\nplan:\n");
+                for action in &plan.actions {
+                    show_action(&mut text, action);
                 }
-                Err(error) => {
-                    let _ = writeln!(text, "\nplan: none; the delivery would be refused (HTTP 422): {error}");
-                }
+            }
+            for error in &plan.failures {
+                let _ = writeln!(
+                    text,
+                    "\nnot planned, so that the delivery would be refused (HTTP 422): {error}"
+                );
             }
             print(&text)?;
         }
     }
-    Ok(if plan.is_ok() { Ended::Well } else { Ended::NotRight })
+    Ok(if plan.failures.is_empty() { Ended::Well } else { Ended::NotRight })
 }
 
 fn events(arguments: &Arguments, options: &Options) -> anyhow::Result<Vec<Arc<Event>>> {
@@ -129,6 +132,10 @@ fn planned(action: &Action) -> Value {
     let mut shown = action_json(action);
     shown["origin"] = json!(action.origin());
     shown
+}
+
+fn failure(error: &PlanError) -> Value {
+    json!({"mapping": error.mapping, "place": error.place, "reason": error.reason})
 }
 
 fn show_events(text: &mut String, events: &[Arc<Event>]) {

@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::{CALL_TIMEOUT, Collection};
 use crate::event::annotation;
+use crate::event::fault::{Fault, Kind};
 
 /// The most of an answer that is read; etcd's own limit of an object is 1.5 MiB.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -23,12 +24,13 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The object exists, with our key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// This call made it.
-    Now,
-    /// It was there already: an earlier delivery, another replica, or a call whose answer was lost.
-    Before,
+    /// This call made the object of this `uid`.
+    Now(String),
+    /// The object of this `uid` was there already: an earlier delivery, another replica, or a call whose answer was
+    /// lost.
+    Before(String),
 }
 
 /// Why the object does not exist, or is not known to.
@@ -92,7 +94,7 @@ struct Details {
     retry_after_seconds: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Live {
     #[serde(default)]
     metadata: LiveMetadata,
@@ -100,6 +102,8 @@ struct Live {
 
 #[derive(Default, Deserialize)]
 struct LiveMetadata {
+    #[serde(default)]
+    uid: String,
     #[serde(default)]
     annotations: std::collections::BTreeMap<String, String>,
 }
@@ -146,14 +150,14 @@ pub async fn create(client: &Client, new: NewObject<'_>, deadline: Instant) -> R
             Answer::Failed(error) => return Err(error),
             Answer::Busy(trouble) => trouble,
             Answer::Exists => match look(client, new, deadline).await {
-                Look::Ours => return Ok(Created::Before),
+                Look::Ours(uid) => return Ok(Created::Before(uid)),
                 Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
                 // It was deleted between the two calls: create it again.
                 Look::Absent => Trouble::of("the object was deleted just now"),
                 Look::Unknown(trouble) => trouble,
             },
             Answer::Unknown(first) => match look(client, new, deadline).await {
-                Look::Ours => return Ok(Created::Before),
+                Look::Ours(uid) => return Ok(Created::Before(uid)),
                 Look::Other => return Err(CreateError::NameTaken { name: new.name.to_owned() }),
                 Look::Absent => first,
                 Look::Unknown(later) => first.then(&later),
@@ -175,7 +179,9 @@ async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Ins
         Err(reason) => return Answer::Unknown(Trouble::of(reason)),
     };
     if reply.status.is_success() {
-        return Answer::Done(Created::Now);
+        // An answer that cannot be read says that the object exists all the same.
+        let live = serde_json::from_slice::<Live>(&reply.text).unwrap_or_default();
+        return Answer::Done(Created::Now(live.metadata.uid));
     }
     let told = Status::read(&reply.text);
     match reply.status.as_u16() {
@@ -196,7 +202,8 @@ async fn attempt(client: &Client, new: NewObject<'_>, body: &[u8], deadline: Ins
 }
 
 enum Look {
-    Ours,
+    /// The object bears our key; its `uid`.
+    Ours(String),
     Other,
     Absent,
     Unknown(Trouble),
@@ -207,7 +214,7 @@ async fn look(client: &Client, new: NewObject<'_>, deadline: Instant) -> Look {
     match call(client, Method::GET, &path, None, deadline).await {
         Ok(reply) if reply.status == StatusCode::OK => match serde_json::from_slice::<Live>(&reply.text) {
             Ok(live) => match live.metadata.annotations.get(annotation::EFFECT_KEY) {
-                Some(key) if key == new.key => Look::Ours,
+                Some(key) if key == new.key => Look::Ours(live.metadata.uid),
                 _ => Look::Other,
             },
             Err(error) => Look::Unknown(Trouble::of(format!("the live object cannot be read: {error}"))),
@@ -239,8 +246,8 @@ async fn call(
         let retry_after = response.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
-        // The created object comes back whole and is of no use here; its bytes are read so that the connection
-        // can be used again.
+        // The created object comes back whole and only its uid is of use here; all bytes are read so that the
+        // connection can be used again.
         let text = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
             .await
@@ -254,6 +261,18 @@ async fn call(
 fn collection(new: NewObject<'_>) -> String {
     let Collection { api_version, plural } = new.collection;
     format!("/apis/{api_version}/namespaces/{}/{plural}", new.namespace)
+}
+
+// === impl CreateError ===
+
+impl From<CreateError> for Fault {
+    fn from(error: CreateError) -> Self {
+        let kind = match &error {
+            CreateError::Transient { retry_after, .. } => Kind::Transient { after: *retry_after },
+            CreateError::Rejected { .. } | CreateError::NameTaken { .. } => Kind::Permanent,
+        };
+        Self::of(kind, error)
+    }
 }
 
 // === impl Trouble ===

@@ -133,6 +133,7 @@ impl Compiler<'_> {
         }
         let actions =
             document.actions.iter().filter_map(|action| self.action(action, &patterns, &filter)).collect();
+        self.refuse_two_replies(&document.actions);
         let dedupe_by = self.dedupe_by(&document.dedupe_by);
         for example in &document.examples {
             self.example(example, &document.actions);

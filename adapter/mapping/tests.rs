@@ -1,5 +1,6 @@
 mod bounds;
 mod emit;
+mod partial;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -83,7 +84,7 @@ fn change(title: &str) -> Arc<Event> {
 }
 
 fn objects(set: &MappingSet, event: &Arc<Event>) -> Vec<Value> {
-    let plan = set.plan(std::slice::from_ref(event)).unwrap_or_else(|error| panic!("{error}"));
+    let plan = set.plan(std::slice::from_ref(event)).complete().unwrap_or_else(|error| panic!("{error}"));
     plan.actions.iter().map(action_json).collect()
 }
 
@@ -93,7 +94,7 @@ fn param(text: &str, event: &Arc<Event>) -> Value {
 }
 
 fn plan_error(text: &str, event: &Arc<Event>) -> PlanError {
-    set(text).plan(std::slice::from_ref(event)).unwrap_err()
+    set(text).plan(std::slice::from_ref(event)).complete().unwrap_err()
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_change_becomes_a_run_with_everything_that_identifies_it() {
     );
     let event = change("a title");
     let set = set(&text);
-    let plan = set.plan(&[event]).unwrap();
+    let plan = set.plan(&[event]).complete().unwrap();
     let [Action::PipelineRun(run)] = &plan.actions[..] else { panic!("{plan:?}") };
     assert_eq!(run.namespace, "ci");
     assert!(run.name.starts_with("m-build-"), "{}", run.name);
@@ -225,7 +226,7 @@ fn emitted_data_is_not_escaped() {
         "  events: [{type: dev.cdevents.change.created}]\n  do:\n    - name: tell\n      emit:\n        type: dev.cdeventsx.pipewright-build.requested.0.1.0\n        content: {title: \"{{event.data.customData.change.title}}\"}\n        customData: {n: \"{{event.data.customData.change.number}}\"}\n",
     );
     let event = change("$(x)");
-    let plan = set(&text).plan(std::slice::from_ref(&event)).unwrap();
+    let plan = set(&text).plan(std::slice::from_ref(&event)).complete().unwrap();
     let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
     assert_eq!(emit.to, Destination::Sink("default".to_owned()));
     let sent = &emit.event;
@@ -253,7 +254,7 @@ fn an_event_is_forwarded_unchanged() {
         "  events: [{type: \"*\"}]\n  do:\n    - name: copy\n      emit: {forward: true, to: audit}\n",
     );
     let event = change("t");
-    let plan = set(&text).plan(std::slice::from_ref(&event)).unwrap();
+    let plan = set(&text).plan(std::slice::from_ref(&event)).complete().unwrap();
     let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
     assert!(Arc::ptr_eq(&emit.event, &event));
     for to in ["default", "reply"] {
@@ -283,11 +284,11 @@ fn events_that_mean_the_same_are_folded() {
     let two = Arc::new(
         Event::builder("other", "/elsewhere", "x").json(one.tree().unwrap().to_string()).build().unwrap(),
     );
-    let plan = set.plan(&[Arc::clone(&one), Arc::clone(&two)]).unwrap();
+    let plan = set.plan(&[Arc::clone(&one), Arc::clone(&two)]).complete().unwrap();
     assert_eq!(plan.actions.len(), 1);
     assert_eq!(
-        set.plan(&[one]).unwrap().actions[0].origin().key,
-        set.plan(std::slice::from_ref(&two)).unwrap().actions[0].origin().key
+        set.plan(&[one]).complete().unwrap().actions[0].origin().key,
+        set.plan(std::slice::from_ref(&two)).complete().unwrap().actions[0].origin().key
     );
     let bare = Arc::new(Event::builder("3", "/s", "x").build().unwrap());
     let text = text.replace("\"{{repo}}\"", "x");
@@ -361,7 +362,7 @@ fn filters_say_why_they_do_not_hold() {
             panic!("{explanations:?}")
         };
         assert_eq!((place.as_str(), found.as_str()), ("filter[1]", reason));
-        assert!(set(&text).plan(std::slice::from_ref(&event)).unwrap().actions.is_empty());
+        assert!(set(&text).plan(std::slice::from_ref(&event)).complete().unwrap().actions.is_empty());
     }
     let text = with_param("", "x")
         .replace("  let:", "  filter: [{cel: event.data.customData.change.title + 1 == 2}]\n  let:");
@@ -604,14 +605,16 @@ fn ten_thousand_mappings_give_the_same_plan_with_and_without_the_index() {
         ("dev.cdevents.change.created", "/of7", 4),
     ] {
         let event = [Arc::new(Event::builder("1", source, ty).build().unwrap())];
-        let by_index: Vec<Value> = set.plan(&event).unwrap().actions.iter().map(action_json).collect();
-        let by_scan: Vec<Value> = set.plan_by_scan(&event).unwrap().actions.iter().map(action_json).collect();
+        let by_index: Vec<Value> =
+            set.plan(&event).complete().unwrap().actions.iter().map(action_json).collect();
+        let by_scan: Vec<Value> =
+            set.plan_by_scan(&event).complete().unwrap().actions.iter().map(action_json).collect();
         assert_eq!(by_index, by_scan, "{ty}");
         assert_eq!(by_index.len(), matching, "{ty} {source}");
         let candidates = set.index.candidates(&event[0]).len();
         assert!(candidates < 10, "{ty}: {candidates}");
     }
-    assert_eq!(set.plan(&[change("t")]).unwrap().actions.len(), 3);
+    assert_eq!(set.plan(&[change("t")]).complete().unwrap().actions.len(), 3);
 }
 
 #[test]
@@ -676,7 +679,7 @@ proptest! {
             let event = change(&title);
             let lets = "    title: {path: $.data.customData.change.title}\n";
             let set = set(&with_param(lets, "{a: \"{{title}}\", b: [\"x {{title}} y\"]}"));
-            let plan = set.plan(&[event]).unwrap();
+            let plan = set.plan(&[event]).complete().unwrap();
             let Action::PipelineRun(run) = &plan.actions[0] else { unreachable!() };
             let spec = &run.object["spec"];
             prop_assert_eq!(&spec["pipelineRef"], &json!({"name": "build"}));

@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::event::Event;
 use crate::event::attribute::shown;
 use crate::event::http::encode_structured;
-use crate::pipeline::{Failure, Outcome};
+use crate::pipeline::Outcome;
 
 /// Seconds that a sender is asked to wait when nothing better is known.
 const RETRY_SECONDS: u64 = 1;
@@ -140,11 +140,11 @@ impl Answer {
 impl Effects {
     /// Sums up what a plan brought about.
     pub fn of(outcome: &Outcome) -> Self {
-        if !outcome.created.is_empty() {
+        if outcome.created() > 0 {
             Self::Created
-        } else if outcome.duplicates > 0 {
+        } else if outcome.existed() > 0 {
             Self::Duplicate
-        } else if outcome.emitted > 0 || outcome.reply.is_some() {
+        } else if outcome.sent() > 0 || outcome.reply.is_some() {
             Self::Sent
         } else {
             Self::Ignored
@@ -152,11 +152,14 @@ impl Effects {
     }
 }
 
-impl From<Failure> for Answer {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Transient { reason, retry_after } => Self::unavailable(reason, retry_after),
-            Failure::Permanent(reason) => Self::refused(StatusCode::UNPROCESSABLE_ENTITY, reason),
+/// Acceptance when every effect exists. Else what failed: 503 when any of it may work later, since whoever tries again
+/// then loses nothing, and 422 when nothing would.
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        match outcome.fault() {
+            None => Self::Accepted { result: Effects::of(&outcome), reply: outcome.reply },
+            Some(fault) if fault.is_transient() => Self::unavailable(fault.to_string(), fault.retry_after()),
+            Some(fault) => Self::refused(StatusCode::UNPROCESSABLE_ENTITY, fault.to_string()),
         }
     }
 }
@@ -205,19 +208,46 @@ fn plain(response: &mut actix_web::HttpResponseBuilder, text: String) -> HttpRes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::fault::Fault;
+    use crate::event::identity::Key;
+    use crate::pipeline::{Done, Effect, Receipt, RunReference, Target};
+
+    fn run() -> RunReference {
+        RunReference { namespace: "ci".into(), name: "a".into(), uid: "u".into() }
+    }
+
+    fn outcome(results: Vec<Done>) -> Outcome {
+        let effect = |result| {
+            let target = Target::PipelineRun { namespace: "ci".into(), name: "a".into() };
+            Effect { key: Key::of("test", &[]), origin: None, target, result }
+        };
+        Outcome { effects: results.into_iter().map(effect).collect(), ..Outcome::default() }
+    }
 
     #[test]
     fn the_result_speaks_of_runs_first() {
-        let outcome = |created: &[&str], duplicates, emitted| Outcome {
-            created: created.iter().map(|name| (*name).to_owned()).collect(),
-            duplicates,
-            emitted,
-            reply: None,
+        let (new, old) = (|| Done::Created(run()), || Done::Existed(run()));
+        let sent = || {
+            let elapsed = Duration::ZERO;
+            let receipt = Receipt { attempts: 1, status: 202, elapsed, dead_letter: None };
+            Done::Sent(Box::new(receipt))
         };
-        assert_eq!(Effects::of(&outcome(&["a"], 1, 1)), Effects::Created);
+        let result = |results| Effects::of(&outcome(results));
+        assert_eq!(result(vec![sent(), old(), new()]), Effects::Created);
         // A redelivery sends its events again, with the same ids: that is nothing new.
-        assert_eq!(Effects::of(&outcome(&[], 1, 1)), Effects::Duplicate);
-        assert_eq!(Effects::of(&outcome(&[], 0, 1)), Effects::Sent);
-        assert_eq!(Effects::of(&outcome(&[], 0, 0)), Effects::Ignored);
+        assert_eq!(result(vec![old(), sent()]), Effects::Duplicate);
+        assert_eq!(result(vec![sent()]), Effects::Sent);
+        assert_eq!(result(vec![]), Effects::Ignored);
+    }
+
+    #[test]
+    fn a_sender_is_asked_to_come_again_while_anything_may_work_later() {
+        let refused = || Done::Failed(Fault::permanent("no"));
+        let late = || Done::Failed(Fault::transient("late", Some(Duration::from_secs(9))));
+        let answer = Answer::from(outcome(vec![Done::Created(run()), refused(), late()]));
+        assert_eq!((answer.status().as_u16(), answer.text()), (503, "no; late"));
+        assert!(matches!(answer, Answer::Later { after, .. } if after == Duration::from_secs(9)));
+        let answer = Answer::from(outcome(vec![Done::Created(run()), refused()]));
+        assert_eq!((answer.status().as_u16(), answer.text()), (422, "no"));
     }
 }

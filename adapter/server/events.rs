@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::answer::{Answer, Effects};
+use super::answer::Answer;
 use super::webhooks::RequestHeaders;
 use super::{State, answer, answered, body, shared};
 use crate::event::Event;
@@ -53,24 +53,21 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
         for event in &incoming.events {
             (state.hint)(event);
         }
-        match state.pipeline.process(&incoming, started + bounds.event_deadline).await {
-            Ok(outcome) => {
-                for event in &incoming.events {
-                    tracing::info!(
-                        event_id = event.id(),
-                        event_source = event.source(),
-                        event_type = event.ty(),
-                        created = outcome.created.len(),
-                        duplicates = outcome.duplicates,
-                        emitted = outcome.emitted,
-                        "event accepted"
-                    );
-                }
-                let result = Effects::of(&outcome);
-                Answer::Accepted { result, reply: outcome.reply }
+        let outcome = state.pipeline.process(&incoming, started + bounds.event_deadline).await;
+        if outcome.fault().is_none() {
+            for event in &incoming.events {
+                tracing::info!(
+                    event_id = event.id(),
+                    event_source = event.source(),
+                    event_type = event.ty(),
+                    created = outcome.created(),
+                    duplicates = outcome.existed(),
+                    emitted = outcome.sent(),
+                    "event accepted"
+                );
             }
-            Err(failure) => failure.into(),
         }
+        outcome.into()
     })
     .await;
     answer::keep_private(&request, &mut response);

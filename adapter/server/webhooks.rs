@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
 use crate::event::attribute::shown;
-use crate::pipeline::Incoming;
+use crate::pipeline::{Incoming, Outcome};
 use crate::source::{Authenticated, Delivery, Field, Headers, Rejection, Source};
 use crate::telemetry::metrics::{ByRoute, Route, Signature};
 
@@ -91,34 +91,32 @@ async fn deliver(
         None => Vec::new(),
     };
     let incoming = Incoming { events, announced };
-    match state.pipeline.process(&incoming, started + state.bounds.webhook_deadline).await {
-        Ok(outcome) => {
-            let result = Effects::of(&outcome);
-            // Most deliveries are wanted by nobody, and a line for each is a tenth of what they cost.
-            if result == Effects::Ignored {
-                tracing::debug!(
-                    source = source.name(),
-                    delivery,
-                    event,
-                    events = incoming.events.len(),
-                    "delivery accepted; no mapping wants it"
-                );
-            } else {
-                tracing::info!(
-                    source = source.name(),
-                    delivery,
-                    event,
-                    events = incoming.events.len(),
-                    created = outcome.created.len(),
-                    duplicates = outcome.duplicates,
-                    emitted = outcome.emitted,
-                    "delivery accepted"
-                );
-            }
-            Answer::Accepted { result, reply: None }
+    let outcome = state.pipeline.process(&incoming, started + state.bounds.webhook_deadline).await;
+    if outcome.fault().is_none() {
+        // Most deliveries are wanted by nobody, and a line for each is a tenth of what they cost.
+        if Effects::of(&outcome) == Effects::Ignored {
+            tracing::debug!(
+                source = source.name(),
+                delivery,
+                event,
+                events = incoming.events.len(),
+                "delivery accepted; no mapping wants it"
+            );
+        } else {
+            tracing::info!(
+                source = source.name(),
+                delivery,
+                event,
+                events = incoming.events.len(),
+                created = outcome.created(),
+                duplicates = outcome.existed(),
+                emitted = outcome.sent(),
+                "delivery accepted"
+            );
         }
-        Err(failure) => failure.into(),
     }
+    // A forge reads no event in an answer.
+    Outcome { reply: None, ..outcome }.into()
 }
 
 /// Counts by which secret a delivery was known, or that no secret fits. What came to the wrong source is neither.

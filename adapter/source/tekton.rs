@@ -21,7 +21,6 @@ mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt;
 use kube::Client;
@@ -29,6 +28,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::event::Event;
+use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 pub use hint::{RunRef, hint};
@@ -55,15 +55,6 @@ pub enum Scope {
     Cluster,
     /// One namespace.
     Namespace(String),
-}
-
-/// Why an event could not be delivered now. It is delivered later, as long as its object lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The shortest wait, if the receiver named one.
-    pub after: Option<Duration>,
-    /// What went wrong.
-    pub reason: String,
 }
 
 /// The watch of runs; [`RunWatch::run`] does the work.
@@ -105,7 +96,7 @@ impl<T, D, F> RunWatch<T, D>
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Retry>> + Send + 'static,
+    F: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     /// A watch that has not begun yet.
     pub fn new(client: Client, config: Config, transitions: T, deliver: D) -> Self {

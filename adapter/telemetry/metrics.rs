@@ -114,6 +114,13 @@ pub struct BySink {
     pub sink: String,
 }
 
+/// Labels of metrics by mapping only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByMapping {
+    /// The mapping's name; empty for an event announced without one.
+    pub mapping: String,
+}
+
 /// Labels of [`Metrics::signatures`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Signature {
@@ -172,8 +179,8 @@ pub struct Metrics {
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
     pub name_conflicts: Counter,
-    /// Plans that could not be computed.
-    pub plan_errors: Counter,
+    /// Plans of a mapping that could not be computed.
+    pub plan_errors: Family<ByMapping, Counter>,
     /// Run transitions delivered.
     pub transitions: Counter,
     /// Full lists of Tekton objects after the first.
@@ -272,7 +279,7 @@ impl Metrics {
                 "name_conflict",
                 "Objects that bear a name of ours but not our key; must stay 0"
             ),
-            plan_errors: metric!("plan_errors", "Plans that could not be computed"),
+            plan_errors: metric!("plan_errors", "Plans of a mapping that could not be computed"),
             transitions: metric!("transitions_delivered", "Run transitions delivered"),
             watch_relists: metric!("watch_relists", "Full lists of Tekton objects after the first"),
             transition_failures: metric!(

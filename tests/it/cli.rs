@@ -128,7 +128,7 @@ fn explain_tells_what_would_be_done_and_why() {
 fn explain_is_events_mappings_and_plan_in_json() {
     let explained = run(&["explain", "--event", "pull_request", OPENED, "-o", "json"]).json();
     let keys: Vec<_> = explained.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["events", "mappings", "plan"]);
+    assert_eq!(keys, ["events", "failures", "mappings", "plan"]);
     assert_eq!(explained["events"][1]["type"], "dev.cdevents.change.created.0.4.0");
     let fired: Vec<_> =
         explained["mappings"].as_array().unwrap().iter().filter(|it| it["outcome"] == "fired").collect();
@@ -160,7 +160,8 @@ spec:
     assert!(explained.out.contains("FAILED     strict"), "{}", explained.out);
     assert!(explained.out.contains("refused (HTTP 422): mapping `strict`, let.ticket"), "{}", explained.out);
     let json = run(&[&args[..], &["-o", "json"]].concat());
-    assert_eq!((json.code, &json.json()["plan"]), (1, &serde_json::Value::Null));
+    assert_eq!((json.code, &json.json()["plan"]), (1, &serde_json::json!([])));
+    assert_eq!(json.json()["failures"][0]["mapping"], "strict");
 }
 
 #[test]

@@ -820,3 +820,31 @@ spec:
     assert_eq!(service.events.count(), 0);
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_answers_to_one_request_neither_is_given_and_all_else_is_done() {
+    let answering = |name: &str| {
+        format!(
+            "apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {{name: {name}}}
+spec:
+  events: [{{type: com.example.question}}]
+  do:
+    - name: answer
+      emit: {{type: com.example.answer, to: reply}}
+    - name: tell
+      emit: {{type: com.example.asked}}
+"
+        )
+    };
+    let service =
+        Setup::new().mapping("one", &answering("one")).mapping("two", &answering("two")).start().await;
+    let question = document(r#"{"type": "com.example.question", "id": "q1"}"#);
+    let answer = service.send("POST", "/", &[STRUCTURED], question).await;
+    answer.refused(422, "mapping `one`, action `answer`, emit.to: 2 answers are wanted");
+    assert!(answer.text.contains("mapping `two`, action `answer`"), "{answer:?}");
+    let types: Vec<String> = service.events.take().iter().map(|it| it.ty().to_owned()).collect();
+    assert_eq!(types, ["com.example.asked", "com.example.asked"]);
+    service.stop().await;
+}

@@ -54,7 +54,7 @@ impl Drop for Directory {
 
 fn plan(set: &MappingSet) -> Vec<Action> {
     let event = Event::builder("1", "/s", "com.example.x").json(r#"{"title": "t"}"#).build().unwrap();
-    set.plan(&[Arc::new(event)]).unwrap().actions
+    set.plan(&[Arc::new(event)]).complete().unwrap().actions
 }
 
 #[test]

@@ -9,7 +9,7 @@ use http::StatusCode;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
-use pipewright::event::{Data, annotation};
+use pipewright::event::{Data, Event, annotation};
 use pipewright::settings::Announce;
 use pipewright::source::secret::{SecretKeyRef, SecretReference};
 use pipewright::source::signature;
@@ -29,7 +29,8 @@ on_both_clusters! {
     more_requests_than_the_bound_are_429,
     the_result_says_what_became_of_a_delivery,
     while_the_cluster_fails_it_is_503_and_a_redelivery_makes_one_run,
-    a_mapping_that_cannot_be_computed_is_422_with_its_place_and_nothing_is_done,
+    a_mapping_that_cannot_be_computed_is_422_with_its_place_and_costs_only_itself,
+    a_run_that_is_refused_keeps_back_the_events_of_its_own_mapping_alone,
     while_the_sink_is_down_it_is_503_and_afterwards_the_event_is_there,
     a_name_that_something_else_has_is_422,
     a_hostile_title_reaches_the_run_as_one_literal_string,
@@ -433,7 +434,7 @@ async fn while_the_cluster_fails_it_is_503_and_a_redelivery_makes_one_run(ground
     service.stop().await;
 }
 
-async fn a_mapping_that_cannot_be_computed_is_422_with_its_place_and_nothing_is_done(ground: Ground) {
+async fn a_mapping_that_cannot_be_computed_is_422_with_its_place_and_costs_only_itself(ground: Ground) {
     let service = building(&ground)
         .mapping(
             "strict",
@@ -457,8 +458,47 @@ spec:
         answer.text,
         "mapping `strict`, let.milestone: `milestone` is required and this event has no value for it; exclude such events with `filter`\n"
     );
-    assert!(service.runs().await.is_empty());
-    assert_eq!(service.events.count(), 0);
+    assert_eq!(service.runs().await.len(), 1, "the run of the other mapping");
+    let told = |events: Vec<Event>| events.iter().filter(|it| it.ty().contains(".change.created.")).count();
+    assert_eq!(told(service.events.take()), 1, "the CDEvent");
+    assert!(service.has_metric("pipewright_plan_errors_total{mapping=\"strict\"} 1").await);
+    // Again: nothing is doubled, and the answer is the same.
+    service.github("pull_request", OPENED).await.refused(422, "mapping `strict`, let.milestone: ");
+    assert_eq!(service.runs().await.len(), 1);
+    service.stop().await;
+}
+
+/// A mapping with a run in this namespace and an event that tells of it.
+fn telling(name: &str, namespace: &str) -> String {
+    format!(
+        "apiVersion: pipewright.dev/v1alpha1
+kind: Mapping
+metadata: {{name: {name}}}
+spec:
+  events: [{{type: dev.cdevents.change.created}}]
+  do:
+    - name: build
+      pipelineRun: {{metadata: {{namespace: {namespace}}}, spec: {{pipelineRef: {{name: build}}}}}}
+    - name: tell
+      emit: {{type: com.example.{name}, to: default}}
+"
+    )
+}
+
+async fn a_run_that_is_refused_keeps_back_the_events_of_its_own_mapping_alone(ground: Ground) {
+    let service = Setup::over(&ground)
+        .mapping("a", &telling("absent", "no-such-namespace"))
+        .mapping("b", &telling("present", "default"))
+        .start()
+        .await;
+    let answer = service.github("pull_request", OPENED).await;
+    answer.refused(422, "mapping `absent`, action `build`, PipelineRun `no-such-namespace/absent-build-");
+    assert!(!answer.text.contains("`present`"), "{answer:?}");
+    assert_eq!(service.runs().await.len(), 1);
+    let types: Vec<String> = service.events.take().iter().map(|it| it.ty().to_owned()).collect();
+    let count = |ty: &str| types.iter().filter(|it| it.starts_with(ty)).count();
+    assert_eq!(count("dev.cdevents.change.created"), 1);
+    assert_eq!((count("com.example.present"), count("com.example.absent")), (1, 0), "{types:?}");
     service.stop().await;
 }
 

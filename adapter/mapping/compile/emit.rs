@@ -97,6 +97,26 @@ impl Compiler<'_> {
         })
     }
 
+    /// An answer has room for one event. Two conditions may exclude each other; one alone cannot.
+    pub(super) fn refuse_two_replies(&mut self, actions: &[document::Action]) {
+        let mut replies = actions.iter().filter(|action| match &action.kind {
+            document::ActionKind::Emit(emit) => emit.to.as_ref().is_some_and(|to| &**to == "reply"),
+            document::ActionKind::PipelineRun(_) | document::ActionKind::Forward { .. } => false,
+        });
+        let Some(first) = replies.next() else { return };
+        for other in replies {
+            if first.when.is_some() && other.when.is_some() {
+                continue;
+            }
+            let message = format!(
+                "`{}` and `{}` both answer the request, which takes one event",
+                &*first.name, &*other.name
+            );
+            let hint = "send one of them to a sink, or give each a `when` that excludes the other";
+            self.error("two-replies", other.name.span(), message, hint);
+        }
+    }
+
     /// What no event can make right is told at load.
     fn refuse_wrong_literals(
         &mut self,

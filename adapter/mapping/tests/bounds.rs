@@ -39,7 +39,7 @@ fn worst_data() -> Value {
 fn reason(text: &str) -> PlanError {
     let (set, event) = (set(text), worst());
     let start = Instant::now();
-    let error = set.plan(std::slice::from_ref(&event)).expect_err(text);
+    let error = set.plan(std::slice::from_ref(&event)).complete().expect_err(text);
     println!("{:>9} steps {:>6} ms: {error}", budget::spent(), start.elapsed().as_millis());
     assert!(error.mapping == "m" && error.to_string().len() < 1500, "{error}");
     assert!(start.elapsed().as_secs() < 60, "{error}");
@@ -101,7 +101,7 @@ fn expressions_within_the_bounds_are_computed() {
         let lets = format!("    x: {{cel: {}}}\n", serde_json::to_string(cel).unwrap());
         let set = set(&with_param(&lets, "\"{{one}}\""));
         let (event, start) = (worst(), Instant::now());
-        let plan = set.plan(std::slice::from_ref(&event));
+        let plan = set.plan(std::slice::from_ref(&event)).complete();
         println!("{:>9} steps {:>6} ms: {cel}", budget::spent(), start.elapsed().as_millis());
         assert_eq!(plan.unwrap_or_else(|error| panic!("{cel}: {error}")).actions.len(), 1);
     }
@@ -132,10 +132,10 @@ fn deep_expressions_are_refused_at_load() {
     }
     // What is as deep as may be runs, and many alternatives are not deep.
     let lets = format!("    x: {{cel: \"event.data.t{}\"}}\n", ".trim()".repeat(28));
-    assert!(set(&with_param(&lets, "\"{{x}}\"")).plan(&[event(&json!({"t": " t "}))]).is_ok());
+    assert!(set(&with_param(&lets, "\"{{x}}\"")).plan(&[event(&json!({"t": " t "}))]).complete().is_ok());
     let many: Vec<String> = (0..100).map(|n| format!("event.id == '{n}'")).collect();
     let lets = format!("    x: {{cel: \"{}\"}}\n", many.join(" || "));
-    assert!(set(&with_param(&lets, "\"{{x}}\"")).plan(&[event(&json!({}))]).is_ok());
+    assert!(set(&with_param(&lets, "\"{{x}}\"")).plan(&[event(&json!({}))]).complete().is_ok());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn paths_end() {
     ] {
         let lets = format!("    x: {{path: {}}}\n", serde_json::to_string(path).unwrap());
         if wanted.is_empty() {
-            assert!(set(&with_param(&lets, "\"{{one}}\"")).plan(&[worst()]).is_ok(), "{path}");
+            assert!(set(&with_param(&lets, "\"{{one}}\"")).plan(&[worst()]).complete().is_ok(), "{path}");
             continue;
         }
         let error = reason(&with_param(&lets, "\"{{one}}\""));
@@ -200,7 +200,7 @@ fn templates_end() {
 fn an_object_stops_growing_at_its_limit() {
     let value = format!("[{}]", vec!["\"{{event.data.t}}\""; 2000].join(", "));
     let event = event(&json!({"t": "t".repeat(200_000)}));
-    let error = set(&with_param("", &value)).plan(&[event]).unwrap_err();
+    let error = set(&with_param("", &value)).plan(&[event]).complete().unwrap_err();
     // The sixth text does not fit, and the two thousandth is not looked at.
     assert_eq!(error.place, "do[0].pipelineRun.spec.params[0].value[5]");
     assert_eq!(error.reason, "with this text the rendered object is larger than 1048576 bytes");
@@ -218,15 +218,15 @@ fn a_delivery_stops_at_its_limits() {
         };
         (0..count).map(event).collect()
     };
-    assert_eq!(set.plan(&events(500, 1)).unwrap().actions.len(), 1000);
-    let error = set.plan(&events(501, 1)).unwrap_err().to_string();
+    assert_eq!(set.plan(&events(500, 1)).complete().unwrap().actions.len(), 1000);
+    let error = set.plan(&events(501, 1)).complete().unwrap_err().to_string();
     assert!(
         error.starts_with(
             "mapping `m`, do[0]: this would be action 1001 of the delivery, of which there may be 1000"
         ),
         "{error}"
     );
-    let error = set.plan(&events(60, 200_000)).unwrap_err().to_string();
+    let error = set.plan(&events(60, 200_000)).complete().unwrap_err().to_string();
     assert!(error.contains("larger than 33554432 bytes together"), "{error}");
 }
 
@@ -241,9 +241,9 @@ fn many_mappings_share_the_steps_of_a_delivery() {
     let texts: Vec<String> = (0..1000).map(one).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let Ok((set, _)) = MappingSet::compile(&files(&texts), &catalog()) else { panic!("they compile") };
-    let error = set.plan(&[worst()]).unwrap_err();
+    let error = set.plan(&[worst()]).complete().unwrap_err();
     assert!(error.reason.contains("more than 10000000 steps for this delivery"), "{error}");
     assert!(error.place == "filter[0]" && error.mapping != "m0", "{error}");
     // The next delivery begins anew.
-    assert_eq!(set.plan(&[event(&json!({"texts": ["a"]}))]).unwrap().actions.len(), 1000);
+    assert_eq!(set.plan(&[event(&json!({"texts": ["a"]}))]).complete().unwrap().actions.len(), 1000);
 }

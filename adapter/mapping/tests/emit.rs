@@ -12,7 +12,7 @@ const CUSTOM: &str = "dev.cdeventsx.tool-thing.done.0.1.0";
 
 fn emitted(ty: &str, fields: &str) -> Arc<Event> {
     let event = change("t");
-    let plan = set(&emitting(ty, fields)).plan(std::slice::from_ref(&event)).unwrap();
+    let plan = set(&emitting(ty, fields)).plan(std::slice::from_ref(&event)).complete().unwrap();
     let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
     Arc::clone(&emit.event)
 }

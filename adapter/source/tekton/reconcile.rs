@@ -13,9 +13,10 @@ use tracing::{debug, warn};
 
 use super::run::Run;
 use super::status::Status;
-use super::{Hints, Retry, Scope, emitted};
+use super::{Hints, Scope, emitted};
 use crate::event::Event;
 use crate::event::annotation::MANAGER;
+use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// The longest that one call to the API server may take.
@@ -42,8 +43,8 @@ pub(super) struct Shared<T, D> {
 pub(super) enum Failure {
     #[error("the API server cannot be read: {0}")]
     Read(String),
-    #[error("not delivered: {}", .0.reason)]
-    Deliver(Retry),
+    #[error("not delivered: {0}")]
+    Deliver(#[source] Fault),
     #[error("delivered but not marked: {0}")]
     Mark(String),
 }
@@ -54,7 +55,7 @@ impl<T, D, F> Shared<T, D>
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Retry>> + Send + 'static,
+    F: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     /// Delivers what is due of the run, oldest first, and marks what was delivered.
     ///
@@ -90,8 +91,8 @@ where
                     emitted::add(&mut announced, &name);
                 }
                 // Order matters: nothing later goes out before this one.
-                Err(retry) => {
-                    failure = Some(Failure::Deliver(retry));
+                Err(fault) => {
+                    failure = Some(Failure::Deliver(fault));
                     break;
                 }
             }
@@ -183,8 +184,8 @@ fn wait(failures: u32, failure: &Failure) -> Duration {
     let doublings = failures.saturating_sub(1).min(7) as usize;
     let wait = waits.nth(doublings).unwrap_or(MAX_WAIT);
     match failure {
-        Failure::Deliver(Retry { after: Some(after), .. }) => wait.max(*after.min(&MAX_RETRY_AFTER)),
-        Failure::Deliver(_) | Failure::Read(_) | Failure::Mark(_) => wait,
+        Failure::Deliver(fault) => wait.max(fault.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER)),
+        Failure::Read(_) | Failure::Mark(_) => wait,
     }
 }
 
@@ -213,7 +214,7 @@ mod tests {
     fn a_receiver_may_ask_for_patience_but_not_for_ever() {
         let asks = |seconds| {
             let after = Some(Duration::from_secs(seconds));
-            wait(1, &Failure::Deliver(Retry { after, reason: String::new() }))
+            wait(1, &Failure::Deliver(Fault::transient("", after)))
         };
         assert_eq!(asks(30), Duration::from_secs(30));
         assert_eq!(asks(u64::MAX), MAX_RETRY_AFTER);

@@ -72,11 +72,11 @@ impl Receiver {
         self.failing.lock().unwrap().insert(id.to_owned(), times);
     }
 
-    fn take(&self, event: &Event) -> Result<(), Retry> {
+    fn take(&self, event: &Event) -> Result<(), Fault> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         if let Some(times) = self.failing.lock().unwrap().get_mut(event.id()).filter(|times| **times > 0) {
             *times -= 1;
-            return Err(Retry { after: None, reason: "the sink is away".to_owned() });
+            return Err(Fault::transient("the sink is away", None));
         }
         self.ids.lock().unwrap().push(event.id().to_owned());
         Ok(())

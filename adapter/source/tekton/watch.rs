@@ -25,8 +25,9 @@ use super::pages::patient;
 use super::reconcile::{Failure, Shared};
 use super::run::Run;
 use super::status::WatchState;
-use super::{Retry, RunRef, Scope, emitted};
+use super::{RunRef, Scope, emitted};
 use crate::event::Event;
+use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// Hinted runs that are searched for at once.
@@ -69,7 +70,7 @@ pub(super) async fn watch<T, D, F>(
 ) where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Retry>> + Send + 'static,
+    F: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     let writer = Writer::new(kind);
     let store = writer.as_reader();
@@ -140,7 +141,7 @@ fn hinted<T, D, F>(
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
     D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Retry>> + Send + 'static,
+    F: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     stream::unfold(hints, |mut hints| async move { hints.recv().await.map(|hint| (hint, hints)) })
         .map(move |hint| {

@@ -27,8 +27,8 @@ pub fn run(input: &[u8]) {
                 event.build().map(Arc::new)
             });
             let events: Vec<Arc<Event>> = events.into_iter().flatten().collect();
-            let plan = set.plan(&events).map(|plan| plan.actions.len());
-            let scan = set.plan_by_scan(&events).map(|plan| plan.actions.len());
+            let plan = set.plan(&events).complete().map(|plan| plan.actions.len());
+            let scan = set.plan_by_scan(&events).complete().map(|plan| plan.actions.len());
             assert_eq!(plan, scan, "the index finds what a scan finds");
             let _ = set.explain(&events);
         }

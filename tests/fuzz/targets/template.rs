@@ -27,7 +27,7 @@ type Outline = BTreeMap<String, Option<usize>>;
 pub fn run(input: &[u8]) {
     let event = event(input);
     for (set, outlines) in SETS.get_or_init(sets) {
-        match set.plan(std::slice::from_ref(&event)) {
+        match set.plan(std::slice::from_ref(&event)).complete() {
             Ok(plan) => check(&plan, outlines),
             Err(error) => {
                 let text = error.to_string();
@@ -64,7 +64,7 @@ fn sets() -> Vec<(MappingSet, Vec<Outline>)> {
     };
     let sets = MAPPINGS.split("\n---\n").map(|text| {
         let set = compile(text);
-        let plan = set.plan(&[event(PLAIN.as_bytes())]).unwrap_or_else(|error| panic!("{error}"));
+        let plan = set.plan(&[event(PLAIN.as_bytes())]).complete().unwrap_or_else(|error| panic!("{error}"));
         assert!(!plan.actions.is_empty(), "plain data is planned for");
         let outlines = runs(&plan).map(outline).collect();
         (set, outlines)

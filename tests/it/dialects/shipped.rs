@@ -53,7 +53,7 @@ fn every_cdevent_that_the_shipped_mappings_make_is_valid() {
     let (mut valid, mut types) = (0, std::collections::BTreeSet::new());
     for event in files.iter().flat_map(examples) {
         let events: Vec<Arc<Event>> = seen(&event).into_iter().map(Arc::new).collect();
-        for action in set.plan(&events).unwrap().actions {
+        for action in set.plan(&events).complete().unwrap().actions {
             let Action::Emit(emit) = action else { panic!("{action:?}") };
             if emit.event.ty().starts_with("dev.cdevents") {
                 schemas.assert_valid(&emit.event);
@@ -82,7 +82,7 @@ fn whatever_stands_in_such_an_event_what_is_made_of_it_is_valid() {
         let mut data = example.tree().unwrap().clone();
         mutate(&mut data, place, &value);
         let event = example.to_builder().json(data.to_string()).build().unwrap();
-        match set.plan(&[Arc::new(event)]) {
+        match set.plan(&[Arc::new(event)]).complete() {
             // What is no such event at all is refused, with the place in the mapping.
             Err(error) => {
                 prop_assert!(!error.place.is_empty() && !error.reason.is_empty());
@@ -113,7 +113,7 @@ fn the_form_of_what_goes_to_openci_can_be_chosen() {
             .json(json!({"subject": {"content": content}}).to_string())
             .build()
             .unwrap();
-        let plan = set.plan(&[Arc::new(event)]).unwrap();
+        let plan = set.plan(&[Arc::new(event)]).complete().unwrap();
         let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
         emit.event.tree().unwrap().clone()
     };

@@ -404,6 +404,11 @@ impl Service {
         line.unwrap_or_else(|| panic!("no `{name}` in\n{text}")).parse().unwrap()
     }
 
+    /// Whether the metrics have this line.
+    pub async fn has_metric(&self, line: &str) -> bool {
+        self.get("/metrics").await.text.lines().any(|it| it == line)
+    }
+
     /// Every PipelineRun: in the namespace of the test where others have theirs, or in all.
     pub async fn runs(&self) -> Vec<DynamicObject> {
         let (client, kind) = (self.ground.client(), pipeline_runs());
