@@ -196,10 +196,9 @@ impl Executor {
     fn record(&self, effect: &Effect) {
         let label = match &effect.result {
             Done::Skipped(_) | Done::Replied => None,
-            Done::Created(_) => Some(EffectResult::created),
             Done::Existed(_) => Some(EffectResult::duplicate),
             Done::Sent(receipt) if receipt.dead_letter.is_some() => Some(EffectResult::dead_lettered),
-            Done::Sent(_) => Some(EffectResult::created),
+            Done::Created(_) | Done::Sent(_) => Some(EffectResult::created),
             Done::Failed(fault) if matches!(fault.cause(), Some(CreateError::NameTaken { .. })) => {
                 self.metrics.name_conflicts.inc();
                 Some(EffectResult::conflict)

@@ -20,9 +20,9 @@ spec:
 
 #[test]
 fn a_mapping_that_cannot_be_computed_costs_only_itself() {
-    let broken = REPLYING
-        .replace("NAME", "broken")
-        .replace("  do:", "  let: {ticket: {path: $.data.ticket, required: true}}\n  do:");
+    let telling = |name: &str| REPLYING.replace("NAME", name).replace("to: reply", "to: default");
+    let broken =
+        telling("broken").replace("  do:", "  let: {ticket: {path: $.data.ticket, required: true}}\n  do:");
     let good = telling("good");
     for text in [format!("{broken}---\n{good}"), format!("{good}---\n{broken}")] {
         let plan = set(&text).plan(&[question("1"), question("2")]);
