@@ -9,8 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, Authentication, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused, Route, Send,
-    Shed, ShedReason, Signature,
+    Answer, Authentication, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused,
+    Route, Send, Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
