@@ -6,18 +6,21 @@
 pub mod annotation;
 pub mod attribute;
 pub mod fault;
+pub mod glob;
 pub mod http;
 pub mod identity;
 pub mod json;
 pub mod sdk;
+pub mod voucher;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::Value;
 
 pub use attribute::{AttributeError, ExtensionValue, MediaType};
+pub use voucher::VOUCHER;
 
 /// A CloudEvent 1.0 whose attributes have been checked.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Event {
     extensions: BTreeMap<String, ExtensionValue>,
     data: Data,
     tree: OnceLock<Option<Value>>,
+    /// Who vouched for it; no part of what is sent on.
+    voucher: Option<Arc<str>>,
 }
 
 /// The payload of an event, kept as the bytes that came.
@@ -125,7 +130,20 @@ impl Event {
             .as_ref()
     }
 
-    /// A context attribute or extension by name, in its string form (CloudEvents 1.0.2, "Type System").
+    /// The same, vouched for by `voucher`. That is no part of the event that others are sent: it goes on as it came.
+    #[must_use]
+    pub fn vouched(mut self, voucher: Arc<str>) -> Self {
+        self.voucher = Some(voucher);
+        self
+    }
+
+    /// Who vouched for it, as expressions see it in [`VOUCHER`]; `None` for one that came in nowhere.
+    pub fn voucher(&self) -> Option<&str> {
+        self.voucher.as_deref()
+    }
+
+    /// A context attribute or extension by name, in its string form (CloudEvents 1.0.2, "Type System"), and
+    /// [`VOUCHER`], which is no sender's to set.
     pub fn attribute(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         use std::borrow::Cow;
         match name {
@@ -137,6 +155,7 @@ impl Event {
             "time" => self.time().map(Cow::Borrowed),
             "datacontenttype" => self.datacontenttype().map(Cow::Borrowed),
             "dataschema" => self.dataschema().map(Cow::Borrowed),
+            VOUCHER => self.voucher().map(Cow::Borrowed),
             name => self.extensions.get(name).map(ExtensionValue::to_text),
         }
     }
@@ -264,6 +283,7 @@ impl EventBuilder {
             extensions: self.extensions,
             data: self.data,
             tree: OnceLock::new(),
+            voucher: None,
         })
     }
 }

@@ -184,7 +184,11 @@ struct Body<T> {
 impl Process {
     /// How payloads are read.
     pub fn options(&self) -> Options {
-        Options { outcomes: self.outcomes.clone(), optional: self.optional_events.clone() }
+        Options {
+            outcomes: self.outcomes.clone(),
+            optional: self.optional_events.clone(),
+            ..Options::default()
+        }
     }
 }
 

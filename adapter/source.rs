@@ -16,6 +16,7 @@ pub mod token;
 mod voucher;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -34,8 +35,11 @@ pub use crate::vocabulary::{PayloadError, events_with};
 /// A webhook that we answer, under `/webhooks/{name}`.
 #[derive(Clone, Debug)]
 pub struct Source {
-    name: String,
+    /// Every event that comes in here is given it: it is who vouches for it.
+    name: Arc<str>,
     sender: Sender,
+    /// How payloads are read, and what they may tell of.
+    options: Options,
 }
 
 /// Who sends to a source, and how it is known that they do; `S` are the secrets, or where they are.
@@ -96,22 +100,41 @@ pub enum Rejection {
 
 impl Source {
     /// A source by its sender.
-    pub fn new(name: impl Into<String>, sender: Sender) -> Self {
-        Self { name: name.into(), sender }
+    pub fn new(name: impl Into<Arc<str>>, sender: Sender) -> Self {
+        Self { name: name.into(), sender, options: Options::default() }
     }
 
     /// A forge whose deliveries are signed.
-    pub fn signed(name: impl Into<String>, forge: Forge, secrets: Secrets) -> Self {
+    pub fn signed(name: impl Into<Arc<str>>, forge: Forge, secrets: Secrets) -> Self {
         Self::new(name, Sender::Forge(forge, Auth::Signed(secrets)))
     }
 
     /// A forge of which whatever is sent is taken; for trying only.
-    pub fn insecure(name: impl Into<String>, forge: Forge) -> Self {
+    pub fn insecure(name: impl Into<Arc<str>>, forge: Forge) -> Self {
         Self::new(name, Sender::Forge(forge, Auth::Insecure))
+    }
+
+    /// The same, with payloads read like this.
+    #[must_use]
+    pub fn reading(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What a delivery of the forge means.
+    ///
+    /// # Errors
+    /// The payload is not what its forge sends, or about what this source does not speak for.
+    pub fn events(&self, webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
+        events_with(webhook, &self.options)
     }
 
     /// The name, which is the last segment of the path.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same, as every event of a delivery is given it.
+    pub fn voucher(&self) -> &Arc<str> {
         &self.name
     }
 

@@ -18,6 +18,7 @@ mod pick;
 mod raw;
 mod read;
 pub mod schema;
+pub mod scope;
 pub mod tekton;
 #[cfg(test)]
 mod testing;
@@ -90,6 +91,9 @@ pub enum PayloadError {
     /// What the payload says cannot be written as a `CDEvent`.
     #[error(transparent)]
     Write(#[from] cdevent::CdEventError),
+    /// It is about what its source does not speak for.
+    #[error(transparent)]
+    Foreign(#[from] scope::Foreign),
 }
 
 /// The name of a forge that we do not know.

@@ -11,7 +11,7 @@ use crate::settings::{Process, SourceDocument};
 use crate::source::events::EventAuth;
 use crate::source::secret::{SecretReference, Secrets};
 use crate::source::token::TokenAuth;
-use crate::source::{Auth, Sender, Source, generic};
+use crate::source::{Auth, Options, Sender, Source, generic};
 
 /// Who may come in, and by what they prove it.
 pub(super) struct Doors {
@@ -30,7 +30,7 @@ pub(super) async fn open(
     client: &Client,
 ) -> Result<Doors, StartError> {
     let mut doors = Doors { sources: HashMap::new(), event_auth: Arc::default(), secrets: Vec::new() };
-    for SourceDocument { name, spec } in documents {
+    for SourceDocument { name, scope, spec } in documents {
         let at = format!("source `{name}`");
         let sender = match spec {
             Sender::Forge(forge, Auth::Signed(keys)) => {
@@ -46,7 +46,8 @@ pub(super) async fn open(
         if matches!(sender, Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure)) {
             tracing::warn!(source = name, "this source takes unsigned deliveries");
         }
-        doors.sources.insert(name.clone(), Source::new(name, sender));
+        let options = Options { scope, ..process.options() };
+        doors.sources.insert(name.clone(), Source::new(name, sender).reading(options));
     }
     doors.event_auth = Arc::new(doors.event_auth(process, client).await?);
     if doors.event_auth.insecure {

@@ -67,12 +67,24 @@ pub(super) fn listen(address: &str) -> Result<TcpListener, StartError> {
     let failed = |source| StartError::Listen { address: address.to_owned(), source };
     let mut error = std::io::ErrorKind::AddrNotAvailable.into();
     for place in address.to_socket_addrs().map_err(failed)? {
-        match listen_at(place) {
+        let listener = listen_at(place).or_else(|error| match without_v6(place, &error) {
+            Some(place) => listen_at(place),
+            None => Err(error),
+        });
+        match listener {
             Ok(listener) => return Ok(listener),
             Err(other) => error = other,
         }
     }
     Err(failed(error))
+}
+
+/// Where to listen in place of every address when the kernel has no IPv6; otherwise `[::]` takes IPv4 too.
+fn without_v6(place: SocketAddr, error: &std::io::Error) -> Option<SocketAddr> {
+    use std::io::ErrorKind::{AddrInUse, PermissionDenied};
+    let is_every_address = place.is_ipv6() && place.ip().is_unspecified();
+    let is_other = matches!(error.kind(), AddrInUse | PermissionDenied);
+    (is_every_address && !is_other).then(|| SocketAddr::from(([0, 0, 0, 0], place.port())))
 }
 
 fn listen_at(place: SocketAddr) -> std::io::Result<TcpListener> {
@@ -104,4 +116,33 @@ fn connection_bound(wanted: usize) -> usize {
 
 pub(super) fn local_address(listener: &TcpListener, address: &str) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Listen { address: address.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_that_of_ipv4_where_the_kernel_has_no_other() {
+        let no_such_family = std::io::Error::from_raw_os_error(97);
+        let place = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(without_v6(place("[::]:8080"), &no_such_family), Some(place("0.0.0.0:8080")));
+        for other in ["[::1]:8080", "127.0.0.1:8080", "0.0.0.0:8080"] {
+            assert_eq!(without_v6(place(other), &no_such_family), None, "{other}");
+        }
+        let in_use = std::io::ErrorKind::AddrInUse.into();
+        assert_eq!(without_v6(place("[::]:8080"), &in_use), None);
+    }
+
+    #[tokio::test]
+    async fn every_address_takes_both_protocols() {
+        let listener = listen("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for address in ["127.0.0.1", "::1"] {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            if address.is_ipv4() || listener.local_addr().unwrap().is_ipv6() {
+                std::net::TcpStream::connect((address, port)).unwrap();
+            }
+        }
+    }
 }

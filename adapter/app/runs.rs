@@ -10,8 +10,8 @@ use kube::Client;
 use tokio::sync::{oneshot, watch};
 
 use crate::cluster::lease::{Elector, State};
-use crate::event::Event;
 use crate::event::fault::Fault;
+use crate::event::{Event, voucher};
 use crate::pipeline::{Incoming, Pipeline};
 use crate::server::admin::CheckState;
 use crate::settings::Process;
@@ -211,7 +211,7 @@ async fn within(work: BoxFuture<'static, ()>, limit: impl Future<Output = ()>) {
 }
 
 async fn deliver(pipeline: Pipeline, event: Event) -> Result<(), Fault> {
-    let event = Arc::new(event);
+    let event = Arc::new(event.vouched(voucher::WATCH.into()));
     let incoming = Incoming { events: vec![Arc::clone(&event)], announced: vec![event] };
     match pipeline.process(&incoming, Instant::now() + DELIVERY).await.fault() {
         None => Ok(()),

@@ -21,6 +21,7 @@ use crate::source::secret::{Secret, SecretReference};
 use crate::source::{Auth, generic};
 use crate::telemetry::{LogFormat, log};
 use crate::vocabulary::Forge;
+use crate::vocabulary::scope::Scope;
 
 /// The webhook secret of `dev`; it protects nothing, and makes `send` sign as a forge does.
 const SECRET: &str = "dev";
@@ -144,9 +145,9 @@ fn sources(configured: Vec<SourceDocument>) -> anyhow::Result<Vec<SourceDocument
     let mut sources: Vec<SourceDocument> = Vec::new();
     for name in Forge::names() {
         let spec = SourceSpec::Forge(name.parse()?, Auth::Signed(vec![secret.clone()]));
-        sources.push(SourceDocument { name: name.to_owned(), spec });
+        sources.push(SourceDocument { name: name.to_owned(), scope: Scope::default(), spec });
     }
-    for SourceDocument { name, spec } in configured {
+    for SourceDocument { name, scope, spec } in configured {
         let spec = match spec {
             SourceSpec::Forge(forge, _) => SourceSpec::Forge(forge, Auth::Signed(vec![secret.clone()])),
             SourceSpec::Generic(what, generic::Auth::Proof(proof, _)) => {
@@ -155,7 +156,7 @@ fn sources(configured: Vec<SourceDocument>) -> anyhow::Result<Vec<SourceDocument
             insecure @ SourceSpec::Generic(_, generic::Auth::Insecure) => insecure,
         };
         sources.retain(|other| other.name != name);
-        sources.push(SourceDocument { name, spec });
+        sources.push(SourceDocument { name, scope, spec });
     }
     Ok(sources)
 }

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::inputs::{SettingsArguments, compile, style};
 use super::{BadInput, Ended, Output, complain, print};
 use crate::action::{Action, Destination};
-use crate::event::{Event, json as event_json};
+use crate::event::{Event, json as event_json, voucher};
 use crate::mapping::PlanError;
 use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
+use crate::settings::{Settings, SourceDocument};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::{self, Forge, Webhook, alias};
 
@@ -25,9 +26,13 @@ pub(super) struct Arguments {
     /// Read the file as a webhook of this event, such as `push` or `pull_request`
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
-    /// The forge that the webhook comes from
-    #[arg(long, default_value = "github", requires = "event", value_name = "FORGE")]
-    source: String,
+    /// The forge that the webhook comes from [default: that of the source]
+    #[arg(long, requires = "event", value_name = "FORGE")]
+    forge: Option<String>,
+    /// The source that the webhook comes to [default: that of the forge's name, or `github`]; of a CloudEvent, who vouches
+    /// for it [default: `events:token` where the settings have tokens, or `events:insecure`]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// Files and folders of mappings [default: those of the settings, or `mappings`]
     #[arg(long, value_name = "PATH")]
     mappings: Vec<PathBuf>,
@@ -50,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             return Ok(Ended::NotRight);
         }
     };
-    let events = events(arguments, &settings.process.options())?;
+    let events = events(arguments, &settings)?;
     let explanations = set.explain(&events);
     let plan = set.plan(&events);
     match arguments.output {
@@ -102,13 +107,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     Ok(if plan.failures.is_empty() { Ended::Well } else { Ended::NotRight })
 }
 
-fn events(arguments: &Arguments, options: &Options) -> anyhow::Result<Vec<Arc<Event>>> {
+fn events(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Vec<Arc<Event>>> {
+    let options: Options = settings.process.options();
     let received = jiff::Timestamp::now();
     let name = arguments.file.display();
     let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
-    let events = if let Some(event) = &arguments.event {
-        let forge: Forge =
-            arguments.source.parse().map_err(|error| BadInput(format!("`--source`: {error}")))?;
+    let (events, voucher) = if let Some(event) = &arguments.event {
+        let (forge, source) = sender(arguments, settings)?;
+        let scope =
+            settings.sources.iter().find(|known| known.name == source).map(|known| known.scope.clone());
+        let options = Options { scope: scope.unwrap_or_default(), ..options };
         let webhook = Webhook {
             forge,
             event: event.clone(),
@@ -116,16 +124,46 @@ fn events(arguments: &Arguments, options: &Options) -> anyhow::Result<Vec<Arc<Ev
             body: body.into(),
             received,
         };
-        vocabulary::events_with(&webhook, options).map_err(|error| BadInput(format!("`{name}`: {error}")))?
+        let events = vocabulary::events_with(&webhook, &options);
+        (events.map_err(|error| BadInput(format!("`{name}`: {error}")))?, source)
     } else {
         let event = event_json::decode(body.into()).map_err(|error| {
             BadInput(format!(
                 "`{name}` is not a CloudEvent in JSON form ({error}); to read it as a webhook, name its --event"
             ))
         })?;
-        alias::events(event, options, received)
+        let has_tokens = !settings.process.event_tokens.is_empty();
+        let usual = if has_tokens { voucher::TOKEN } else { voucher::INSECURE };
+        let voucher = arguments.source.clone().unwrap_or_else(|| usual.to_owned());
+        (alias::events(event, &options, received), voucher)
     };
-    Ok(events.into_iter().map(Arc::new).collect())
+    let voucher: Arc<str> = voucher.into();
+    Ok(events.into_iter().map(|event| Arc::new(event.vouched(Arc::clone(&voucher)))).collect())
+}
+
+/// The forge that a webhook comes from, and the name of the source that it comes to.
+fn sender(arguments: &Arguments, settings: &Settings) -> anyhow::Result<(Forge, String)> {
+    let parsed = |option: &str, text: &str| {
+        text.parse::<Forge>().map_err(|error| BadInput(format!("`{option} {text}`: {error}")))
+    };
+    let source = arguments.source.as_deref();
+    let forge = match (&arguments.forge, source) {
+        (Some(forge), _) => parsed("--forge", forge)?,
+        (None, None) => Forge::GitHub,
+        (None, Some(name)) => {
+            let of_settings = settings.sources.iter().find(|source| source.name == name);
+            match of_settings.and_then(SourceDocument::forge) {
+                Some(forge) => forge,
+                None => name.parse().map_err(|_| {
+                    BadInput(format!(
+                        "`--source`: `{name}` is no source of the settings and no forge: name its `--forge`, one of {}",
+                        Forge::names().join(", ")
+                    ))
+                })?,
+            }
+        }
+    };
+    Ok((forge, source.unwrap_or(forge.name()).to_owned()))
 }
 
 fn planned(action: &Action) -> Value {

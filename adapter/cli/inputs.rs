@@ -8,7 +8,7 @@ use super::BadInput;
 
 use crate::diagnostic::{Report, Style};
 use crate::mapping::{Catalog, MappingSet, load};
-use crate::settings::{Process, Settings, read_schemas};
+use crate::settings::{Process, Settings, SourceDocument, read_schemas};
 use crate::vocabulary::schema::Schemas;
 
 /// Mapping files and their settings.
@@ -34,7 +34,11 @@ pub(super) struct SettingsArguments {
 impl MappingArguments {
     /// Reads and compiles; the report has the warnings of a good set, or everything about a bad one.
     pub(super) fn compile(&self) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
-        compile(&self.paths, &self.settings.read()?)
+        let settings = self.settings.read()?;
+        let mut compiled = compile(&self.paths, &settings)?;
+        let (Ok((_, report)) | Err(report)) = &mut compiled;
+        settings.sources.iter().filter_map(SourceDocument::warning).for_each(|warning| report.push(warning));
+        Ok(compiled)
     }
 }
 

@@ -9,6 +9,7 @@ use super::inputs::SettingsArguments;
 use super::{Ended, LogArguments, runtime};
 use crate::app::{self, Parts, Service, StartError};
 use crate::cluster;
+use crate::settings::SourceDocument;
 use crate::sink::{Environment, Sinks};
 use crate::telemetry::log;
 
@@ -78,6 +79,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
     if let Some(kubeconfig) = arguments.kubeconfig {
         process.kubeconfig = Some(kubeconfig);
+    }
+    for warning in settings.sources.iter().filter_map(SourceDocument::warning) {
+        tracing::warn!(hint = warning.hint, "{}", warning.message);
     }
     let sinks =
         Sinks::new(&environment(), settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())))?;

@@ -12,6 +12,8 @@ pub const EFFECT_KEY: &str = "pipewright.dev/effect-key";
 pub const EVENT_ID: &str = "pipewright.dev/event-id";
 /// Annotation: `source` of that event.
 pub const EVENT_SOURCE: &str = "pipewright.dev/event-source";
+/// Annotation: who vouched for that event: the source whose secret signed it, or how its sender proved who it is.
+pub const SOURCE: &str = "pipewright.dev/source";
 /// Annotation: `type` of that event.
 pub const EVENT_TYPE: &str = "pipewright.dev/event-type";
 /// Annotation: the `CDEvents` chain that the object continues.

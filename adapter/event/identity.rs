@@ -42,12 +42,13 @@ impl Key {
         Self::of("event", &[source, id])
     }
 
-    /// The identity of one effect.
+    /// The identity of one effect of an event that `voucher` vouched for: what one source says never takes the place of
+    /// what another says, however alike they are.
     ///
     /// The action's name counts and not its place in the list, so that a redelivery after an edit of the mapping
     /// does not run twice.
-    pub fn effect(event: &Self, mapping: &str, action: &str) -> EffectKey {
-        Self::of("effect", &[&event.to_string(), mapping, action])
+    pub fn effect(voucher: &str, event: &Self, mapping: &str, action: &str) -> EffectKey {
+        Self::of("effect", &[voucher, &event.to_string(), mapping, action])
     }
 
     /// `prefix` (shortened to 36 characters) and 130 bits of this key: a DNS-1123 label of at most 63 characters.
@@ -160,9 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn what_one_vouches_for_is_not_what_another_does() {
+        let event = Key::event("https://github.com/o/r", "1");
+        let key = |voucher| Key::effect(voucher, &event, "build", "run");
+        assert_eq!(key("github"), key("github"));
+        for other in ["gitea", "events:token", "events:insecure", "tekton", ""] {
+            assert_ne!(key("github"), key(other), "{other}");
+        }
+    }
+
+    #[test]
     fn names_are_stable_across_versions() {
-        let key = Key::effect(&Key::event("https://github.com/o/r", "1"), "default/build", "run");
-        assert_eq!(key.object_name("build-run"), "build-run-dcdkrbv1knhh3njm0ll6nvcchj");
+        let event = Key::event("https://github.com/o/r", "1");
+        let key = Key::effect("github", &event, "default/build", "run");
+        assert_eq!(key.object_name("build-run"), "build-run-clfh6mabosok0hkorisdcp7llr");
         assert_eq!(name_uuid(&["dev.cdevents.change.created", "1"]), "3886d36d-006d-5cc8-bf87-fc9b1d60b39b");
         assert_eq!(chain_uuid(&["github.com", "1", "pull", "2"]), "874cef16-f1da-4b11-a731-f42becb039be");
     }

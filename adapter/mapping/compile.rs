@@ -302,12 +302,27 @@ impl Compiler<'_> {
     }
 
     fn example(&mut self, example: &Example, actions: &[document::Action]) {
-        if let document::Given::Webhook { forge, .. } = &example.given
-            && forge.parse::<Forge>().is_err()
-        {
-            let message = format!("unknown source `{}`", &**forge);
-            let hint = format!("the sources here are {}", Forge::names().join(", "));
-            self.place.error("unknown-source", forge.span(), message, &hint);
+        if let document::Given::Webhook { source, forge, .. } = &example.given {
+            let forges = Forge::names().join(", ");
+            match forge {
+                Some(forge) if forge.parse::<Forge>().is_err() => {
+                    let message = format!("unknown forge `{}`", &**forge);
+                    self.place.error(
+                        "unknown-forge",
+                        forge.span(),
+                        message,
+                        &format!("the forges are {forges}"),
+                    );
+                }
+                None if source.parse::<Forge>().is_err() => {
+                    let message = format!("unknown source `{}`", &**source);
+                    let hint = format!(
+                        "the sources here are {forges}; for one of another name, say beside it which `forge` it is"
+                    );
+                    self.place.error("unknown-source", source.span(), message, &hint);
+                }
+                Some(_) | None => {}
+            }
         }
         for expected in &example.expect {
             if let Some(name) = expected.get("action").and_then(Value::as_str)

@@ -122,12 +122,13 @@ pub(crate) struct Example {
 /// What an example starts from.
 #[derive(Clone, Debug)]
 pub(crate) enum Given {
-    /// A webhook delivery: the forge, its name of the event, and the file of the body.
-    Webhook { forge: Text, event: Text, body: Text },
-    /// A file that holds a CloudEvent in its JSON form.
-    File(Text),
-    /// A CloudEvent in its JSON form.
-    Inline(Value),
+    /// A webhook delivery: the source, its forge where the name of the source is not that, the forge's name of the event,
+    /// and the file of the body.
+    Webhook { source: Text, forge: Option<Text>, event: Text, body: Text },
+    /// A file that holds a CloudEvent in its JSON form, and who vouches for it.
+    File { source: Option<Text>, file: Text },
+    /// A CloudEvent in its JSON form, and who vouches for it.
+    Inline { source: Option<Text>, event: Value },
 }
 
 // === impl Text ===

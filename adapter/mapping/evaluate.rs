@@ -230,7 +230,12 @@ impl Basis<'_> {
             event_id: self.event.id().to_owned(),
             event_source: self.event.source().to_owned(),
             event_type: self.event.ty().to_owned(),
-            key: Key::effect(&self.key, &self.mapping.name, &action.name),
+            key: Key::effect(
+                self.event.voucher().unwrap_or_default(),
+                &self.key,
+                &self.mapping.name,
+                &action.name,
+            ),
         };
         let place = format!("do[{index}]");
         match &action.kind {

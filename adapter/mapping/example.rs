@@ -10,7 +10,7 @@ use super::compile::Mapping;
 use super::document::{Example, Given};
 use super::evaluate::{StepOutcome, Verdict};
 use super::explain::{action_json, filter_reason, when_reason};
-use crate::event::{Data, Event};
+use crate::event::{Data, Event, voucher};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::{self, Forge, Webhook, alias};
 
@@ -134,8 +134,9 @@ impl MappingSet {
 
 /// The events that an example starts from.
 fn events(given: &Given, file: &str, read: &ReadFile<'_>, options: &Options) -> Result<Vec<Event>, String> {
-    match given {
-        Given::Webhook { forge, event, body } => {
+    let (events, voucher) = match given {
+        Given::Webhook { source, forge, event, body } => {
+            let forge = forge.as_ref().unwrap_or(source);
             let forge: Forge = forge.parse().map_err(|_| format!("unknown source `{}`", &**forge))?;
             let webhook = Webhook {
                 forge,
@@ -145,23 +146,27 @@ fn events(given: &Given, file: &str, read: &ReadFile<'_>, options: &Options) -> 
                 body: read(file, body)?.into(),
                 received: jiff::Timestamp::UNIX_EPOCH,
             };
-            vocabulary::events_with(&webhook, options).map_err(|error| error.to_string())
+            let events = vocabulary::events_with(&webhook, options).map_err(|error| error.to_string())?;
+            (events, Some(source))
         }
-        Given::File(name) => {
+        Given::File { source, file: name } => {
             let bytes = read(file, name)?;
             let value: Value = serde_json::from_slice(&bytes)
                 .map_err(|error| format!("`{}` is not JSON: {error}", &**name))?;
-            match value {
+            let events = match value {
                 Value::Array(items) => {
                     let seen: Result<Vec<Vec<Event>>, String> =
                         items.into_iter().map(|item| seen(item, options)).collect();
-                    seen.map(|events| events.into_iter().flatten().collect())
+                    seen?.into_iter().flatten().collect()
                 }
-                one => seen(one, options),
-            }
+                one => seen(one, options)?,
+            };
+            (events, source.as_ref())
         }
-        Given::Inline(value) => seen(value.clone(), options),
-    }
+        Given::Inline { source, event } => (seen(event.clone(), options)?, source.as_ref()),
+    };
+    let voucher: Arc<str> = voucher.map_or(voucher::INSECURE, |voucher| voucher).into();
+    Ok(events.into_iter().map(|event| event.vouched(Arc::clone(&voucher))).collect())
 }
 
 /// What mappings see of a CloudEvent that comes in.

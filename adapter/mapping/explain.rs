@@ -7,6 +7,7 @@ use super::cel::Input;
 use super::compile::Mapping;
 use super::evaluate::{Fired, StepOutcome, Verdict};
 use super::filter::Reason;
+use super::pattern::matches_type;
 use super::{PlanError, view, words};
 use crate::action::{Action, Destination};
 use crate::event::Event;
@@ -160,7 +161,7 @@ pub(super) fn explanation(
 fn describe(mapping: &Mapping, event: &Event) -> String {
     let mismatch = mapping.patterns.iter().find_map(|pattern| {
         let has_type =
-            pattern.attributes.iter().all(|(name, glob)| name != "type" || glob.matches_type(event.ty()));
+            pattern.attributes.iter().all(|(name, glob)| name != "type" || matches_type(glob, event.ty()));
         has_type.then(|| {
             pattern.attributes.iter().find(|(name, glob)| {
                 name != "type" && !event.attribute(name).is_some_and(|value| glob.matches(&value))

@@ -204,7 +204,14 @@ fn example() -> Value {
                         "required": ["source", "event", "body"],
                         "additionalProperties": false,
                         "properties": {
-                            "source": {"enum": Forge::names()},
+                            "source": {
+                                "$ref": "#/$defs/text",
+                                "description": "The source that the delivery comes to, which mappings see as `pipewrightsource`; each forge has one of its name."
+                            },
+                            "forge": {
+                                "enum": Forge::names(),
+                                "description": "Which forge the source is, where its name does not say it."
+                            },
                             "event": {"$ref": "#/$defs/text"},
                             "body": {"$ref": "#/$defs/text", "description": "A file, relative to this one."}
                         }
@@ -213,7 +220,13 @@ fn example() -> Value {
                         "type": "object",
                         "required": ["cloudEvent"],
                         "additionalProperties": false,
-                        "properties": {"cloudEvent": {"type": ["string", "object"]}}
+                        "properties": {
+                            "cloudEvent": {"type": ["string", "object"]},
+                            "source": {
+                                "$ref": "#/$defs/text",
+                                "description": "Who vouches for the event, which mappings see as `pipewrightsource`; `events:insecure` by default."
+                            }
+                        }
                     }
                 ]
             },

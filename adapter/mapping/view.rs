@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::event::{Data, Event, ExtensionValue};
+use crate::event::{Data, Event, ExtensionValue, VOUCHER};
 
 /// Context attributes in the order of the specification.
 const ATTRIBUTES: [&str; 8] =
@@ -25,7 +25,8 @@ pub(crate) fn names(event: &Event) -> impl Iterator<Item = &str> {
     ATTRIBUTES
         .into_iter()
         .filter(|name| event.attribute(name).is_some())
-        .chain(event.extensions().keys().map(String::as_str))
+        .chain(event.extensions().keys().map(String::as_str).filter(|name| *name != VOUCHER))
+        .chain(event.voucher().map(|_| VOUCHER))
         .chain(data)
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn member(event: &Event, name: &str) -> Option<Value> {
         ("data", Data::Text(text)) => Some(Value::String(text.clone())),
         ("data_base64", Data::Binary(bytes)) => Some(Value::String(base64(bytes))),
         ("data" | "data_base64", _) => None,
+        (VOUCHER, _) => event.voucher().map(Value::from),
         _ => match event.extensions().get(name) {
             Some(ExtensionValue::Boolean(flag)) => Some(Value::Bool(*flag)),
             Some(ExtensionValue::Integer(number)) => Some(Value::from(*number)),
@@ -99,6 +101,18 @@ mod tests {
             json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "n": 3,
                    "datacontenttype": "application/json", "data": {"a": 1}})
         );
+    }
+
+    #[test]
+    fn who_vouched_is_seen_and_not_what_a_sender_says_about_it() {
+        let sent = || Event::builder("1", "/s", "t").extension(VOUCHER, "github").build().unwrap();
+        assert_eq!(event_json(&sent()).get(VOUCHER), None);
+        let seen = event_json(&sent().vouched("gitea".into()));
+        assert_eq!(seen[VOUCHER], "gitea");
+        let event = sent().vouched("gitea".into());
+        assert_eq!(names(&event).filter(|name| *name == VOUCHER).count(), 1);
+        assert_eq!(event.attribute(VOUCHER).as_deref(), Some("gitea"));
+        assert_eq!(sent().attribute(VOUCHER), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `POST /` and `POST /events`: CloudEvents in binary, structured and batched mode; `OPTIONS`: the handshake of the
 //! CloudEvents webhook specification.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -49,7 +50,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             .events_received
             .get_or_create(&ByRoute { route: Route::events })
             .inc_by(came.len() as u64);
-        let incoming = seen(&state, came, &voucher);
+        let incoming = seen(&state, came, &voucher.to_string().into());
         for event in &incoming.events {
             (state.hint)(event);
         }
@@ -88,12 +89,12 @@ fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
     })
 }
 
-/// What the mappings see of the events that came. `_voucher` sent them: nothing in an event says who did.
-fn seen(state: &State, came: Vec<Event>, _voucher: &Voucher) -> Incoming {
+/// What the mappings see of the events that came; nothing in an event says who vouched for it.
+fn seen(state: &State, came: Vec<Event>, voucher: &Arc<str>) -> Incoming {
     let received = jiff::Timestamp::now();
     let mut incoming = Incoming::default();
     for event in came {
-        let events = shared(alias::events(event, &state.options, received));
+        let events = shared(alias::events(event, &state.options, received), voucher);
         // What another one stands for is announced as if the forge's webhook had told it.
         if let Some(from) = state.announce_from {
             incoming.announced.extend(events.iter().skip(1 + from).cloned());

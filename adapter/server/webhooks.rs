@@ -11,8 +11,8 @@ use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
 use crate::event::attribute::shown;
 use crate::pipeline::{Incoming, Outcome};
-use crate::source::{Authenticated, Delivery, Field, Headers, Rejection, Source};
-use crate::telemetry::metrics::{ByRoute, Route, Signature};
+use crate::source::{Authenticated, Delivery, Field, Headers, PayloadError, Rejection, Source};
+use crate::telemetry::metrics::{ByRoute, OfSource, Route, Signature};
 
 /// The head of a request.
 pub(super) struct RequestHeaders<'a>(pub(super) &'a HttpRequest);
@@ -71,13 +71,17 @@ async fn deliver(
     count_signature(state, source, &authenticated);
     let delivery = authenticated.and_then(|_| source.read(&headers, body, received));
     let (events, delivery, event) = match delivery {
-        Ok(Delivery::Webhook(webhook)) => match crate::source::events_with(&webhook, &state.options) {
-            Ok(events) => (shared(events), webhook.delivery, webhook.event),
+        Ok(Delivery::Webhook(webhook)) => match source.events(&webhook) {
+            Ok(events) => (shared(events, source.voucher()), webhook.delivery, webhook.event),
+            Err(PayloadError::Foreign(foreign)) => {
+                state.metrics.foreign.get_or_create(&OfSource { source: source.name().to_owned() }).inc();
+                return Answer::refused(StatusCode::FORBIDDEN, foreign.to_string());
+            }
             Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
         },
         Ok(Delivery::Event(event)) => {
             let (id, ty) = (event.id().to_owned(), event.ty().to_owned());
-            (shared(vec![*event]), id, ty)
+            (shared(vec![*event], source.voucher()), id, ty)
         }
         Err(rejection) => return refuse(&rejection),
     };

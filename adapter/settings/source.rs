@@ -3,16 +3,20 @@
 use serde::{Deserialize, Deserializer};
 
 use super::{Body, from_yaml};
+use crate::diagnostic::Diagnostic;
 use crate::source::generic::{self, Proof};
 use crate::source::secret::SecretReference;
 use crate::source::{Auth, Sender};
 use crate::vocabulary::Forge;
+use crate::vocabulary::scope::Scope;
 
 /// A `Source` document.
 #[derive(Clone, Debug)]
 pub struct SourceDocument {
     /// `metadata.name`: the last segment of `/webhooks/{source}`.
     pub name: String,
+    /// Which hosts and repositories it speaks for.
+    pub scope: Scope,
     /// `spec`.
     pub spec: SourceSpec,
 }
@@ -20,6 +24,28 @@ pub struct SourceDocument {
 /// `spec` of a `Source`: the sender, and where its secrets are. Any of them counts: list the new one beside the old while
 /// rotating.
 pub type SourceSpec = Sender<Vec<SecretReference>>;
+
+// === impl SourceDocument ===
+
+impl SourceDocument {
+    /// The forge, unless it is another sender.
+    pub fn forge(&self) -> Option<Forge> {
+        match self.spec {
+            Sender::Forge(forge, _) => Some(forge),
+            Sender::Generic(..) => None,
+        }
+    }
+
+    /// What is allowed, and better not so.
+    pub fn warning(&self) -> Option<Diagnostic> {
+        if self.forge().is_none() || self.scope.has_hosts() {
+            return None;
+        }
+        let message = format!("source `{}` speaks for repositories on any host", self.name);
+        let hint = "name the `hosts` of its forge: whoever has its secret could tell of another forge's repositories";
+        Some(Diagnostic::warning("any-host", message).hint(hint))
+    }
+}
 
 /// The fields as they are written.
 #[derive(Deserialize)]
@@ -33,12 +59,14 @@ struct Fields {
     secrets: Vec<SecretReference>,
     #[serde(default)]
     insecure: bool,
+    hosts: Option<Vec<String>>,
+    repositories: Option<Vec<String>>,
 }
 
 /// The document of a name.
 pub(super) fn read(name: String, document: &str) -> Result<SourceDocument, String> {
     match from_yaml::<Body<Fields>>(document)?.spec.check() {
-        Ok(spec) => Ok(SourceDocument { name, spec }),
+        Ok((spec, scope)) => Ok(SourceDocument { name, scope, spec }),
         Err(reason) => Err(format!("source `{name}` {reason}")),
     }
 }
@@ -46,8 +74,35 @@ pub(super) fn read(name: String, document: &str) -> Result<SourceDocument, Strin
 // === impl Fields ===
 
 impl Fields {
-    fn check(self) -> Result<SourceSpec, String> {
-        let Self { forge, generic, secrets, insecure } = self;
+    fn check(self) -> Result<(SourceSpec, Scope), String> {
+        let scope = self.scope()?;
+        Ok((self.sender()?, scope))
+    }
+
+    /// What it may tell of: where nothing is said, a forge that is at one place for everybody is there.
+    fn scope(&self) -> Result<Scope, String> {
+        if self.generic.is_some() {
+            return match (&self.hosts, &self.repositories) {
+                (None, None) => Ok(Scope::default()),
+                _ => Err("has `hosts` or `repositories`, which are for forges: all events of this sender have the `source` \
+                          that stands here"
+                    .to_owned()),
+            };
+        }
+        for (name, list) in [("hosts", &self.hosts), ("repositories", &self.repositories)] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                return Err(format!("has an empty list of `{name}`: name some, or write `[\"*\"]` for all"));
+            }
+        }
+        let usual = self.forge.map(usual_hosts).unwrap_or_default();
+        let usual: Vec<String> = usual.iter().map(|host| (*host).to_owned()).collect();
+        let hosts = self.hosts.as_ref().unwrap_or(&usual);
+        Scope::new(hosts, self.repositories.as_deref().unwrap_or_default())
+            .map_err(|error| format!("is not right: {error}"))
+    }
+
+    fn sender(self) -> Result<SourceSpec, String> {
+        let Self { forge, generic, secrets, insecure, .. } = self;
         if secrets.is_empty() && !insecure {
             return Err("has no `secrets`: name at least one, or write `insecure: true` to take unsigned \
                         deliveries"
@@ -74,6 +129,16 @@ impl Fields {
                     .to_owned())
             }
         }
+    }
+}
+
+/// Where a forge is when nothing is said; empty for those that everybody runs at a place of their own.
+fn usual_hosts(forge: Forge) -> &'static [&'static str] {
+    match forge {
+        Forge::GitHub => &["github.com", "*.ghe.com"],
+        Forge::GitLab => &["gitlab.com"],
+        Forge::Bitbucket => &["bitbucket.org"],
+        Forge::Gitea | Forge::Forgejo | Forge::BitbucketDataCenter => &[],
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::event::voucher;
+
 /// Whom we know to have sent an event.
 ///
 /// Its text is what mappings see. A source is written as its name, which has no colon; every other text has one, so
@@ -48,11 +50,11 @@ impl fmt::Display for Voucher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(name) => f.write_str(name),
-            Self::Token => f.write_str("events:token"),
-            Self::Oidc { subject } => write!(f, "oidc:{subject}"),
-            Self::Mtls { subject } => write!(f, "mtls:{subject}"),
-            Self::Insecure => f.write_str("events:insecure"),
-            Self::Watch => f.write_str("tekton:watch"),
+            Self::Token => f.write_str(voucher::TOKEN),
+            Self::Oidc { subject } => write!(f, "events:oidc:{subject}"),
+            Self::Mtls { subject } => write!(f, "events:mtls:{subject}"),
+            Self::Insecure => f.write_str(voucher::INSECURE),
+            Self::Watch => f.write_str(voucher::WATCH),
         }
     }
 }
@@ -67,8 +69,8 @@ mod tests {
         assert_eq!(Voucher::Source("github".into()).to_string(), "github");
         for (voucher, text) in [
             (Voucher::Token, "events:token"),
-            (Voucher::Oidc { subject: subject() }, "oidc:system:serviceaccount:ci:builds"),
-            (Voucher::Mtls { subject: "github".into() }, "mtls:github"),
+            (Voucher::Oidc { subject: subject() }, "events:oidc:system:serviceaccount:ci:builds"),
+            (Voucher::Mtls { subject: "github".into() }, "events:mtls:github"),
             (Voucher::Insecure, "events:insecure"),
             (Voucher::Watch, "tekton:watch"),
         ] {

@@ -121,6 +121,13 @@ pub struct ByMapping {
     pub mapping: String,
 }
 
+/// Labels of what is counted by source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfSource {
+    /// The source's name.
+    pub source: String,
+}
+
 /// Labels of [`Metrics::signatures`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Signature {
@@ -175,6 +182,8 @@ pub struct Metrics {
     pub signatures: Family<Signature, Counter>,
     /// Requests to the `CloudEvents` route by what let them in.
     pub events_authenticated: Family<Authentication, Counter>,
+    /// Deliveries about what their source does not speak for.
+    pub foreign: Family<OfSource, Counter>,
     /// Requests turned away before their body was read.
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
@@ -273,6 +282,10 @@ impl Metrics {
             events_authenticated: metric!(
                 "events_authenticated",
                 "Requests to the CloudEvents route by what let them in; `none` was refused"
+            ),
+            foreign: metric!(
+                "foreign_deliveries",
+                "Signed deliveries about hosts or repositories that their source does not speak for"
             ),
             shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(

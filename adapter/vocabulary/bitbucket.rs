@@ -19,6 +19,7 @@ use super::occurrence::{
 };
 use super::options::{Optional, Options};
 use super::read::borrow;
+use super::scope::Paths;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -69,12 +70,29 @@ pub static ROWS: &[Row] = &[
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let rule = RawRule {
-        paths: raw::CLOUD.all(),
+        paths: [raw::CLOUD.all(), CLAIMS.all(&options.scope)].concat(),
         action: None,
         event: &|picked, _| raw::raw(webhook, picked, &raw::CLOUD)?.event(webhook, json),
     };
-    occurrence::events(webhook, json, options, ROWS, &rule)
+    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let claims = CLAIMS.claims(&options.scope, &picked);
+    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
 }
+
+/// Where a payload says which repository it is about.
+static CLAIMS: Paths = Paths {
+    names: &[&["repository", "full_name"], &["pullrequest", "destination", "repository", "full_name"]],
+    pairs: &[],
+    pages: &[
+        &["repository", "links", "html", "href"],
+        &["pullrequest", "destination", "repository", "links", "html", "href"],
+    ],
+    others: &[
+        &["pullrequest", "source", "repository", "links", "html", "href"],
+        &["fork", "links", "html", "href"],
+    ],
+    owners: &[&["workspace", "slug"]],
+};
 
 /// Owner and name are those of the path: the repository's name is a title, and may have spaces.
 fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {

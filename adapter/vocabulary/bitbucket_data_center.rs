@@ -17,7 +17,7 @@ use super::occurrence::{self, Place, RawRule, Row, repository as repositories, r
 use super::options::{Optional, Options};
 use super::pick::Picked;
 use super::read::borrow;
-use super::{PayloadError, Webhook, uri};
+use super::{PayloadError, Webhook, scope, uri};
 use crate::event::Event;
 
 const EDITION: &str = "event, head, version, date";
@@ -74,7 +74,9 @@ pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Ev
         raw.event(webhook, json)
     };
     let rule = RawRule { paths: PATHS.all(), action: None, event: &raw };
-    occurrence::events(webhook, json, options, ROWS, &rule)
+    let (events, _) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let claims = scope::of_data_center(&options.scope, &webhook.event, json);
+    Ok(options.scope.admit(webhook.forge, webhook.event == "diagnostics:ping", &claims, events)?)
 }
 
 fn checked_place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {

@@ -20,6 +20,7 @@ use super::occurrence::run::{TASK_FINISHED, TASK_STARTED};
 use super::occurrence::ticket as tickets;
 use super::occurrence::{self, RawRule, Row, row};
 use super::options::{Optional, Options};
+use super::scope::Paths;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -103,13 +104,51 @@ pub static ROWS: &[Row] = &[
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let row = raw::row_of(webhook)?;
+    let claims = if webhook.event == "fork" { &FORK_CLAIMS } else { &CLAIMS };
     let rule = RawRule {
-        paths: row.paths(),
+        paths: [row.paths(), claims.all(&options.scope)].concat(),
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };
-    occurrence::events(webhook, json, options, ROWS, &rule)
+    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let claims = claims.claims(&options.scope, &picked);
+    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
 }
+
+/// Where a payload says which repository it is about.
+static CLAIMS: Paths = Paths {
+    names: &[
+        &["repository", "full_name"],
+        &["pull_request", "base", "repo", "full_name"],
+        &["package", "repository", "full_name"],
+    ],
+    pairs: &[(&["repository", "owner", "login"], &["repository", "name"])],
+    pages: &[
+        &["repository", "html_url"],
+        &["repository", "clone_url"],
+        &["repository", "ssh_url"],
+        &["pull_request", "base", "repo", "html_url"],
+        &["pull_request", "base", "repo", "clone_url"],
+        &["pull_request", "base", "repo", "ssh_url"],
+        &["package", "repository", "html_url"],
+        &["package", "repository", "clone_url"],
+    ],
+    others: &[
+        &["pull_request", "head", "repo", "html_url"],
+        &["pull_request", "head", "repo", "clone_url"],
+        &["pull_request", "head", "repo", "ssh_url"],
+    ],
+    owners: &[&["organization", "username"], &["organization", "login"], &["package", "owner", "login"]],
+};
+
+/// The same of `fork`, which is about the repository that was forked; the new one is the `repository`.
+static FORK_CLAIMS: Paths = Paths {
+    names: &[&["forkee", "full_name"]],
+    pairs: &[(&["forkee", "owner", "login"], &["forkee", "name"])],
+    pages: &[&["forkee", "html_url"], &["forkee", "clone_url"], &["forkee", "ssh_url"]],
+    others: &[&["repository", "html_url"], &["repository", "clone_url"], &["repository", "ssh_url"]],
+    owners: &[],
+};
 
 #[cfg(test)]
 mod tests;

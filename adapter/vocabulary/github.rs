@@ -32,6 +32,7 @@ use super::occurrence::{
 };
 use super::options::{Optional, Options};
 use super::read::{Text, When};
+use super::scope::Paths;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -200,12 +201,42 @@ const DEPLOYMENTS: &[&str] = &[
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
     let row = raw::row_of(webhook)?;
     let rule = RawRule {
-        paths: row.paths(),
+        paths: [row.paths(), CLAIMS.all(&options.scope)].concat(),
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };
-    occurrence::events(webhook, json, options, ROWS, &rule)
+    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let claims = CLAIMS.claims(&options.scope, &picked);
+    Ok(options.scope.admit(webhook.forge, webhook.event == "ping", &claims, events)?)
 }
+
+/// Where a payload says which repository it is about.
+static CLAIMS: Paths = Paths {
+    names: &[&["repository", "full_name"], &["pull_request", "base", "repo", "full_name"]],
+    pairs: &[(&["repository", "owner", "login"], &["repository", "name"])],
+    pages: &[
+        &["repository", "html_url"],
+        &["repository", "clone_url"],
+        &["repository", "ssh_url"],
+        &["repository", "git_url"],
+        &["pull_request", "base", "repo", "html_url"],
+        &["pull_request", "base", "repo", "clone_url"],
+        &["pull_request", "base", "repo", "ssh_url"],
+    ],
+    others: &[
+        &["pull_request", "head", "repo", "html_url"],
+        &["pull_request", "head", "repo", "clone_url"],
+        &["pull_request", "head", "repo", "ssh_url"],
+        &["forkee", "html_url"],
+    ],
+    owners: &[
+        &["organization", "login"],
+        &["installation", "account", "login"],
+        &["package", "owner", "login"],
+        &["registry_package", "owner", "login"],
+        &["enterprise", "slug"],
+    ],
+};
 
 pub(super) fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {
     place_at(webhook, "repository", repository)

@@ -23,6 +23,7 @@ use super::occurrence::{
 };
 use super::options::{Optional, Options};
 use super::read::borrow;
+use super::scope::Paths;
 use super::{PayloadError, Webhook};
 use crate::event::Event;
 
@@ -109,10 +110,37 @@ pub static ROWS: &[Row] = &[
 /// # Errors
 /// The body is not a JSON object, or a part that a row needs is absent or of another type.
 pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
-    let (raw, kind, action) = raw::event(webhook, json)?;
+    let raw::Told { event: raw, kind, action, claims } = raw::event(webhook, json, &options.scope)?;
     let webhook = &Webhook { event: kind, ..webhook.clone() };
-    occurrence::events_after(raw, &Delivery::new(webhook, json, action, options), ROWS)
+    let events = occurrence::events_after(raw, &Delivery::new(webhook, json, action, options), ROWS)?;
+    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
 }
+
+/// Where a payload says which repository it is about.
+static CLAIMS: Paths = Paths {
+    names: &[
+        &["project", "path_with_namespace"],
+        &["object_attributes", "target", "path_with_namespace"],
+        &["path_with_namespace"],
+    ],
+    pairs: &[],
+    pages: &[
+        &["project", "web_url"],
+        &["project", "git_http_url"],
+        &["project", "git_ssh_url"],
+        &["repository", "homepage"],
+        &["repository", "git_http_url"],
+        &["repository", "git_ssh_url"],
+        &["object_attributes", "target", "web_url"],
+        &["object_attributes", "target", "git_http_url"],
+    ],
+    others: &[
+        &["object_attributes", "source", "web_url"],
+        &["object_attributes", "source", "git_http_url"],
+        &["object_attributes", "source", "git_ssh_url"],
+    ],
+    owners: &[&["group", "full_path"], &["full_path"], &["group", "group_path"], &["group_path"]],
+};
 
 /// Owner and name are those of the path: `project.name` is a title, and may have spaces.
 fn place<'a>(webhook: &Webhook, project: Project<'a>) -> Result<Place<'a>, PayloadError> {

@@ -112,8 +112,8 @@ pub const fn row(
     Row { event, action, becomes, key, only: None, write }
 }
 
-/// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice. The payload is read once, unless
-/// its action is not where forges have it.
+/// The raw event, and then the `CDEvents` that the rows make of the delivery; no id twice; and what is at the paths of the
+/// rule. The payload is read once, unless its action is not where forges have it.
 ///
 /// # Errors
 /// The body is not one JSON object, or a part that a row needs is absent or of another type.
@@ -123,7 +123,7 @@ pub fn events<'a>(
     options: &'a Options,
     rows: &[Row],
     rule: &RawRule<'_, 'a>,
-) -> Result<Vec<Event>, PayloadError> {
+) -> Result<(Vec<Event>, Picked<'a>), PayloadError> {
     let action = rule.action.and_then(|_| leading_action(json)).map(Cow::Borrowed);
     let mut delivery = Delivery::new(webhook, json, action, options);
     delivery.sought.set(Some(rule.paths.clone()));
@@ -140,7 +140,7 @@ pub fn events<'a>(
     }
     let source = written.iter().flatten().next().map(CdEvent::source);
     let raw = (rule.event)(&picked, source)?;
-    built(raw, written?)
+    Ok((built(raw, written?)?, picked))
 }
 
 /// The same for a raw event that was made before.

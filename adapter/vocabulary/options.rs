@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcomes;
+use super::scope::Scope;
 
 /// How the payloads of all forges are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Options {
     pub outcomes: Outcomes,
     /// Which events are told besides the usual ones.
     pub optional: Vec<Optional>,
+    /// What the source that they come to may tell of.
+    pub scope: Scope,
 }
 
 /// Events that most people do not want.

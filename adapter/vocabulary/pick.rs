@@ -13,7 +13,7 @@ pub use self::tee::read;
 pub type Path = &'static [&'static str];
 
 /// At most so many paths are read in one pass: their set is the bits of a number.
-const MAX_PATHS: usize = 32;
+const MAX_PATHS: usize = 63;
 
 /// A value that can become an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Picked<'a> {
     values: Vec<Option<Scalar<'a>>>,
 }
 
-/// Reads the scalars at these paths (at most 32; later ones are not read).
+/// Reads the scalars at these paths (at most 63; later ones are not read).
 ///
 /// # Errors
 /// The text is not JSON, or not an object.

@@ -184,7 +184,7 @@ fn what_cannot_be_read_is_told_apart_from_what_is_not_right() {
             "`--forge sourcehut`: `sourcehut` is not a forge",
         ),
         (&["chek"], 2, "unrecognized subcommand 'chek'"),
-        (&["explain", "--source", "github", OPENED], 2, "--event"),
+        (&["explain", "--forge", "github", OPENED], 2, "--event"),
         (&["cluster", "--load", "gone.yaml", "--listen", "127.0.0.1:0"], 3, "`gone.yaml` cannot be read"),
     ] {
         let ran = run(args);

@@ -9,8 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, Authentication, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult, Refused,
-    Route, Send, Shed, ShedReason, Signature,
+    Answer, Authentication, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult, OfSource,
+    Refused, Route, Send, Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
@@ -99,6 +99,7 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.sink_refusals.get_or_create(&by_sink));
     drop(metrics.signatures.get_or_create(&Signature { source: "s".to_owned(), secret: "0".to_owned() }));
     drop(metrics.events_authenticated.get_or_create(&Authentication { by: "token" }));
+    drop(metrics.foreign.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
     drop(metrics.plan_errors.get_or_create(&ByMapping { mapping: "m".to_owned() }));
     drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));

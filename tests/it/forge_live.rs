@@ -7,6 +7,7 @@ use pipewright::event::Event;
 use pipewright::settings::{SourceDocument, SourceSpec};
 use pipewright::source::Auth;
 use pipewright::vocabulary::Forge;
+use pipewright::vocabulary::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;
@@ -70,7 +71,7 @@ async fn what_a_developer_did_on_a_real_forge_is_what_the_sink_got_and_what_ran(
         .shipped("push-build")
         .with(|settings| {
             let spec = SourceSpec::Forge(Forge::Gitea, Auth::Signed(vec![literal(SECRET)]));
-            settings.sources.push(SourceDocument { name: "gitea".to_owned(), spec });
+            settings.sources.push(SourceDocument { name: "gitea".to_owned(), scope: Scope::default(), spec });
         })
         .start()
         .await;

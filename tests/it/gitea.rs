@@ -11,6 +11,7 @@ use pipewright::settings::{Announce, SourceDocument, SourceSpec};
 use pipewright::source::Auth;
 use pipewright::source::signature;
 use pipewright::vocabulary::options::Options;
+use pipewright::vocabulary::scope::Scope;
 use pipewright::vocabulary::{Forge, Webhook, events, events_with};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -137,7 +138,7 @@ fn announcing(forge: Forge) -> Setup {
     Setup::new().with(|settings| {
         settings.process.announce = Announce::All;
         let spec = SourceSpec::Forge(forge, Auth::Signed(vec![literal(SECRET)]));
-        settings.sources.push(SourceDocument { name: "it".to_owned(), spec });
+        settings.sources.push(SourceDocument { name: "it".to_owned(), scope: Scope::default(), spec });
     })
 }
 

@@ -27,6 +27,7 @@ mod overload;
 mod reload;
 mod restarts;
 mod schemas;
+mod scope;
 mod secrets;
 mod sinks;
 mod soak;

@@ -4,6 +4,7 @@ use pipewright::settings::{SourceDocument, SourceSpec};
 use pipewright::source::Auth;
 use pipewright::source::signature::sign;
 use pipewright::vocabulary::Forge;
+use pipewright::vocabulary::scope::Scope;
 
 use crate::support::service::{SECRET, Service, Setup, literal};
 
@@ -15,7 +16,7 @@ const EVENT: &str = r#"{"specversion": "1.0", "id": "1", "source": "/s", "type":
 fn gitlab(setup: Setup, secret: &str) -> Setup {
     setup.with(|settings| {
         let spec = SourceSpec::Forge(Forge::GitLab, Auth::Signed(vec![literal(secret)]));
-        settings.sources.push(SourceDocument { name: "gitlab".into(), spec });
+        settings.sources.push(SourceDocument { name: "gitlab".into(), scope: Scope::default(), spec });
     })
 }
 

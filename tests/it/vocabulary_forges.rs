@@ -20,14 +20,14 @@ use crate::support::corpus::{self, Schemas};
 use crate::vocabulary::{anything, mutate};
 
 /// A recorded payload.
-struct Payload {
-    forge: Forge,
-    name: String,
-    event: String,
-    body: Vec<u8>,
+pub(crate) struct Payload {
+    pub(crate) forge: Forge,
+    pub(crate) name: String,
+    pub(crate) event: String,
+    pub(crate) body: Vec<u8>,
 }
 
-fn webhook(forge: Forge, event: &str, delivery: &str, body: impl Into<Bytes>) -> Webhook {
+pub(crate) fn webhook(forge: Forge, event: &str, delivery: &str, body: impl Into<Bytes>) -> Webhook {
     Webhook {
         forge,
         event: event.to_owned(),
@@ -44,7 +44,7 @@ fn fixture(name: &str) -> Value {
 
 /// Every recorded payload of the three forges. Of GitLab's the payload says what it is, of Bitbucket Cloud's the name of
 /// the file.
-fn payloads(root: &Path) -> Vec<Payload> {
+pub(crate) fn payloads(root: &Path) -> Vec<Payload> {
     let folders = [
         ("gitlab", Forge::GitLab),
         ("bitbucket-cloud", Forge::Bitbucket),

@@ -7,7 +7,7 @@ use crate::action::Destination;
 use crate::mapping::document::{self, Text};
 use crate::mapping::filter::{self, Certainty, Clause};
 use crate::mapping::known;
-use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
+use crate::mapping::pattern::{Pattern, is_cdevent, matches_type, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
 use crate::vocabulary::cdevent::links;
@@ -246,7 +246,7 @@ impl Compiler<'_> {
         };
         let listens = patterns.iter().any(|pattern| {
             pattern.attributes.iter().all(|(name, glob)| match known(name) {
-                Some(value) if name == "type" => glob.matches_type(&value),
+                Some(value) if name == "type" => matches_type(glob, &value),
                 Some(value) => glob.matches(&value),
                 None => true,
             })

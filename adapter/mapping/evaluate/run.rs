@@ -84,6 +84,7 @@ impl Basis<'_> {
             (annotation::EVENT_ID, Some(origin.event_id.as_str())),
             (annotation::EVENT_SOURCE, Some(origin.event_source.as_str())),
             (annotation::EVENT_TYPE, Some(origin.event_type.as_str())),
+            (annotation::SOURCE, self.event.voucher()),
             (annotation::CHAIN_ID, self.chain.as_deref()),
             (annotation::DELIVERY, delivery.and_then(Value::as_str)),
             (annotation::CHANGE_ID, change.as_ref().map(|(id, _)| *id)),

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use crate::event::Event;
 use crate::vocabulary::github::raw::is_segment;
+use crate::vocabulary::gitlab::CLAIMS;
 use crate::vocabulary::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::raw::Raw;
+use crate::vocabulary::scope::{Claims, Scope};
 use crate::vocabulary::{PayloadError, Webhook, time, uri};
 
 const KIND: Path = &["object_kind"];
@@ -67,15 +69,24 @@ static ALL: &[Path] = &[
     GROUP_PATH,
 ];
 
-/// The raw event of a delivery, what kind of event it is, and its action, or what GitLab has in place of one.
+/// What the raw event is made of, and what it tells besides.
+pub struct Told<'a> {
+    pub event: Event,
+    /// What kind of event it is.
+    pub kind: String,
+    /// Its action, or what GitLab has in place of one.
+    pub action: Option<Cow<'a, str>>,
+    pub claims: Claims<'a>,
+}
+
+/// The raw event of a delivery, what kind of event it is, its action, or what GitLab has in place of one, and what it says
+/// of itself.
 ///
 /// # Errors
 /// The body is not one JSON object, or nothing says what kind of event it is.
-pub fn event<'a>(
-    webhook: &Webhook,
-    json: &'a str,
-) -> Result<(Event, String, Option<Cow<'a, str>>), PayloadError> {
-    let picked = pick(json, ALL.to_vec()).map_err(|error| webhook.unreadable(json, &error))?;
+pub fn event<'a>(webhook: &Webhook, json: &'a str, scope: &Scope) -> Result<Told<'a>, PayloadError> {
+    let picked =
+        pick(json, [ALL, &CLAIMS.all(scope)].concat()).map_err(|error| webhook.unreadable(json, &error))?;
     let kind = kind(webhook, &picked)?;
     let attributes = Attributes { kind: &kind, picked: &picked };
     let raw = Raw {
@@ -98,7 +109,7 @@ pub fn event<'a>(
             }),
     };
     let event = raw.event(webhook, json)?;
-    Ok((event, kind, action))
+    Ok(Told { event, kind, action, claims: CLAIMS.claims(scope, &picked) })
 }
 
 /// `object_kind`, or what a system hook has in its place, or the header without its `Hook` and in snake case.

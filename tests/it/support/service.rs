@@ -24,6 +24,7 @@ use pipewright::sink::{DEFAULT, Environment, Receive, SinkSpec, Sinks};
 use pipewright::source::secret::{Secret, SecretReference};
 use pipewright::source::{Auth, generic, signature};
 use pipewright::vocabulary::Forge;
+use pipewright::vocabulary::scope::Scope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -210,7 +211,7 @@ impl Setup {
     pub fn source(mut self, name: &str, secrets: Vec<SecretReference>) -> Self {
         let auth = if secrets.is_empty() { Auth::Insecure } else { Auth::Signed(secrets) };
         let spec = SourceSpec::Forge(Forge::GitHub, auth);
-        self.settings.sources.push(SourceDocument { name: name.to_owned(), spec });
+        self.settings.sources.push(SourceDocument { name: name.to_owned(), scope: Scope::default(), spec });
         self
     }
 

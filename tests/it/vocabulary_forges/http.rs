@@ -5,6 +5,7 @@ use pipewright::settings::{Announce, SourceDocument, SourceSpec};
 use pipewright::source::Auth;
 use pipewright::source::signature::sign;
 use pipewright::vocabulary::Forge;
+use pipewright::vocabulary::scope::Scope;
 use serde_json::json;
 
 use crate::support::corpus;
@@ -15,7 +16,11 @@ async fn service() -> Service {
     let mut setup = Setup::new().with(|settings| settings.process.announce = Announce::All);
     for forge in [Forge::GitLab, Forge::Bitbucket, Forge::BitbucketDataCenter] {
         let spec = SourceSpec::Forge(forge, Auth::Signed(vec![literal("next"), literal(SECRET)]));
-        setup.settings.sources.push(SourceDocument { name: forge.name().to_owned(), spec });
+        setup.settings.sources.push(SourceDocument {
+            name: forge.name().to_owned(),
+            scope: Scope::default(),
+            spec,
+        });
     }
     setup.start().await
 }

@@ -32,9 +32,10 @@ fn expectations(place: &mut Place<'_>, node: &Node) -> Vec<serde_json::Value> {
 }
 
 fn given(place: &mut Place<'_>, node: &Node) -> Option<Given> {
-    place.fields(node, "`given`", &["source", "event", "body", "cloudEvent"])?;
+    place.fields(node, "`given`", &["source", "forge", "event", "body", "cloudEvent"])?;
     if let Some(event) = node.get("cloudEvent") {
-        if node.entries().is_some_and(|entries| entries.len() > 1) {
+        let others = ["forge", "event", "body"];
+        if others.into_iter().any(|name| node.get(name).is_some()) {
             place.error(
                 "contradiction",
                 node.span.clone(),
@@ -42,9 +43,13 @@ fn given(place: &mut Place<'_>, node: &Node) -> Option<Given> {
                 "remove one of the two",
             );
         }
+        let source = match node.get("source") {
+            Some(source) => Some(place.string(source, "`source`")?),
+            None => None,
+        };
         return match &event.kind {
-            Kind::Map(_) => Some(Given::Inline(event.to_json())),
-            _ => place.string(event, "`cloudEvent`").map(Given::File),
+            Kind::Map(_) => Some(Given::Inline { source, event: event.to_json() }),
+            _ => place.string(event, "`cloudEvent`").map(|file| Given::File { source, file }),
         };
     }
     let mut field = |name: &str, hint: &str| {
@@ -52,8 +57,12 @@ fn given(place: &mut Place<'_>, node: &Node) -> Option<Given> {
             .required(node, "`given`", name, hint)
             .and_then(|value| place.string(value, &format!("`{name}`")))
     };
-    let forge = field("source", "the forge, such as `github`");
+    let source = field("source", "the source, such as `github`: each forge has one of its name");
     let event = field("event", "the forge's name of the event, such as `pull_request`");
     let body = field("body", "a file beside this one that holds the payload");
-    Some(Given::Webhook { forge: forge?, event: event?, body: body? })
+    let forge = match node.get("forge") {
+        Some(forge) => Some(place.string(forge, "`forge`")?),
+        None => None,
+    };
+    Some(Given::Webhook { source: source?, forge, event: event?, body: body? })
 }
