@@ -108,6 +108,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         event_source: process.event_source.clone(),
         options: process.options(),
         schemas: schemas.clone(),
+        ..Catalog::default()
     };
     let store = Arc::new(Store::open(process.mappings.clone(), catalog));
     // With no set to fall back to, events would be acknowledged and nothing done.

@@ -19,6 +19,8 @@ pub enum Severity {
     Error,
     /// The document works, but probably not as its author meant.
     Warning,
+    /// Something that was not looked into, so that nothing is said about it.
+    Note,
 }
 
 /// One finding in one file.
@@ -72,6 +74,11 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, message.into())
     }
 
+    /// A note of the rule `code`.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, message.into())
+    }
+
     /// Says which file it is about, without a place in it.
     #[must_use]
     pub fn in_file(mut self, file: impl Into<String>) -> Self {
@@ -121,6 +128,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(f, "{severity}: {}", self.message)?;
         if let Some(hint) = &self.hint {
@@ -167,6 +175,11 @@ impl Report {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning)
     }
 
+    /// What was not looked into.
+    pub fn notes(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Note)
+    }
+
     /// Whether the documents cannot be used.
     pub fn has_errors(&self) -> bool {
         self.errors().next().is_some()
@@ -192,11 +205,12 @@ impl Report {
         text
     }
 
-    /// The report for programs: `{"errors": n, "warnings": n, "diagnostics": [...]}`.
+    /// The report for programs: `{"errors": n, "warnings": n, "notChecked": n, "diagnostics": [...]}`.
     pub fn to_json(&self) -> Value {
         json!({
             "errors": self.errors().count(),
             "warnings": self.warnings().count(),
+            "notChecked": self.notes().count(),
             "diagnostics": self.diagnostics,
         })
     }
@@ -205,6 +219,7 @@ impl Report {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut group =
             Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));

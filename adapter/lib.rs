@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod telemetry;
 
+pub mod tekton;
 pub mod vocabulary;
 
 pub mod cluster;

@@ -19,8 +19,11 @@ mod helper;
 mod index;
 mod known;
 pub mod load;
+pub mod objects;
+mod params;
 mod path;
 mod pattern;
+mod place;
 pub mod schema;
 mod template;
 mod view;
@@ -36,6 +39,7 @@ use self::compile::Mapping;
 use self::evaluate::{StepOutcome, Verdict};
 use self::explain::Explanation;
 use self::index::Index;
+use self::objects::Objects;
 pub use crate::action::PlanError;
 use crate::action::{Action, Destination, Emit, Origin, Plan};
 use crate::diagnostic::{Diagnostic, Report};
@@ -59,6 +63,8 @@ pub struct Catalog {
     pub options: Options,
     /// The schemas of custom types, which emitted events have to satisfy.
     pub schemas: Schemas,
+    /// Pipelines and Tasks against which runs are held.
+    pub objects: Objects,
 }
 
 /// A mapping file as it was read.
@@ -106,6 +112,7 @@ impl Default for Catalog {
             event_source: "/pipewright".to_owned(),
             options: Options::default(),
             schemas: Schemas::default(),
+            objects: Objects::default(),
         }
     }
 }

@@ -33,11 +33,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             }
             let errors = report.errors().count();
             let warnings = report.warnings().count();
+            let notes = report.notes().count();
             let sum = match count {
                 Some(count) => format!("{}, no errors", many(count, "mapping")),
                 None => many(errors, "error"),
             };
-            print(&(text + &sum + &also(warnings) + "\n"))?;
+            print(&(text + &sum + &also(warnings) + &open(notes) + "\n"))?;
         }
     }
     Ok(ended)
@@ -45,6 +46,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
 
 fn also(warnings: usize) -> String {
     if warnings == 0 { String::new() } else { format!(", {}", many(warnings, "warning")) }
+}
+
+fn open(notes: usize) -> String {
+    if notes == 0 { String::new() } else { format!(", {} not checked", many(notes, "place")) }
 }
 
 /// A number with its noun.

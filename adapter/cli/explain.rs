@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::inputs::{SettingsArguments, compile, style};
+use super::inputs::{PipelineArguments, SettingsArguments, compile, style};
 use super::{BadInput, Ended, Output, complain, print};
 use crate::action::{Action, Destination};
 use crate::event::{Event, json as event_json, voucher};
@@ -38,6 +38,8 @@ pub(super) struct Arguments {
     mappings: Vec<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
+    #[command(flatten)]
+    pipelines: PipelineArguments,
     /// Show mappings too that are for other events
     #[arg(long)]
     all: bool,
@@ -48,7 +50,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let settings = arguments.settings.read()?;
-    let set = match compile(&arguments.mappings, &settings)? {
+    let set = match compile(&arguments.mappings, &settings, &arguments.pipelines)? {
         Ok((set, _)) => set,
         Err(report) => {
             complain(&report.render(style(&std::io::stderr())));

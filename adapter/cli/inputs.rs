@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::BadInput;
 
 use crate::diagnostic::{Report, Style};
+use crate::mapping::objects::Objects;
 use crate::mapping::{Catalog, MappingSet, load};
 use crate::settings::{Process, Settings, SourceDocument, read_schemas};
 use crate::vocabulary::schema::Schemas;
@@ -19,6 +20,16 @@ pub(super) struct MappingArguments {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
+    #[command(flatten)]
+    pipelines: PipelineArguments,
+}
+
+/// Pipelines and Tasks against which runs are held.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct PipelineArguments {
+    /// Files and folders of Tekton Pipelines and Tasks, whose params the runs have to fit
+    #[arg(long, value_name = "PATH")]
+    pub pipelines: Vec<PathBuf>,
 }
 
 /// The settings file.
@@ -35,10 +46,25 @@ impl MappingArguments {
     /// Reads and compiles; the report has the warnings of a good set, or everything about a bad one.
     pub(super) fn compile(&self) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
         let settings = self.settings.read()?;
-        let mut compiled = compile(&self.paths, &settings)?;
+        let mut compiled = compile(&self.paths, &settings, &self.pipelines)?;
         let (Ok((_, report)) | Err(report)) = &mut compiled;
         settings.sources.iter().filter_map(SourceDocument::warning).for_each(|warning| report.push(warning));
         Ok(compiled)
+    }
+}
+
+// === impl PipelineArguments ===
+
+impl PipelineArguments {
+    fn read(&self, report: &mut Report) -> anyhow::Result<Objects> {
+        if self.pipelines.is_empty() {
+            return Ok(Objects::default());
+        }
+        for path in &self.pipelines {
+            std::fs::metadata(path).with_context(|| format!("no Pipelines at `{}`", path.display()))?;
+        }
+        let files = load::read(&self.pipelines, report);
+        Ok(Objects::read(&files, report))
     }
 }
 
@@ -73,6 +99,7 @@ pub(super) fn schemas(settings: &Settings) -> anyhow::Result<Schemas> {
 pub(super) fn compile(
     paths: &[PathBuf],
     settings: &Settings,
+    pipelines: &PipelineArguments,
 ) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
     let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
     for path in paths {
@@ -82,7 +109,9 @@ pub(super) fn compile(
     }
     let mut report = Report::default();
     let files = load::read(paths, &mut report);
-    let result = MappingSet::compile(&files, &catalog(settings, schemas(settings)?));
+    let mut catalog = catalog(settings, schemas(settings)?);
+    catalog.objects = pipelines.read(&mut report)?;
+    let result = MappingSet::compile(&files, &catalog);
     Ok(match result {
         Ok((set, warnings)) => {
             report.extend(warnings);
@@ -105,6 +134,7 @@ fn catalog(settings: &Settings, schemas: Schemas) -> Catalog {
         event_source: event_source.clone(),
         options: settings.process.options(),
         schemas,
+        objects: Objects::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod emit;
 mod run;
+mod verdict;
 
 use std::collections::HashMap;
 use std::ops::Range;

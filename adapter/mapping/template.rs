@@ -105,6 +105,11 @@ impl Leaf {
         Self { kind, dollar, plain }
     }
 
+    /// Whether it always gives text.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.kind, Kind::Text(_))
+    }
+
     /// The value of the leaf for one event.
     pub(crate) fn render(&self, context: &Context) -> Result<Value, LeafError> {
         budget::begin_part();

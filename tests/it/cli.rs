@@ -34,6 +34,48 @@ fn check_and_test_say_in_words_that_all_is_well() {
 }
 
 #[test]
+fn runs_are_held_against_the_pipelines_that_are_given() {
+    let folder = Folder::new("check-pipelines");
+    let write = |name: &str, text: &str| {
+        let path = folder.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mappings = write(
+        "mappings.yaml",
+        "apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\nmetadata: {name: build}\nspec:\n  events: [{type: '*'}]\n  do:\n  \
+         - name: run\n    pipelineRun:\n      spec:\n        pipelineRef: {name: build}\n        params:\n        \
+         - {name: urll, value: \"{{event.source}}\"}\n",
+    );
+    let pipelines = write(
+        "pipelines.yaml",
+        "apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: build}\nspec:\n  params: [{name: url}]\n  tasks:\n  \
+         - {name: a, taskRef: {name: a}}\n",
+    );
+    let alone = run(&["check", &mappings]);
+    assert_eq!((alone.code, alone.out.as_str()), (0, "1 mapping, no errors\n"));
+
+    let checked = run(&["check", "--pipelines", &pipelines, &mappings]);
+    assert_eq!(checked.code, 1, "{}", checked.out);
+    assert!(
+        checked.out.contains("ParameterMissing): pipelineRun missing parameters: [url]"),
+        "{}",
+        checked.out
+    );
+    assert!(checked.out.contains("did you mean `url`?"), "{}", checked.out);
+    assert!(checked.out.contains("not checked: the Task `a` is not among the files"), "{}", checked.out);
+    assert!(checked.out.ends_with("1 error, 1 warning, 1 place not checked\n"), "{}", checked.out);
+
+    let json = run(&["check", "--pipelines", &pipelines, &mappings, "-o", "json"]).json();
+    assert_eq!((&json["errors"], &json["warnings"], &json["notChecked"]), (&1.into(), &1.into(), &1.into()));
+
+    let event =
+        write("event.json", "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\"}");
+    let explained = run(&["explain", "--pipelines", &pipelines, "--mappings", &mappings, &event]);
+    assert!(explained.code == 1 && explained.err.contains("ParameterMissing"), "{}", explained.err);
+}
+
+#[test]
 fn mistakes_end_with_their_number_and_exit_code_1() {
     let checked = run(&["check", "tests/fixtures/mappings-with-12-mistakes"]);
     assert_eq!(checked.code, 1);

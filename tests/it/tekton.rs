@@ -2,10 +2,12 @@
 
 mod dollar;
 mod load;
+mod misfits;
 mod results;
 mod scenarios;
 mod story;
 mod tektons_own;
+mod verdicts;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,11 +1,8 @@
 //! What happens to an object between the request and the store: defaults, and Tekton's admission rules.
 //!
-//! The rules are those that people notice (tektoncd/pipeline v1.15, `pkg/apis/pipeline`), in the words of its
-//! webhooks; the schema of a pipeline is not checked.
+//! The rules are those of the room `tekton`, which mappings are held to as well; settings of Tekton are as it comes.
 
 mod check;
-mod fields;
-mod pipeline;
 
 use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
@@ -13,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::api::Part;
 use super::failure::Failure;
 use super::object;
-use super::player;
 use super::resource::Id;
+use crate::tekton;
 
 pub use check::check;
 
@@ -48,6 +45,9 @@ pub fn default(id: Id, value: &mut Value, old: Option<&Value>, part: Part) -> Re
 
 fn tekton(kind: &str, value: &mut Value) -> Result<(), String> {
     const NOT_DECODED: &str = "cannot decode incoming new object";
+    if let Some(why) = tekton::unreadable(kind, value.get("spec").unwrap_or(&Value::Null)) {
+        return Err(format!("{NOT_DECODED}: {why}"));
+    }
     if kind == "TaskRun" {
         let labels = object::map_mut(object::meta_mut(value).entry("labels").or_insert(Value::Null));
         labels.entry("app.kubernetes.io/managed-by").or_insert_with(|| json!("tekton-pipelines"));
@@ -56,10 +56,9 @@ fn tekton(kind: &str, value: &mut Value) -> Result<(), String> {
     // What Go leaves out when it writes the object again.
     let is_empty = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
     spec.retain(|key, value| !value.is_null() && (!is_empty(value) || key == "managedBy"));
-    // A parameter is text, or an array or map of texts.
     for param in spec.get_mut("params").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(value) = param.get_mut("value").filter(|value| value.is_number() || value.is_boolean()) {
-            *value = json!(value.to_string());
+        if let Some(value) = param.get_mut("value").filter(|value| !value.is_null()) {
+            *value = tekton::param_value(value);
         }
     }
     match kind {
@@ -155,9 +154,8 @@ fn param(param: &mut Value) {
 /// Brings a duration into the form in which Go writes it.
 fn duration(value: &mut Value) -> Result<(), String> {
     let Some(text) = value.as_str() else { return Ok(()) };
-    let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-    let time = player::go_duration(rest).ok_or_else(|| format!("time: invalid duration {text:?}"))?;
-    *value = json!(format!("{sign}{}", player::print_duration(time)));
+    let time = tekton::parse_duration(text).ok_or_else(|| format!("time: invalid duration {text:?}"))?;
+    *value = json!(tekton::print_duration(time));
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::api::Clock;
 use super::object;
+use crate::tekton;
 
 /// How long each task takes, such as `2s` or `150ms`.
 pub const DURATION: &str = "player.pipewright.dev/duration";
@@ -35,7 +36,7 @@ pub const OUTCOME: &str = "player.pipewright.dev/outcome";
 pub const FAIL_TASK: &str = "player.pipewright.dev/fail-task";
 /// `true` keeps tasks running until it is taken away or the run is cancelled or times out.
 pub const HOLD: &str = "player.pipewright.dev/hold";
-/// A JSON map of the results.
+/// A JSON map of results; with `.<task>` behind it, of that task alone.
 pub const RESULTS: &str = "player.pipewright.dev/results";
 /// Says on every child that nothing ran.
 const NOTE: &str = "player.pipewright.dev/note";
@@ -187,7 +188,7 @@ impl Context {
 
     /// How much is left of a timeout that began at `start`; `None` when it never ends.
     fn left(&self, start: &str, timeout: &str) -> Option<Duration> {
-        let timeout = go_duration(timeout).filter(|timeout| !timeout.is_zero())?;
+        let timeout = tekton::positive_duration(timeout).filter(|timeout| !timeout.is_zero())?;
         let start: Timestamp = start.parse().ok()?;
         let gone = Duration::try_from((self.clock)().duration_since(start)).unwrap_or_default();
         Some(timeout.saturating_sub(gone))
@@ -239,80 +240,17 @@ fn status_of(run: &Value) -> Value {
 }
 
 /// The results that an annotation asks for.
-fn annotated_results(run: &Value) -> Option<Vec<Value>> {
-    let map: serde_json::Map<String, Value> = serde_json::from_str(object::annotation(run, RESULTS)?).ok()?;
-    Some(
-        map.into_iter()
-            .map(|(name, value)| json!({"name": name, "type": "string", "value": value}))
-            .collect(),
-    )
-}
-
-/// A duration as Go writes it: `1h0m0s`, `150ms`, `0`.
-pub(super) fn go_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
+fn annotated_results(run: &Value, annotation: &str) -> Option<Vec<Value>> {
+    let map: serde_json::Map<String, Value> =
+        serde_json::from_str(object::annotation(run, annotation)?).ok()?;
+    let result = |(name, value): (String, Value)| {
+        let value = tekton::param_value(&value);
+        let ty = match &value {
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            _ => "string",
         };
-        total = total.checked_add(Duration::try_from_secs_f64(number * unit).ok()?)?;
-        rest = &rest[end..];
-    }
-    (!text.is_empty()).then_some(total)
-}
-
-/// A duration as Go writes it.
-pub(super) fn print_duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let fraction = match time.subsec_nanos() {
-        0 => String::new(),
-        nanos => format!(".{}", format!("{nanos:09}").trim_end_matches('0')),
+        json!({"name": name, "type": ty, "value": value})
     };
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0) if time.subsec_nanos() > 0 => {
-            let (unit, size) = if time.as_millis() > 0 { ("ms", 1_000_000) } else { ("µs", 1000) };
-            let whole = time.subsec_nanos() / size;
-            let rest = time.subsec_nanos() % size;
-            let rest = if rest == 0 {
-                String::new()
-            } else {
-                format!(".{rest:06}").trim_end_matches('0').to_owned()
-            };
-            format!("{whole}{rest}{unit}")
-        }
-        (0, 0, seconds) => format!("{seconds}{fraction}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}{fraction}s"),
-        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}{fraction}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, millis) in
-            [("1h0m0s", 3_600_000), ("2s", 2000), ("150ms", 150), ("1m30.5s", 90_500), ("0", 0)]
-        {
-            assert_eq!(go_duration(text), Some(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "s", "5", "5 s", "-1s", "1d"] {
-            assert_eq!(go_duration(text), None, "{text}");
-        }
-    }
+    Some(map.into_iter().map(result).collect())
 }

@@ -166,6 +166,7 @@ impl Compiler<'_> {
             );
         }
         run.spec = self.shape(spec, Dollar::Part, Templates::Allowed, 0, &mut uses)?;
+        self.check_run(spec, &run.spec);
         run.uses = uses;
         Some(run)
     }

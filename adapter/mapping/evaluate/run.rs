@@ -9,22 +9,31 @@ use crate::event::{Event, annotation};
 use crate::mapping::PlanError;
 use crate::mapping::compile::{Run, Shape};
 use crate::mapping::helper;
+use crate::mapping::params;
 use crate::mapping::template::size;
 use crate::mapping::words;
+use crate::tekton::{self, known};
 
 /// The most bytes of one object: etcd refuses more than 1.5 MiB.
 const MAX_OBJECT: usize = 1024 * 1024;
 /// The most bytes of all annotations of one object, as Kubernetes has it.
 const MAX_ANNOTATIONS: usize = 256 * 1024;
+/// The most characters of what Tekton says: it quotes the values.
+const MAX_QUOTED: usize = 500;
 
 impl Basis<'_> {
     pub(super) fn run(&self, run: &Run, origin: Origin, place: &str) -> Result<Action, PlanError> {
         let context = run.uses.context(self.event, self.vars, &self.catalog.config);
         let place = format!("{place}.pipelineRun");
-        let spec = run
+        let mut spec = run
             .spec
             .render(&context, &format!("{place}.spec"))
             .map_err(|(place, error)| self.error(place, &error))?;
+        params::to_texts(&mut spec);
+        // What holds no template was looked at when it was loaded.
+        if !matches!(run.spec, Shape::Literal(_)) {
+            self.check_rendered(&spec, &place)?;
+        }
         let labels = self.labels(run, &origin, &context, &place)?;
         let annotations = self.annotations(run, &origin, &context, &place)?;
         let namespace = run.namespace.clone().unwrap_or_else(|| self.catalog.namespace.clone());
@@ -39,6 +48,25 @@ impl Basis<'_> {
             return Err(self.error(place, &format!("the rendered object is larger than {MAX_OBJECT} bytes")));
         }
         Ok(Action::PipelineRun(CreateRun { origin, namespace, name, object }))
+    }
+
+    /// Refuses what Tekton would refuse, or would let fail at its start.
+    fn check_rendered(&self, spec: &Value, place: &str) -> Result<(), PlanError> {
+        let verdict = tekton::pipeline_run(spec);
+        if let Some(wrong) = verdict.errors.iter().find(|error| error.gate.is_none()) {
+            let at = wrong.paths.first().copied().unwrap_or("spec");
+            let text = wrong.text();
+            let reason = format!("Tekton refuses this run: {}", words::truncate(&text, MAX_QUOTED));
+            return Err(self.error(format!("{place}.{}", words::truncate(at, MAX_QUOTED)), &reason));
+        }
+        if let Some(pipeline) = self.catalog.objects.pipeline_of(spec)
+            && let Some(wrong) = known::mismatches(spec, pipeline).into_iter().next()
+        {
+            let message = words::truncate(&wrong.message, MAX_QUOTED);
+            let reason = format!("Tekton fails this run at once ({}): {message}", wrong.reason);
+            return Err(self.error(format!("{place}.spec.params"), &reason));
+        }
+        Ok(())
     }
 
     fn labels(

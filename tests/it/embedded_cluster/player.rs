@@ -97,6 +97,72 @@ async fn a_run_succeeds_task_after_task() {
     assert!(task_runs(&client).list(&ListParams::default()).await.unwrap().items.is_empty());
 }
 
+/// A build that makes an image and a list of files, and what is done with them.
+const CHAIN: &str = "apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: build}
+spec:
+  results:
+  - {name: image, value: $(tasks.build.results.IMAGE_URL)@$(tasks.build.results.IMAGE_DIGEST)}
+  - {name: files, type: array, value: '$(tasks.list.results.files[*])'}
+  - {name: end, value: $(finally.report.results.url)}
+  tasks:
+  - {name: build, taskRef: {name: build-image}}
+  - name: list
+    taskSpec:
+      results: [{name: files, type: array}, {name: about, properties: {commit: {}, branch: {}}}]
+      steps: [{image: alpine, script: echo}]
+  - name: deploy
+    params:
+    - {name: image, value: $(tasks.build.results.IMAGE_DIGEST)}
+    - {name: files, value: '$(tasks.list.results.files[*])'}
+    - {name: first, value: '$(tasks.list.results.files[0])'}
+    - {name: commit, value: $(tasks.list.results.about.commit)}
+    taskRef: {name: deploy}
+  finally:
+  - name: report
+    taskSpec:
+      results: [{name: url}]
+      steps: [{image: alpine, script: echo}]
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: build-image}
+spec:
+  results: [{name: IMAGE_URL}, {name: IMAGE_DIGEST}]
+  steps: [{image: alpine, script: echo}]
+";
+
+#[tokio::test]
+async fn declared_results_are_made_and_handed_on() {
+    let play = async |annotations: &[(&str, &str)]| {
+        let cluster = played();
+        cluster.apply_yaml(CHAIN).unwrap();
+        let client = cluster.client("default");
+        runs(&client).create(&post(), &annotated("r", annotations)).await.unwrap();
+        let run = until(&runs(&client), "r", "Succeeded").await;
+        let deploy = task_runs(&client).get("r-deploy").await.unwrap();
+        (run.data["status"]["results"].clone(), deploy.data["spec"]["params"].clone())
+    };
+    let (results, params) = play(&[]).await;
+    let digest = params[0]["value"].as_str().unwrap();
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+    let files = params[1]["value"].as_array().unwrap();
+    assert_eq!((files.len(), &files[0]), (2, &params[2]["value"]));
+    assert_eq!(params[3]["value"].as_str().unwrap().len(), 40);
+    let image = results[0]["value"].as_str().unwrap();
+    assert!(image.contains("example.com") && image.ends_with(digest), "{image}");
+    assert_eq!(results[1]["value"], params[1]["value"]);
+    assert!(results[2]["value"].as_str().unwrap().starts_with("https://"), "{results}");
+    assert_eq!(play(&[]).await, (results, params), "the same run gives the same");
+
+    let own =
+        [("results.build", "{\"IMAGE_DIGEST\": \"sha256:mine\"}"), ("results.list", "{\"files\": [\"a\"]}")];
+    let (results, params) = play(&own).await;
+    assert_eq!((&params[0]["value"], &params[1]["value"]), (&json!("sha256:mine"), &json!(["a"])));
+    assert!(results[0]["value"].as_str().unwrap().ends_with("@sha256:mine"), "{results}");
+}
+
 #[tokio::test]
 async fn a_failed_task_fails_the_run_and_skips_the_rest() {
     let cluster = played();
@@ -159,7 +225,8 @@ async fn a_missing_pipeline_fails_the_run() {
     let run = until(&runs(&client), "r", "CouldntGetPipeline").await;
     assert_eq!(
         condition(&run).2,
-        "Error retrieving pipeline for pipelinerun default/r: error when listing pipelines for pipelineRun r: pipelines.tekton.dev \"build\" not found"
+        "Error retrieving pipeline for pipelinerun default/r: error when getting Pipeline for PipelineRun r: tekton client \
+         cannot get pipeline build from local cluster: pipelines.tekton.dev \"build\" not found"
     );
     assert!(run.data["status"]["completionTime"].is_string());
 }

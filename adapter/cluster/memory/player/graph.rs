@@ -20,7 +20,12 @@ pub fn needs(task: &Value) -> BTreeSet<String> {
 }
 
 /// What `$(…)` stands for, by the text between the parentheses.
-pub type Variables = BTreeMap<String, String>;
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    texts: BTreeMap<String, String>,
+    /// Whole lists and maps, which stand alone: `$(params.list[*])`.
+    wholes: BTreeMap<String, Value>,
+}
 
 /// The variables of a run: its parameters, with the defaults of its pipeline, and the results of its tasks so far.
 pub fn variables<'a>(
@@ -28,40 +33,75 @@ pub fn variables<'a>(
     pipeline: &Value,
     children: impl Iterator<Item = (&'a str, &'a Value)>,
 ) -> Variables {
-    let mut variables = Variables::new();
+    let mut variables = Variables::default();
     let list =
-        |value: &'a Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let own =
         |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    for param in own(pipeline, "params") {
-        insert(&mut variables, format!("params.{}", object::text(&param, &["name"])), param.get("default"));
+    for (owner, field) in [(pipeline, "default"), (&run["spec"], "value")] {
+        for param in list(owner, "params") {
+            let name = object::text(&param, &["name"]);
+            for spelling in
+                [format!("params.{name}"), format!("params['{name}']"), format!("params[\"{name}\"]")]
+            {
+                variables.insert(&spelling, param.get(field));
+            }
+        }
     }
-    for param in own(&run["spec"], "params") {
-        insert(&mut variables, format!("params.{}", object::text(&param, &["name"])), param.get("value"));
+    for (name, text) in
+        [("name", object::name(run)), ("namespace", object::namespace(run)), ("uid", object::uid(run))]
+    {
+        variables.texts.insert(format!("context.pipelineRun.{name}"), text.to_owned());
     }
-    variables.insert("context.pipelineRun.name".to_owned(), object::name(run).to_owned());
-    variables.insert("context.pipelineRun.namespace".to_owned(), object::namespace(run).to_owned());
-    variables.insert("context.pipelineRun.uid".to_owned(), object::uid(run).to_owned());
     for (task, child) in children {
         for result in list(child.get("status").unwrap_or(&Value::Null), "results") {
             let name = object::text(&result, &["name"]);
-            insert(&mut variables, format!("tasks.{task}.results.{name}"), result.get("value"));
+            for group in ["tasks", "finally"] {
+                variables.insert(&format!("{group}.{task}.results.{name}"), result.get("value"));
+            }
         }
     }
     variables
 }
 
-fn insert(variables: &mut Variables, name: String, value: Option<&Value>) {
-    if let Some(text) = value.and_then(Value::as_str) {
-        variables.insert(name, text.to_owned());
+// === impl Variables ===
+
+impl Variables {
+    fn insert(&mut self, name: &str, value: Option<&Value>) {
+        match value {
+            Some(Value::String(text)) => {
+                self.texts.insert(name.to_owned(), text.clone());
+            }
+            Some(Value::Array(items)) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.insert(&format!("{name}[{at}]"), Some(item));
+                }
+                self.wholes.insert(format!("$({name}[*])"), Value::Array(items.clone()));
+            }
+            Some(Value::Object(members)) => {
+                for (key, member) in members {
+                    self.insert(&format!("{name}.{key}"), Some(member));
+                }
+                self.wholes.insert(format!("$({name}[*])"), Value::Object(members.clone()));
+            }
+            _ => {}
+        }
     }
 }
 
 /// Replaces `$(…)` in every string of a value; what has no value stays as it is.
 pub fn substitute(value: &Value, variables: &Variables) -> Value {
     match value {
-        Value::String(text) => Value::String(substitute_text(text, variables)),
-        Value::Array(items) => items.iter().map(|item| substitute(item, variables)).collect(),
+        Value::String(text) => match variables.wholes.get(text) {
+            Some(whole) => whole.clone(),
+            None => Value::String(substitute_text(text, &variables.texts)),
+        },
+        Value::Array(items) => {
+            // A list that stands alone in a list becomes its items.
+            let parts = items.iter().flat_map(|item| match (item, substitute(item, variables)) {
+                (Value::String(_), Value::Array(inner)) => inner,
+                (_, other) => vec![other],
+            });
+            Value::Array(parts.collect())
+        }
         Value::Object(map) => {
             Value::Object(map.iter().map(|(key, item)| (key.clone(), substitute(item, variables))).collect())
         }
@@ -69,7 +109,7 @@ pub fn substitute(value: &Value, variables: &Variables) -> Value {
     }
 }
 
-fn substitute_text(text: &str, variables: &Variables) -> String {
+fn substitute_text(text: &str, variables: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("$(") {
@@ -104,11 +144,35 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_once_and_nothing_escapes_them() {
-        let variables = Variables::from([("params.a".to_owned(), "$(params.b)".to_owned())]);
+        let mut variables = Variables::default();
+        variables.insert("params.a", Some(&json!("$(params.b)")));
         let value = json!(["<$(params.a)>", "$$(params.a)", "$(params.c)", "$(open"]);
         assert_eq!(
             substitute(&value, &variables),
             json!(["<$(params.b)>", "$$(params.b)", "$(params.c)", "$(open"])
+        );
+    }
+
+    #[test]
+    fn lists_and_maps_are_handed_on_whole_or_in_parts() {
+        let child = json!({"status": {"results": [
+            {"name": "files", "value": ["a", "b"]},
+            {"name": "image", "value": {"url": "u", "digest": "d"}},
+        ]}});
+        let run = json!({"spec": {"params": [{"name": "list", "value": ["x"]}]}});
+        let variables = variables(&run, &json!({}), [("build", &child)].into_iter());
+        let value = json!({
+            "whole": "$(tasks.build.results.files[*])",
+            "inside": ["first", "$(tasks.build.results.files[*])", "$(params.list[0])"],
+            "object": "$(tasks.build.results.image[*])",
+            "member": "$(tasks.build.results.image.url)@$(tasks.build.results.image.digest)",
+        });
+        assert_eq!(
+            substitute(&value, &variables),
+            json!({
+                "whole": ["a", "b"], "inside": ["first", "a", "b", "x"],
+                "object": {"url": "u", "digest": "d"}, "member": "u@d",
+            })
         );
     }
 }

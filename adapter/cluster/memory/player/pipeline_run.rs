@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::super::admission;
 use super::graph::{self, Variables};
-use super::{Condition, Context, NOTE, PlayError, object};
+use super::{Condition, Context, NOTE, PlayError, RESULTS, object};
 use super::{annotated_results, is_managed_elsewhere, params, status_of};
+use crate::tekton::known::{self, Mismatch};
 
 /// How a child stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,12 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
         return Ok(Action::await_change());
     }
     status["pipelineSpec"] = pipeline.clone();
+    if let Some(wrong) = known::mismatches(&run["spec"], &pipeline).into_iter().next() {
+        unfit(&run, &pipeline_name, &wrong).set(&mut status, &now);
+        status["completionTime"] = json!(now);
+        context.set_status(&run, status).await?;
+        return Ok(Action::await_change());
+    }
     let children = children(&context, &run).await?;
     let play =
         Play { context: &context, run: &run, pipeline: &pipeline, pipeline_name: &pipeline_name, children };
@@ -140,9 +147,29 @@ async fn resolve(context: &Context, run: &Value) -> Result<Result<(String, Value
             Ok(Ok((pipeline.to_owned(), spec)))
         }
         None => failed(&format!(
-            "error when listing pipelines for pipelineRun {name}: pipelines.tekton.dev {pipeline:?} not found"
+            "error when getting Pipeline for PipelineRun {name}: tekton client cannot get pipeline {pipeline} from local \
+             cluster: pipelines.tekton.dev {pipeline:?} not found"
         )),
     }
+}
+
+/// The condition of a run that does not fit its pipeline.
+fn unfit(run: &Value, pipeline: &str, wrong: &Mismatch) -> Condition {
+    let namespace = object::namespace(run);
+    let (run, pipeline) = (format!("{namespace}/{}", object::name(run)), format!("{namespace}/{pipeline}"));
+    let what = match wrong.reason {
+        "ParameterMissing" => format!("is missing some parameters required by Pipeline {pipeline}"),
+        "ParameterTypeMismatch" => {
+            format!("parameters have mismatching types with Pipeline {pipeline}'s parameters")
+        }
+        "ObjectParameterMissKeys" => {
+            format!("parameters is missing object keys required by Pipeline {pipeline}'s parameters")
+        }
+        "InvalidWorkspaceBindings" => format!("doesn't bind Pipeline {pipeline}'s Workspaces correctly"),
+        _ => "doesn't define taskRunSpecs correctly".to_owned(),
+    };
+    let message = format!("[User error] PipelineRun {run} {what}: {}", wrong.message);
+    Condition::new("False", wrong.reason, message)
 }
 
 async fn children(context: &Context, run: &Value) -> Result<BTreeMap<String, Value>, PlayError> {
@@ -353,6 +380,12 @@ impl Play<'_> {
         copy("taskRef", if is_custom { "customRef" } else { "taskRef" });
         copy("taskSpec", if is_custom { "customSpec" } else { "taskSpec" });
         copy("timeout", "timeout");
+        if let (false, Some(Value::Object(inline))) = (is_custom, spec.get_mut("taskSpec")) {
+            // What a task has only inside a pipeline.
+            for field in ["apiVersion", "kind", "spec", "metadata"] {
+                inline.remove(field);
+            }
+        }
         let account = object::text(run, &["spec", "taskRunTemplate", "serviceAccountName"]);
         if !account.is_empty() {
             spec["serviceAccountName"] = json!(account);
@@ -406,7 +439,7 @@ impl Play<'_> {
 
     /// The results of the run: those that an annotation asks for, else those that the pipeline declares.
     fn results(&self) -> Option<Vec<Value>> {
-        if let Some(results) = annotated_results(self.run) {
+        if let Some(results) = annotated_results(self.run, RESULTS) {
             return Some(results);
         }
         let variables = graph::variables(

@@ -7,8 +7,9 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::super::admission;
-use super::{Condition, Context, DURATION, FAIL_TASK, HOLD, OUTCOME, PlayError, object};
-use super::{annotated_results, go_duration, is_managed_elsewhere, status_of};
+use super::{Condition, Context, DURATION, FAIL_TASK, HOLD, OUTCOME, PlayError, RESULTS, object};
+use super::{annotated_results, is_managed_elsewhere, status_of};
+use crate::tekton;
 
 /// One step.
 pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PlayError> {
@@ -72,8 +73,9 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
     if object::annotation(&run, HOLD) == Some("true") {
         return Ok(left.map_or_else(Action::await_change, Action::requeue));
     }
-    let duration =
-        object::annotation(&run, DURATION).and_then(go_duration).unwrap_or(context.options.task_duration);
+    let duration = object::annotation(&run, DURATION)
+        .and_then(tekton::positive_duration)
+        .unwrap_or(context.options.task_duration);
     if gone < duration {
         let wait = duration.saturating_sub(gone);
         return Ok(Action::requeue(left.map_or(wait, |left| wait.min(left))));
@@ -85,13 +87,37 @@ pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Res
             "\"step-played\" exited with code 1 (played by the embedded cluster, no container ran)",
         )
     } else {
-        if let Some(results) = annotated_results(&run) {
+        let results = results(&context, &run).await?;
+        if !results.is_empty() {
             status["results"] = Value::Array(results);
         }
         let message = "All Steps have completed executing (played by the embedded cluster, no container ran)";
         Condition::new("True", "Succeeded", message)
     };
     finish(&context, &run, status, &condition, &now).await
+}
+
+/// What the annotations say, and of what the task declares besides something that looks like it.
+async fn results(context: &Context, run: &Value) -> Result<Vec<Value>, PlayError> {
+    let task = object::label(run, "tekton.dev/pipelineTask").unwrap_or_default();
+    let of_task = annotated_results(run, &format!("{RESULTS}.{task}"));
+    let mut results = of_task.or_else(|| annotated_results(run, RESULTS)).unwrap_or_default();
+    let reference = &run["spec"]["taskRef"];
+    let name = object::text(reference, &["name"]);
+    let spec = match run["spec"].get("taskSpec").filter(|spec| spec.is_object()) {
+        Some(inline) => Some(inline.clone()),
+        None if name.is_empty() || !object::text(reference, &["resolver"]).is_empty() => None,
+        None => {
+            let tasks = context.api("tekton.dev/v1", "Task", object::namespace(run));
+            tasks.get_opt(name).await?.and_then(|task| task.data.get("spec").cloned())
+        }
+    };
+    for result in tekton::results::plausible(&spec.unwrap_or_default(), object::name(run)) {
+        if !results.iter().any(|known| known["name"] == result["name"]) {
+            results.push(result);
+        }
+    }
+    Ok(results)
 }
 
 fn fails(run: &Value) -> bool {
