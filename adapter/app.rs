@@ -6,6 +6,7 @@ pub mod runs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -27,6 +28,7 @@ use crate::server::{Bounds, State};
 use crate::settings::{Announce, SchemaFilesError, Settings, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::events::EventAuth;
+use crate::telemetry::metrics::OfSource;
 use crate::telemetry::{LogControl, Metrics};
 
 /// Is told of a change of the mapping files.
@@ -125,8 +127,12 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let mut tasks = Vec::new();
 
     let Doors { sources, event_auth, secrets } = doors::open(documents, &process, &client).await?;
-    for keys in secrets {
-        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh().await })));
+    for (source, keys) in secrets {
+        let unreadable = metrics.secrets_unreadable.get_or_create(&OfSource { source }).clone();
+        let told = move |age: Duration| {
+            unreadable.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        };
+        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh(told).await })));
     }
 
     let runs = runs::Runs::new(&process, client.clone(), pipeline.clone())

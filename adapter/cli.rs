@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::NotRight) => ExitCode::from(1),
         Err(error) => {
-            complain(&format!("error: {error:#}"));
+            complain(&format!("error: {}", chain(&error)));
             ExitCode::from(if error.is::<BadInput>() { 1 } else { 3 })
         }
     }
@@ -164,6 +164,19 @@ fn print(text: &str) -> anyhow::Result<Ended> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(Ended::Well),
     }
+}
+
+/// An error with its causes, of which those are left out that it has told already.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 /// Writes a line to standard error.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use kube::client::{ClientBuilder, ConfigExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::client::ConfigExt;
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
 
 use token::TokenFile;
 
+mod config;
 pub mod create;
 pub mod lease;
 pub mod memory;
@@ -36,6 +36,17 @@ pub enum ClusterError {
         "no cluster to talk to: {0}; set KUBECONFIG, run inside a cluster, or try `pipewright dev`, which needs none"
     )]
     Configuration(String),
+    /// The kubeconfig names a proxy.
+    #[error(
+        "the kubeconfig leads to {server} through the proxy `{proxy}` (`proxy-url`), and proxies are not supported: name an \
+         address of the API server that can be reached from here"
+    )]
+    Proxy {
+        /// The API server.
+        server: String,
+        /// The host of the proxy.
+        proxy: String,
+    },
     /// The client cannot be built, such as for a broken certificate.
     #[error("the cluster's client cannot be built: {0}")]
     Client(String),
@@ -94,29 +105,12 @@ impl fmt::Debug for Clients {
 /// # Errors
 /// When no configuration is found or it cannot be used. Whether the server answers is not tried.
 pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Clients, ClusterError> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path)
-                .map_err(|error| ClusterError::Configuration(error.to_string()))?;
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| ClusterError::Configuration(error.to_string()))?
-        }
-        None => Config::infer().await.map_err(|error| ClusterError::Configuration(error.to_string()))?,
-    };
+    let mut config = config::find(kubeconfig).await?;
     // A retried POST could outlive the sender's patience; the callers retry by name, inside their deadline.
     config.default_retry = false;
     config.connect_timeout = Some(CALL_TIMEOUT);
     let unusable = |error: kube::Error| ClusterError::Client(error.to_string());
     let token = TokenFile::take(&mut config.auth_info).map_err(ClusterError::Configuration)?;
-    if config.proxy_url.is_some() {
-        let shared = ClientBuilder::try_from(config).map_err(unusable)?;
-        let shared = match &token {
-            Some(token) => shared.with_layer(token).build(),
-            None => shared.build(),
-        };
-        return Ok(Clients::new(shared.clone(), move || shared.clone()));
-    }
     // One set of certificates for all threads.
     let mut http = HttpConnector::new();
     http.enforce_http(false);
@@ -141,12 +135,27 @@ fn plain<C>(config: &Config, token: Option<TokenFile>, connector: C) -> kube::Re
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
+    let server = config.cluster_url.to_string();
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .option_layer(token)
         .layer(config.extra_headers_layer()?)
-        .map_err(BoxError::from)
+        .map_err(move |error| unreachable(&server, error))
         .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
     Ok(Client::new(service, config.default_namespace.clone()))
+}
+
+/// An error of the connection in words that say whose it is: that of the library has them in its sources only.
+fn unreachable(server: &str, error: hyper_util::client::legacy::Error) -> BoxError {
+    if !error.is_connect() {
+        return BoxError::from(error);
+    }
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("the API server at {server} cannot be reached: {text}").into()
 }

@@ -193,6 +193,13 @@ impl PartialEq for Event {
 // === impl EventBuilder ===
 
 impl EventBuilder {
+    /// Sets `id`.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
     /// Sets `subject`.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {

@@ -15,6 +15,7 @@ mod evaluate;
 pub mod example;
 pub mod explain;
 mod filter;
+mod foreign;
 mod helper;
 mod index;
 mod known;

@@ -82,17 +82,24 @@ pub struct Bounds {
     pub event_deadline: Duration,
 }
 
-/// Registers the routes of the public port.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/webhooks/{source}")
-                .route(web::post().to(webhooks::receive))
-                .default_service(web::to(|| async { answer::wrong_method("POST") })),
-        )
-        .service(event_route("/"))
-        .service(event_route("/events"))
-        .default_service(web::to(answer::no_such_path));
+/// Registers the routes of the public port, and the same below `base`, where there is one.
+pub fn routes(config: &mut web::ServiceConfig, base: &str) {
+    let bases = if base.is_empty() { vec![""] } else { vec!["", base] };
+    for base in bases {
+        config
+            .service(
+                web::resource(format!("{base}/webhooks/{{source}}"))
+                    .route(web::post().to(webhooks::receive))
+                    .default_service(web::to(|| async { answer::wrong_method("POST") })),
+            )
+            .service(event_route(if base.is_empty() { "/" } else { base }))
+            .service(event_route(&format!("{base}/events")));
+    }
+    let base = base.to_owned();
+    config.default_service(web::to(move |request: HttpRequest| {
+        let answer = answer::no_such_path(&request, &base);
+        async move { answer }
+    }));
 }
 
 fn event_route(path: &str) -> actix_web::Resource {

@@ -40,6 +40,10 @@ pub struct Settings {
 pub struct Process {
     /// Where webhooks and events come in.
     pub listen: String,
+    /// What stands before the paths of the public port, for whoever serves it below one: they are served with it and
+    /// without it.
+    #[serde(deserialize_with = "base_path")]
+    pub base_path: String,
     /// Where health, metrics and the log level are.
     pub admin_listen: String,
     /// The namespace of runs whose mapping names none.
@@ -196,6 +200,7 @@ impl Default for Process {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
+            base_path: String::new(),
             admin_listen: "127.0.0.1:8081".into(),
             namespace: "default".into(),
             watch_namespace: "*".into(),
@@ -241,14 +246,39 @@ impl Default for Limits {
 // === impl Settings ===
 
 impl Settings {
-    /// Reads the documents of a file.
+    /// Reads the documents of a file. Paths in it are relative to it.
     ///
     /// # Errors
     /// When the file cannot be read or a document in it is wrong.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|reason| SettingsError::Document { path: path.to_owned(), reason })
+        let mut settings =
+            Self::parse(&text).map_err(|reason| SettingsError::Document { path: path.to_owned(), reason })?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for named in settings.paths() {
+            *named = folder.join(&*named);
+        }
+        Ok(settings)
+    }
+
+    /// What there is under this name of a source.
+    pub fn source(&self, name: &str) -> Option<&SourceSpec> {
+        self.sources.iter().find(|source| source.name == name).map(|source| &source.spec)
+    }
+
+    /// Every path that a settings file can name.
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { process, sources, sinks } = self;
+        let secrets =
+            sources.iter_mut().flat_map(SourceDocument::secrets_mut).chain(&mut process.event_tokens);
+        let files = secrets.filter_map(|secret| match secret {
+            SecretReference::File(path) => Some(path),
+            SecretReference::SecretKeyRef(_) | SecretReference::Literal(_) => None,
+        });
+        let tokens = sinks.iter_mut().filter_map(|sink| sink.spec.token_file.as_mut());
+        let folders = process.mappings.iter_mut().chain(&mut process.schemas).chain(&mut process.kubeconfig);
+        folders.chain(files).chain(tokens)
     }
 
     /// Reads documents from a text.
@@ -342,6 +372,19 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
+/// A path that begins with `/`, without one at its end.
+fn base_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let path = text.trim_end_matches('/');
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.' | b'_' | b'~');
+    if path.is_empty() || (path.starts_with('/') && path.bytes().all(plain) && !path.contains("//")) {
+        return Ok(path.to_owned());
+    }
+    Err(serde::de::Error::custom(
+        "`basePath` must be a path such as `/ci`: letters, digits, `-`, `.`, `_`, `~` and `/`",
+    ))
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse::<sink::IsoDuration>().map(|duration| duration.0).map_err(serde::de::Error::custom)
@@ -378,6 +421,30 @@ spec:
     fn an_unknown_field_is_named_with_its_line_in_the_file() {
         let error = Settings::parse(&GOOD.replace("secrets:", "secretz:")).unwrap_err();
         assert!(error.contains("secretz") && error.contains("12"), "{error}");
+    }
+
+    #[test]
+    fn paths_of_a_file_are_relative_to_it_wherever_they_stand() {
+        let text = GOOD.replace(
+            "namespace: ci",
+            "eventTokens: [{file: token}]\n  mappings: [m]\n  schemas: [s]\n  kubeconfig: k",
+        ) + "    - file: secret\n---\napiVersion: pipewright.dev/v1alpha1\nkind: Sink\nmetadata: {name: a}\nspec: {url: 'http://a/', tokenFile: t}\n";
+        let text = text.replace(
+            "secrets: [{file: /etc/pipewright/secret}]\n",
+            "secrets:\n    - file: /etc/pipewright/secret\n",
+        );
+        let folder = std::env::temp_dir().join(format!("pipewright-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("settings.yaml");
+        std::fs::write(&path, text).unwrap();
+        let mut settings = Settings::read(&path).unwrap();
+        let mut found: Vec<PathBuf> = settings.paths().map(|path| path.clone()).collect();
+        found.sort();
+        let mut expected = ["k", "m", "s", "secret", "t", "token"].map(|name| folder.join(name)).to_vec();
+        expected.push("/etc/pipewright/secret".into());
+        expected.sort();
+        assert_eq!(found, expected);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

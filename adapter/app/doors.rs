@@ -13,14 +13,17 @@ use crate::source::secret::{SecretReference, Secrets};
 use crate::source::token::TokenAuth;
 use crate::source::{Auth, Options, Sender, Source, generic};
 
+/// What the tokens of the CloudEvents route are called; no source can have this name.
+const EVENT_TOKENS: &str = "eventTokens";
+
 /// Who may come in, and by what they prove it.
 pub(super) struct Doors {
     /// Who sends webhooks, by the name in the path.
     pub(super) sources: HashMap<String, Source>,
     /// Who may send CloudEvents.
     pub(super) event_auth: Arc<EventAuth>,
-    /// Everything that is refreshed in the background.
-    pub(super) secrets: Vec<Secrets>,
+    /// Everything that is refreshed in the background, by the name of whose it is.
+    pub(super) secrets: Vec<(String, Secrets)>,
 }
 
 /// Reads the secrets of all of them for the first time, and says in the log who may send CloudEvents.
@@ -31,13 +34,12 @@ pub(super) async fn open(
 ) -> Result<Doors, StartError> {
     let mut doors = Doors { sources: HashMap::new(), event_auth: Arc::default(), secrets: Vec::new() };
     for SourceDocument { name, scope, spec } in documents {
-        let at = format!("source `{name}`");
         let sender = match spec {
             Sender::Forge(forge, Auth::Signed(keys)) => {
-                Sender::Forge(forge, Auth::Signed(doors.open(&keys, &at, process, client).await?))
+                Sender::Forge(forge, Auth::Signed(doors.open(&keys, &name, process, client).await?))
             }
             Sender::Generic(what, generic::Auth::Proof(proof, keys)) => {
-                let keys = doors.open(&keys, &at, process, client).await?;
+                let keys = doors.open(&keys, &name, process, client).await?;
                 Sender::Generic(what, generic::Auth::Proof(proof, keys))
             }
             Sender::Forge(forge, Auth::Insecure) => Sender::Forge(forge, Auth::Insecure),
@@ -69,23 +71,24 @@ impl Doors {
     async fn event_auth(&mut self, process: &Process, client: &Client) -> Result<EventAuth, StartError> {
         let mut auth = EventAuth { insecure: process.insecure_events, ..EventAuth::default() };
         if !process.event_tokens.is_empty() {
-            let keys = self.open(&process.event_tokens, "`eventTokens`", process, client).await?;
+            let keys = self.open(&process.event_tokens, EVENT_TOKENS, process, client).await?;
             auth.tokens = Some(TokenAuth::new(keys));
         }
         Ok(auth)
     }
 
-    /// Reads secrets for the first time; `at` is whose they are.
+    /// Reads secrets for the first time; `name` is whose they are.
     async fn open(
         &mut self,
         references: &[SecretReference],
-        at: &str,
+        name: &str,
         process: &Process,
         client: &Client,
     ) -> Result<Secrets, StartError> {
         let opened = Secrets::open(references, client, &process.namespace).await;
+        let at = if name == EVENT_TOKENS { format!("`{name}`") } else { format!("source `{name}`") };
         let keys = opened.map_err(|error| StartError::Source(format!("{at}: {error}")))?;
-        self.secrets.push(keys.clone());
+        self.secrets.push((name.to_owned(), keys.clone()));
         Ok(keys)
     }
 }

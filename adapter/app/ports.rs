@@ -38,8 +38,9 @@ pub(super) fn public(
     let limits = Limits { connections: connection_bound(process.limits.connections), ..limits(process) };
     let connections = Connections::new(limits, metrics.clone());
     let port = Port { listener, workers: None, connections, gate, shutdown: SHUTDOWN };
+    let base = process.base_path.clone();
     // Called on each of the threads that serve.
-    serve(port, move |config| server::routes(config.app_data(web::Data::new(state.for_this_thread()))))
+    serve(port, move |config| server::routes(config.app_data(web::Data::new(state.for_this_thread())), &base))
         .map_err(|source| StartError::Listen { address: process.listen.clone(), source })
 }
 

@@ -10,6 +10,9 @@ use super::{Ended, Output, print};
 pub(super) struct Arguments {
     #[command(flatten)]
     mappings: MappingArguments,
+    /// Let it be right that there are no mappings
+    #[arg(long)]
+    allow_empty: bool,
     /// How to print the findings: `text` or `json`
     #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
@@ -17,6 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let (count, report, ended) = match arguments.mappings.compile()? {
+        Ok((set, report)) if set.is_empty() && !arguments.allow_empty => (Some(0), report, Ended::NotRight),
         Ok((set, report)) => (Some(set.len()), report, Ended::Well),
         Err(report) => (None, report, Ended::NotRight),
     };
@@ -35,6 +39,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             let warnings = report.warnings().count();
             let notes = report.notes().count();
             let sum = match count {
+                Some(0) if ended == Ended::NotRight => {
+                    format!("{} (--allow-empty lets it be right)", arguments.mappings.nothing_found()?)
+                }
                 Some(count) => format!("{}, no errors", many(count, "mapping")),
                 None => many(errors, "error"),
             };

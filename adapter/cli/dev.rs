@@ -53,6 +53,9 @@ pub(super) struct Arguments {
     /// Objects to load into the cluster besides the pipelines of the shipped mappings
     #[arg(long, value_name = "FILE")]
     load: Vec<PathBuf>,
+    /// Send to the sinks of the settings, which are only shown otherwise
+    #[arg(long)]
+    send: bool,
     #[command(flatten)]
     log: DevLog,
 }
@@ -89,8 +92,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         let served = memory.serve(listen(&port, "--cluster-port").await?)?;
         let kubeconfig = Kubeconfig::write(served.address(), &served.url())?;
 
-        let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
+        let called = if arguments.send { &settings.sinks[..] } else { &[] };
+        let specs = called.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
         let mut sinks = Sinks::new(&Environment::default(), specs)?;
+        // The events of an embedded cluster are no news for a team's chat.
+        let shown: Vec<String> = settings.sinks.iter().map(|sink| sink.name.clone()).collect();
+        for name in shown.iter().filter(|_| !arguments.send) {
+            let timeline = Timeline::named(name.clone(), std::io::stdout());
+            sinks = sinks.with_receiver(name.clone(), Arc::new(timeline));
+        }
+        let sinks_told = told_of(&shown, arguments.send);
         if !sinks.has_default() {
             sinks = sinks.with_receiver(DEFAULT, Arc::new(Timeline::new(std::io::stdout())));
         }
@@ -106,7 +117,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         })
         .await;
         let service = serve::started(started, &admin, ["--port", "--admin-port"])?;
-        print(&welcome(&mappings, service.address, service.admin_address, &served.url(), &kubeconfig.0))?;
+        print(&welcome(
+            &mappings,
+            service.address,
+            service.admin_address,
+            &served.url(),
+            &kubeconfig.0,
+            &sinks_told,
+        ))?;
         serve::ended().await?;
         service.stop().await;
         Ok(Ended::Well)
@@ -203,6 +221,7 @@ fn welcome(
     admin: SocketAddr,
     cluster: &str,
     kubeconfig: &Path,
+    sinks: &str,
 ) -> String {
     let program = program();
     let folders: Vec<String> = mappings.iter().map(|path| path.display().to_string()).collect();
@@ -227,7 +246,7 @@ pipewright {version} runs on an embedded cluster: runs go through Tekton's state
   metrics    http://{admin}/metrics
   cluster    {cluster}
   mappings   {folders} (reloaded when they change)
-
+{sinks}
 Try, in another terminal:
 
   {program} send{url} --secret {SECRET} --event pull_request {payload}
@@ -241,6 +260,16 @@ Every event that leaves is a line below. Ctrl-C ends it.
         version = env!("CARGO_PKG_VERSION"),
         kubeconfig = kubeconfig.display(),
     )
+}
+
+/// What becomes of the sinks of the settings, as a line; empty where there are none.
+fn told_of(sinks: &[String], called: bool) -> String {
+    if sinks.is_empty() {
+        return String::new();
+    }
+    let what =
+        if called { "called, as the settings say" } else { "shown below and not called (--send calls them)" };
+    format!("  sinks      {}: {what}\n", sinks.join(", "))
 }
 
 /// How this program was called, as a line to type in the same folder.

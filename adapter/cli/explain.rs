@@ -8,20 +8,25 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::inputs::{PipelineArguments, SettingsArguments, compile, style};
+use super::inputs::{PipelineArguments, SettingsArguments, compile, nothing_found, style};
 use super::{BadInput, Ended, Output, complain, print};
 use crate::action::{Action, Destination};
 use crate::event::{Event, json as event_json, voucher};
 use crate::mapping::PlanError;
 use crate::mapping::explain::{ActionOutcome, Explanation, Outcome, action_json};
-use crate::settings::{Settings, SourceDocument};
+use crate::settings::{Settings, SourceDocument, SourceSpec};
+use crate::source::generic::Generic;
+use crate::source::{Field, Headers};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::{self, Forge, Webhook, alias};
+
+/// The id of a delivery that there was not.
+const NO_DELIVERY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Flags of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The payload of a webhook (with --event), or a CloudEvent in JSON form
+    /// The payload of a webhook (with --event or --source), or a CloudEvent in JSON form
     file: PathBuf,
     /// Read the file as a webhook of this event, such as `push` or `pull_request`
     #[arg(long, value_name = "NAME")]
@@ -58,6 +63,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
         }
     };
     let events = events(arguments, &settings)?;
+    if set.is_empty() {
+        complain(&nothing_found(arguments.mappings.as_slice(), &settings));
+    }
     let explanations = set.explain(&events);
     let plan = set.plan(&events);
     match arguments.output {
@@ -106,7 +114,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             print(&text)?;
         }
     }
-    Ok(if plan.failures.is_empty() { Ended::Well } else { Ended::NotRight })
+    Ok(if plan.failures.is_empty() && !set.is_empty() { Ended::Well } else { Ended::NotRight })
 }
 
 fn events(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Vec<Arc<Event>>> {
@@ -114,7 +122,12 @@ fn events(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Vec<Arc<
     let received = jiff::Timestamp::now();
     let name = arguments.file.display();
     let body = std::fs::read(&arguments.file).with_context(|| format!("`{name}` cannot be read"))?;
-    let (events, voucher) = if let Some(event) = &arguments.event {
+    let known = arguments.source.as_deref().and_then(|name| settings.source(name));
+    let (events, voucher) = if let (Some(SourceSpec::Generic(generic, _)), Some(source)) =
+        (known, &arguments.source)
+    {
+        (vec![other(generic, arguments.event.as_deref(), body, received)?], source.clone())
+    } else if let Some(event) = &arguments.event {
         let (forge, source) = sender(arguments, settings)?;
         let scope =
             settings.sources.iter().find(|known| known.name == source).map(|known| known.scope.clone());
@@ -122,7 +135,7 @@ fn events(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Vec<Arc<
         let webhook = Webhook {
             forge,
             event: event.clone(),
-            delivery: "00000000-0000-0000-0000-000000000000".to_owned(),
+            delivery: NO_DELIVERY.to_owned(),
             body: body.into(),
             received,
         };
@@ -166,6 +179,29 @@ fn sender(arguments: &Arguments, settings: &Settings) -> anyhow::Result<(Forge, 
         }
     };
     Ok((forge, source.unwrap_or(forge.name()).to_owned()))
+}
+
+/// The event of a delivery to a source without a forge.
+fn other(
+    generic: &Generic,
+    event: Option<&str>,
+    body: Vec<u8>,
+    received: jiff::Timestamp,
+) -> anyhow::Result<Event> {
+    let headers = generic.headers(event, NO_DELIVERY, &body).ok_or_else(|| {
+        BadInput("this source has an `eventHeader`: name the --event that stands in it".to_owned())
+    })?;
+    let event = generic.event(&Sent(headers), &body.into(), received);
+    Ok(event.map_err(|error| BadInput(error.to_string()))?)
+}
+
+/// The head of a request that nobody sent.
+struct Sent(Vec<(String, Vec<u8>)>);
+
+impl Headers for Sent {
+    fn get(&self, name: &str) -> Field<'_> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).into()
+    }
 }
 
 fn planned(action: &Action) -> Value {

@@ -1,6 +1,6 @@
 //! What several commands read: mapping files, and the settings that mappings refer to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -43,6 +43,11 @@ pub(super) struct SettingsArguments {
 // === impl MappingArguments ===
 
 impl MappingArguments {
+    /// What to say where no mapping was found.
+    pub(super) fn nothing_found(&self) -> anyhow::Result<String> {
+        Ok(nothing_found(&self.paths, &self.settings.read()?))
+    }
+
     /// Reads and compiles; the report has the warnings of a good set, or everything about a bad one.
     pub(super) fn compile(&self) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
         let settings = self.settings.read()?;
@@ -74,19 +79,7 @@ impl SettingsArguments {
     /// The settings, or the defaults where no file is named.
     pub(super) fn read(&self) -> anyhow::Result<Settings> {
         let Some(path) = &self.settings else { return Ok(Settings::default()) };
-        let mut settings = Settings::read(path)?;
-        // Paths in a file are relative to it.
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for mappings in &mut settings.process.mappings {
-            *mappings = folder.join(&*mappings);
-        }
-        for schemas in &mut settings.process.schemas {
-            *schemas = folder.join(&*schemas);
-        }
-        if let Some(kubeconfig) = &mut settings.process.kubeconfig {
-            *kubeconfig = folder.join(&*kubeconfig);
-        }
-        Ok(settings)
+        Ok(Settings::read(path)?)
     }
 }
 
@@ -122,6 +115,16 @@ pub(super) fn compile(
             Err(report)
         }
     })
+}
+
+/// What to say where no mapping was found.
+pub(super) fn nothing_found(paths: &[PathBuf], settings: &Settings) -> String {
+    let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
+    let shown: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    format!(
+        "there are no mappings in {}: name another file or folder (of a folder *.yaml and *.yml are read)",
+        shown.join(", ")
+    )
 }
 
 /// What mappings may refer to.

@@ -1,4 +1,4 @@
-//! `pipewright send`: a payload file as a signed webhook, or an event file as a CloudEvent.
+//! `pipewright send`: a payload file as a webhook of a forge or of anything else, or an event file as a CloudEvent.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,10 +8,13 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use url::Url;
 
+use super::inputs::SettingsArguments;
 use super::{BadInput, Ended, Output, print, runtime};
 use crate::event::{http, json as event_json};
+use crate::settings::SourceSpec;
 use crate::sink::client::{Client, ClientError, Tls};
-use crate::source::secret::Secret;
+use crate::source::generic::{self, Generic};
+use crate::source::secret::{Secret, SecretReference};
 use crate::source::sending;
 use crate::vocabulary::Forge;
 
@@ -21,17 +24,19 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Flags of `send`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The payload of a webhook (with --event), or a CloudEvent in JSON form
+    /// The payload of a webhook (with --event or --source), or a CloudEvent in JSON form
     file: PathBuf,
     /// Send the file as a webhook of this event, such as `push` or `pull_request`
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
-    /// The forge to send as: with its headers, and its way to show the secret
-    #[arg(long, default_value = "github", requires = "event", value_name = "FORGE")]
-    forge: String,
-    /// The name of the source that the webhook goes to [default: that of the forge]
-    #[arg(long, requires = "event", value_name = "NAME")]
+    /// The forge to send as, with its headers and its way to show the secret [default: that of the source, or github]
+    #[arg(long, requires = "event", value_name = "FORGE")]
+    forge: Option<String>,
+    /// The name of the source that the webhook goes to; what it is, the settings say [default: that of the forge]
+    #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArguments,
     /// Where pipewright listens
     #[arg(long, env = "PIPEWRIGHT_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     url: String,
@@ -42,8 +47,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The delivery's id; a new one by default. Sending twice with the same id is a redelivery
-    #[arg(long, requires = "event", value_name = "ID")]
+    #[arg(long, value_name = "ID")]
     delivery: Option<String>,
+    /// Send a CloudEvent under a new id, as another event than the one before
+    #[arg(long, conflicts_with_all = ["event", "source", "delivery"])]
+    new_id: bool,
     /// A bearer token for the CloudEvents route
     #[arg(long, env = "PIPEWRIGHT_TOKEN", hide_env_values = true, conflicts_with = "event")]
     token: Option<String>,
@@ -55,15 +63,28 @@ pub(super) struct Arguments {
 struct Request {
     url: Url,
     id: String,
+    /// Whether a CloudEvent came without an id and got one here.
+    id_is_new: bool,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let output = arguments.output;
-    let request = match &arguments.event {
-        Some(event) => webhook(arguments, event)?,
-        None => cloud_event(arguments)?,
+    let request = match (sender(arguments)?, &arguments.event) {
+        (Some(SourceSpec::Generic(generic, auth)), event) => {
+            other_webhook(arguments, &generic, &auth, event.as_deref())?
+        }
+        (Some(SourceSpec::Forge(forge, _)), Some(event)) => webhook(arguments, Some(forge), event)?,
+        (None, Some(event)) => webhook(arguments, None, event)?,
+        (_, None) if arguments.source.is_some() => {
+            return Err(BadInput(
+                "a webhook of a forge needs its --event; that a source is none, --settings with its `generic` say"
+                    .to_owned(),
+            )
+            .into());
+        }
+        (_, None) => cloud_event(arguments)?,
     };
     let (status, result, text) = runtime()?.block_on(post(&request))?;
     let accepted = (200..300).contains(&status);
@@ -80,35 +101,74 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
                 Some("ignored") => "no mapping wanted anything",
                 _ => "it says no more",
             };
-            print(&format!("accepted (HTTP {status}): {meaning}\nid {}\n", request.id))?
+            let made = if request.id_is_new { " (made now, since the file has none)" } else { "" };
+            print(&format!("accepted (HTTP {status}): {meaning}\nid {}{made}\n", request.id))?
         }
         Output::Text => print(&format!("refused (HTTP {status}): {}\n", text.trim()))?,
     };
     Ok(if accepted { Ended::Well } else { Ended::NotRight })
 }
 
-fn webhook(arguments: &Arguments, event: &str) -> anyhow::Result<Request> {
+/// What the settings say of `--source`.
+fn sender(arguments: &Arguments) -> anyhow::Result<Option<SourceSpec>> {
+    let Some(name) = &arguments.source else { return Ok(None) };
+    Ok(arguments.settings.read()?.source(name).cloned())
+}
+
+fn other_webhook(
+    arguments: &Arguments,
+    generic: &Generic,
+    auth: &generic::Auth<Vec<SecretReference>>,
+    event: Option<&str>,
+) -> anyhow::Result<Request> {
     let body = read(&arguments.file)?;
-    let id = arguments.delivery.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let forge: Forge = arguments
-        .forge
-        .parse()
-        .map_err(|error| BadInput(format!("`--forge {}`: {error}", arguments.forge)))?;
+    let id = delivery(arguments);
+    let mut headers = generic.headers(event, &id, &body).ok_or_else(|| {
+        BadInput("this source has an `eventHeader`: name the --event that stands in it".to_owned())
+    })?;
+    if let (generic::Auth::Proof(proof, _), Some(secret)) = (auth, secret(arguments)?) {
+        headers.push(proof.header(&secret, &body));
+    }
+    let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let url = address(arguments, &["webhooks", arguments.source.as_deref().unwrap_or_default()])?;
+    Ok(Request { url, id, id_is_new: false, headers, body })
+}
+
+fn delivery(arguments: &Arguments) -> String {
+    arguments.delivery.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+}
+
+fn webhook(arguments: &Arguments, of_source: Option<Forge>, event: &str) -> anyhow::Result<Request> {
+    let body = read(&arguments.file)?;
+    let id = delivery(arguments);
+    let forge = match &arguments.forge {
+        Some(name) => name.parse().map_err(|error| BadInput(format!("`--forge {name}`: {error}")))?,
+        None => of_source.unwrap_or(Forge::GitHub),
+    };
     let headers = sending::headers(forge, event, &id, secret(arguments)?.as_ref(), &body);
     let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let source = arguments.source.as_deref().unwrap_or(forge.name());
     let url = address(arguments, &["webhooks", source])?;
-    Ok(Request { url, id, headers, body })
+    Ok(Request { url, id, id_is_new: false, headers, body })
 }
 
 fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
     let bytes = read(&arguments.file)?;
+    let (bytes, id_is_new) = match with_id(&bytes) {
+        Some(bytes) => (bytes, true),
+        None => (bytes, false),
+    };
     let event = event_json::decode(bytes.into()).map_err(|error| {
         BadInput(format!(
             "`{}` is not a CloudEvent in JSON form ({error}); to send it as a webhook, name its --event",
             arguments.file.display()
         ))
     })?;
+    let event = if arguments.new_id && !id_is_new {
+        event.to_builder().id(uuid::Uuid::new_v4().to_string()).build()?
+    } else {
+        event
+    };
     let (headers, body) = http::encode_structured(&event);
     let mut headers: Vec<(String, Vec<u8>)> =
         headers.into_iter().map(|(name, value)| (name.to_string(), value.into_bytes())).collect();
@@ -116,7 +176,18 @@ fn cloud_event(arguments: &Arguments) -> anyhow::Result<Request> {
         headers.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
     }
     let url = address(arguments, &["events"])?;
-    Ok(Request { url, id: event.id().to_owned(), headers, body: body.to_vec() })
+    Ok(Request { url, id: event.id().to_owned(), id_is_new, headers, body: body.to_vec() })
+}
+
+/// The text of an event without an `id` with one, and nothing else of it changed.
+fn with_id(text: &[u8]) -> Option<Vec<u8>> {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(text) else { return None };
+    if members.is_empty() || members.contains_key("id") {
+        return None;
+    }
+    let open = text.iter().position(|byte| *byte == b'{')? + 1;
+    let id = format!("\"id\": \"{}\", ", uuid::Uuid::new_v4());
+    Some([&text[..open], id.as_bytes(), &text[open..]].concat())
 }
 
 /// The webhook's secret, read as `serve` reads it.

@@ -49,11 +49,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             if !without.is_empty() {
                 let _ = writeln!(text, "\nwithout examples: {}", without.join(", "));
             }
-            let _ = writeln!(text, "\n{}: {passed} passed, {failed} failed", many(outcomes.len(), "example"));
+            let _ = if set.is_empty() {
+                writeln!(text, "nothing was tested: {}", arguments.mappings.nothing_found()?)
+            } else if outcomes.is_empty() {
+                writeln!(text, "\nnothing was tested: no mapping has `examples`")
+            } else {
+                writeln!(text, "\n{}: {passed} passed, {failed} failed", many(outcomes.len(), "example"))
+            };
             print(&text)?;
         }
     }
-    Ok(if failed == 0 { Ended::Well } else { Ended::NotRight })
+    Ok(if failed == 0 && passed > 0 { Ended::Well } else { Ended::NotRight })
 }
 
 fn describe(text: &mut String, outcome: &ExampleOutcome) {

@@ -241,7 +241,11 @@ async fn call(
         .map_err(|error| format!("the request cannot be made: {error}"))?;
     let until = deadline.min(Instant::now() + CALL_TIMEOUT);
     let exchange = async {
-        let response = client.send(request).await.map_err(|error| error.to_string())?;
+        let response = client.send(request).await.map_err(|error| match error {
+            // Without kube's own word for it before it.
+            kube::Error::Service(error) => error.to_string(),
+            error => error.to_string(),
+        })?;
         let status = response.status();
         let retry_after = response.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -284,10 +288,13 @@ impl Trouble {
 
     /// This, and what came of the look after it.
     fn then(self, later: &Self) -> Self {
-        Self {
-            reason: format!("{}; then {}", self.reason, later.reason),
-            retry_after: self.retry_after.max(later.retry_after),
-        }
+        // The same said twice is no more than said once.
+        let reason = if self.reason == later.reason {
+            self.reason
+        } else {
+            format!("{}; then {}", self.reason, later.reason)
+        };
+        Self { reason, retry_after: self.retry_after.max(later.retry_after) }
     }
 }
 

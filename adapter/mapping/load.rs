@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::File;
+use super::{File, foreign};
 use crate::diagnostic::{Diagnostic, Report};
 
 /// The most bytes of one file.
@@ -26,7 +26,7 @@ pub fn find(paths: &[PathBuf], report: &mut Report) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in paths {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => walk(path, 0, &mut found, report),
+            Ok(metadata) if metadata.is_dir() => walk(path, 0, is_yaml, &mut found, report),
             Ok(_) => found.push(path.clone()),
             Err(error) => report.push(unreadable(path, &error)),
         }
@@ -41,12 +41,16 @@ pub fn find(paths: &[PathBuf], report: &mut Report) -> Vec<PathBuf> {
     found
 }
 
-/// Reads the mapping files under `paths`; what cannot be read is reported.
+/// Reads the mapping files under `paths`; what cannot be read is reported, and what is left out in a folder.
 pub fn read(paths: &[PathBuf], report: &mut Report) -> Vec<File> {
     let mut files = Vec::new();
     let mut total = 0;
     for path in find(paths, report) {
         match read_one(&path) {
+            Ok(text) if !paths.contains(&path) && foreign::is(&path, &text) => {
+                let message = "this file is another tool's, and is left out";
+                report.push(Diagnostic::warning("skipped", message).in_file(shown(&path)));
+            }
             Ok(text) => {
                 total += text.len() as u64;
                 if total > MAX_TOTAL {
@@ -59,7 +63,23 @@ pub fn read(paths: &[PathBuf], report: &mut Report) -> Vec<File> {
             Err(error) => report.push(unreadable(&path, &error)),
         }
     }
+    report_json(paths, report);
     files
+}
+
+/// Names the mappings that a folder has in JSON: beside payloads and schemas there, `*.json` is not looked for.
+fn report_json(paths: &[PathBuf], report: &mut Report) {
+    let mut found = Vec::new();
+    for path in paths.iter().filter(|path| path.is_dir()) {
+        // What is wrong with the folder has been told.
+        walk(path, 0, is_json, &mut found, &mut Report::default());
+    }
+    found.retain(|path| read_one(path).is_ok_and(|text| foreign::is_mapping_in_json(&text)));
+    for path in found {
+        let message = "a mapping in JSON is left out: of a folder only *.yaml and *.yml are read";
+        let hint = "call it *.yaml, since JSON is YAML, or name the file itself";
+        report.push(Diagnostic::warning("skipped", message).in_file(shown(&path)).hint(hint));
+    }
 }
 
 /// Reads a file that an example names: relative to the mapping file, at most 25 MiB.
@@ -78,7 +98,13 @@ pub fn read_beside(mapping: &str, name: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, report: &mut Report) {
+fn walk(
+    directory: &Path,
+    depth: usize,
+    wanted: fn(&Path) -> bool,
+    found: &mut Vec<PathBuf>,
+    report: &mut Report,
+) {
     if depth > MAX_DEPTH {
         let message = format!("directories are nested more than {MAX_DEPTH} deep");
         report.push(Diagnostic::error("too-deep", message).in_file(shown(directory)));
@@ -100,10 +126,10 @@ fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, report: &mut R
             // A link to a directory is not followed: it may lead back up.
             Ok(metadata) if metadata.is_dir() => {
                 if entry.file_type().is_ok_and(|ty| ty.is_dir()) {
-                    walk(&path, depth + 1, found, report);
+                    walk(&path, depth + 1, wanted, found, report);
                 }
             }
-            _ if !is_yaml(&path) => {}
+            _ if !wanted(&path) => {}
             Ok(_) => found.push(path),
             Err(error) => report.push(unreadable(&path, &error)),
         }
@@ -112,6 +138,10 @@ fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, report: &mut R
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 fn read_one(path: &Path) -> std::io::Result<String> {

@@ -172,11 +172,12 @@ pub fn wrong_method(allow: &'static str) -> HttpResponse {
 }
 
 /// 410: senders such as Knative try a 404 again, but no route of ours appears later.
-pub async fn no_such_path(request: HttpRequest) -> HttpResponse {
+pub fn no_such_path(request: &HttpRequest, base: &str) -> HttpResponse {
+    let below = if base.is_empty() { String::new() } else { format!(", each also below `{base}`") };
     plain(
         &mut HttpResponse::Gone(),
         format!(
-            "nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`",
+            "nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`{below}",
             shown(request.path())
         ),
     )

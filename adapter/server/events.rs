@@ -1,6 +1,7 @@
 //! `POST /` and `POST /events`: CloudEvents in binary, structured and batched mode; `OPTIONS`: the handshake of the
 //! CloudEvents webhook specification.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,6 +51,13 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             .events_received
             .get_or_create(&ByRoute { route: Route::events })
             .inc_by(came.len() as u64);
+        if let Some(event) = namesake(&came) {
+            tracing::warn!(
+                event_id = event.id(),
+                event_source = event.source(),
+                "two events of a batch have one source and id and are not the same: one of them is dropped"
+            );
+        }
         let incoming = seen(&state, came, &voucher.to_string().into());
         for event in &incoming.events {
             (state.hint)(event);
@@ -89,6 +97,13 @@ fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
     })
 }
 
+/// The first event of a batch whose `source` and `id` an earlier one has that differs: a mistake of the sender, since the
+/// two stand for one event.
+fn namesake(events: &[Event]) -> Option<&Event> {
+    let mut seen = HashMap::with_capacity(events.len());
+    events.iter().find(|event| *seen.entry((event.source(), event.id())).or_insert(*event) != *event)
+}
+
 /// What the mappings see of the events that came; nothing in an event says who vouched for it.
 fn seen(state: &State, came: Vec<Event>, voucher: &Arc<str>) -> Incoming {
     let received = jiff::Timestamp::now();
@@ -119,5 +134,22 @@ pub async fn options(request: HttpRequest, state: web::Data<State>) -> HttpRespo
             response.finish()
         }
         Handshake::Refused => answer::wrong_method("POST"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_events_of_one_source_and_id_are_told_apart_by_what_they_say() {
+        let event = |source: &str, id: &str, json: &'static str| {
+            Event::builder(id, source, "t").json(json).build().unwrap()
+        };
+        let one = || event("/a", "1", "{}");
+        assert_eq!(namesake(&[]), None);
+        assert_eq!(namesake(&[one(), one(), event("/a", "2", "[]"), event("/b", "1", "[]")]), None);
+        let batch = [one(), event("/a", "2", "{}"), event("/a", "1", "[]")];
+        assert_eq!(namesake(&batch), batch.last());
     }
 }

@@ -13,6 +13,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Service as _, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
+use actix_web::middleware::NormalizePath;
 use actix_web::{App, web};
 use futures::future::{Either, ready};
 use tokio::net::TcpStream;
@@ -58,7 +59,9 @@ where
         let (routes, connections, gate, stopping) =
             (routes.clone(), connections.clone(), gate.clone(), stopping.clone());
         let draining = gate.clone();
-        let app = App::new().configure(move |config| routes(config)).wrap_fn(move |request, service| {
+        let app = App::new().configure(move |config| routes(config));
+        // People write a slash at the end, and proxies join two paths with two of them.
+        let app = app.wrap(NormalizePath::trim()).wrap_fn(move |request, service| {
             let progress = request.conn_data::<Rc<Progress>>().cloned();
             if let Some(progress) = &progress {
                 progress.begin(has_body(&request));

@@ -28,6 +28,15 @@ pub type SourceSpec = Sender<Vec<SecretReference>>;
 // === impl SourceDocument ===
 
 impl SourceDocument {
+    /// Where its secrets are.
+    pub(super) fn secrets_mut(&mut self) -> &mut [SecretReference] {
+        match &mut self.spec {
+            Sender::Forge(_, Auth::Signed(secrets))
+            | Sender::Generic(_, generic::Auth::Proof(_, secrets)) => secrets,
+            Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure) => &mut [],
+        }
+    }
+
     /// The forge, unless it is another sender.
     pub fn forge(&self) -> Option<Forge> {
         match self.spec {

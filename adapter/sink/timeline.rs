@@ -31,6 +31,8 @@ const WORDS: [(&str, &str); 11] = [
 
 /// Writes a line for every event that arrives.
 pub struct Timeline<W> {
+    /// The sink that it stands for, where that is not the only one.
+    sink: Option<String>,
     out: Mutex<W>,
 }
 
@@ -88,13 +90,22 @@ fn is_direction(c: char) -> bool {
 impl<W: Write + Send> Timeline<W> {
     /// A timeline that writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out: Mutex::new(out) }
+        Self { sink: None, out: Mutex::new(out) }
+    }
+
+    /// One that stands for a sink, whose name ends each line.
+    pub fn named(sink: String, out: W) -> Self {
+        Self { sink: Some(sink), out: Mutex::new(out) }
     }
 }
 
 impl<W: Write + Send> Receive for Timeline<W> {
     fn receive(&self, event: &Event) {
-        let line = line(event, jiff::Zoned::now().time());
+        let mut line = line(event, jiff::Zoned::now().time());
+        if let Some(sink) = &self.sink {
+            line.push_str("  → ");
+            line.push_str(sink);
+        }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed terminal is no reason to hold back events.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());

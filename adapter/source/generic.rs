@@ -85,6 +85,29 @@ impl Generic {
             .map_err(|error| Rejection::Malformed(error.to_string()))
     }
 
+    /// What its sender sets besides the secret, for whoever plays it: what the body is, the event where the source wants to
+    /// know it, and the id of the delivery. `None` when it wants to know the event and there is none.
+    pub fn headers(
+        &self,
+        event: Option<&str>,
+        delivery: &str,
+        body: &[u8],
+    ) -> Option<Vec<(String, Vec<u8>)>> {
+        let media_type = match body.trim_ascii_start().first() {
+            Some(b'{' | b'[') => "application/json",
+            Some(b'<') => "application/xml",
+            _ => "application/x-www-form-urlencoded",
+        };
+        let mut headers = vec![("content-type".to_owned(), media_type.into())];
+        if let Some(name) = &self.event_header {
+            headers.push((name.clone(), event?.into()));
+        }
+        if let Identity::Header(name) = &self.id {
+            headers.push((name.clone(), delivery.into()));
+        }
+        Some(headers)
+    }
+
     /// The type, with what the sender calls the event.
     fn ty(&self, headers: &impl Headers) -> Result<Cow<'_, str>, Rejection> {
         let Some(name) = &self.event_header else { return Ok(Cow::Borrowed(&self.ty)) };

@@ -3,11 +3,12 @@
 //! A list of them is what makes rotation possible: the new one is listed beside the old, any of them counts. Values
 //! are read again while the process runs; a value that cannot be read keeps the last good one.
 
+mod weakness;
+
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
@@ -22,8 +23,8 @@ use tokio::io::AsyncReadExt;
 pub const MAX_SECRETS: usize = 8;
 /// The longest secret, in bytes.
 const MAX_LENGTH: usize = 16 * 1024;
-/// How often values are read again.
-const REFRESH: Duration = Duration::from_secs(10);
+/// How often values are read again. A new one in a file counts when two looks have seen it, so after twice as long.
+const REFRESH: Duration = Duration::from_secs(5);
 /// How long the Kubernetes API may take to give one.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -73,6 +74,9 @@ pub enum SecretError {
     /// An empty value, with which anyone could sign.
     #[error("{0} is empty")]
     Empty(String),
+    /// A value that everybody would guess.
+    #[error("{0} holds nothing but blanks")]
+    Blank(String),
     /// A value that is no secret.
     #[error("{0} is longer than {MAX_LENGTH} bytes")]
     TooLong(String),
@@ -106,7 +110,16 @@ struct Inner {
 struct Slot {
     reference: SecretReference,
     current: ArcSwap<Prepared>,
-    failing: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+/// What the looks at a secret have come to.
+#[derive(Default)]
+struct Seen {
+    /// Since when it cannot be read.
+    unreadable: Option<Instant>,
+    /// A new value that the last look found in a file: it may have been written by half.
+    pending: Option<Secret>,
 }
 
 /// A value with what is computed from it once instead of for every request.
@@ -130,6 +143,7 @@ impl Secret {
         let value = value.strip_suffix(b"\r").unwrap_or(value);
         match value.len() {
             0 => Err(SecretError::Empty(place())),
+            _ if weakness::is_blank(value) => Err(SecretError::Blank(place())),
             1..=MAX_LENGTH => Ok(Self(value.into())),
             _ => Err(SecretError::TooLong(place())),
         }
@@ -240,16 +254,24 @@ impl Secrets {
         self.0.slots.len()
     }
 
-    /// Reads all values again, now and then, for ever. What fails is logged once, and once when it works again.
-    pub async fn refresh(&self) {
-        self.refresh_every(REFRESH).await;
+    /// Reads all values again, now and then, for ever. What fails is logged once, and once when it works again;
+    /// `told` is given how long one of them could not be read by now.
+    pub async fn refresh(&self, told: impl Fn(Duration)) {
+        self.refresh_every(REFRESH, told).await;
     }
 
-    async fn refresh_every(&self, interval: Duration) {
+    async fn refresh_every(&self, interval: Duration, told: impl Fn(Duration)) {
         loop {
             tokio::time::sleep(interval).await;
             self.refresh_once().await;
+            told(self.unreadable_for());
         }
+    }
+
+    /// How long the secret could not be read for which that has been longest; zero when all can be.
+    pub fn unreadable_for(&self) -> Duration {
+        let since = self.0.slots.iter().filter_map(|slot| slot.seen().unreadable);
+        since.map(|since| since.elapsed()).max().unwrap_or_default()
     }
 
     /// Reads all values again. A secret that cannot be read keeps its value, also when it was deleted: who wants to
@@ -257,18 +279,7 @@ impl Secrets {
     pub async fn refresh_once(&self) {
         for slot in &self.0.slots {
             let read = slot.reference.read(self.0.client.as_ref(), &self.0.namespace).await;
-            let failed_before = slot.failing.swap(read.is_err(), Ordering::Relaxed);
-            match read {
-                Ok(secret) if secret != slot.current.load().secret => {
-                    slot.current.store(Arc::new(Prepared::new(secret)));
-                    tracing::info!(place = %slot.reference, "secret changed");
-                }
-                Ok(_) if failed_before => tracing::info!(place = %slot.reference, "secret can be read again"),
-                Err(error) if !failed_before => {
-                    tracing::warn!(%error, "secret cannot be read, its last value stays valid");
-                }
-                Ok(_) | Err(_) => {}
-            }
+            slot.look(read);
         }
     }
 
@@ -292,6 +303,7 @@ impl Secrets {
         let mut slots = Vec::with_capacity(references.len());
         for reference in references {
             let secret = reference.read(client.as_ref(), namespace).await?;
+            weakness::warn(reference, &secret);
             slots.push(Slot::new(reference.clone(), secret));
         }
         Self::new(slots, client, namespace)
@@ -316,11 +328,43 @@ impl fmt::Debug for Secrets {
 
 impl Slot {
     fn new(reference: SecretReference, secret: Secret) -> Self {
-        Self {
-            reference,
-            current: ArcSwap::from_pointee(Prepared::new(secret)),
-            failing: AtomicBool::new(false),
+        Self { reference, current: ArcSwap::from_pointee(Prepared::new(secret)), seen: Mutex::default() }
+    }
+
+    /// Takes over what a look found.
+    fn look(&self, read: Result<Secret, SecretError>) {
+        let mut seen = self.seen();
+        let place = &self.reference;
+        let secret = match read {
+            Ok(secret) => secret,
+            Err(error) => {
+                seen.pending = None;
+                if seen.unreadable.is_none() {
+                    seen.unreadable = Some(Instant::now());
+                    tracing::warn!(%error, "secret cannot be read, its last value stays valid");
+                }
+                return;
+            }
+        };
+        let readable_again = seen.unreadable.take().is_some();
+        if secret == self.current.load().secret {
+            seen.pending = None;
+            if readable_again {
+                tracing::info!(%place, "secret can be read again");
+            }
+        } else if matches!(place, SecretReference::File(_)) && seen.pending.as_ref() != Some(&secret) {
+            // Whoever writes a file in place leaves half of it for a moment, and half a secret is no secret.
+            seen.pending = Some(secret);
+        } else {
+            seen.pending = None;
+            weakness::warn(place, &secret);
+            self.current.store(Arc::new(Prepared::new(secret)));
+            tracing::info!(%place, "secret changed");
         }
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -184,6 +184,8 @@ pub struct Metrics {
     pub events_authenticated: Family<Authentication, Counter>,
     /// Deliveries about what their source does not speak for.
     pub foreign: Family<OfSource, Counter>,
+    /// How long a secret of a source could not be read.
+    pub secrets_unreadable: Family<OfSource, Gauge>,
     /// Requests turned away before their body was read.
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
@@ -230,6 +232,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Registers every metric under the prefix `pipewright_`.
+    #[expect(clippy::too_many_lines, reason = "it is a list")]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("pipewright");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -286,6 +289,11 @@ impl Metrics {
             foreign: metric!(
                 "foreign_deliveries",
                 "Signed deliveries about hosts or repositories that their source does not speak for"
+            ),
+            secrets_unreadable: metric!(
+                "secrets_unreadable",
+                "How long a secret of a source could not be read; its last value stays valid",
+                Unit::Seconds
             ),
             shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(

@@ -102,6 +102,7 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.foreign.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
     drop(metrics.plan_errors.get_or_create(&ByMapping { mapping: "m".to_owned() }));
+    drop(metrics.secrets_unreadable.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));
 
     let text = metrics.encode();
@@ -344,7 +345,7 @@ fn the_commented_settings_show_the_defaults() {
     let defaults = Settings::default();
     // Relative to the file, whose folder is beside that of the mappings.
     let mut process = settings.process.clone();
-    assert_eq!(process.mappings, [PathBuf::from("../mappings")]);
+    assert_eq!(process.mappings, [Path::new(PROJECT).join("config/../mappings")]);
     process.mappings.clone_from(&defaults.process.mappings);
     assert_eq!(format!("{process:?}"), format!("{:?}", defaults.process));
     assert_eq!(settings.sources.len(), 1);

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod floods;
+mod paths;
 mod payloads;
 mod replay;
 mod slow;

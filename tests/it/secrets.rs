@@ -30,7 +30,10 @@ async fn a_secret_outside_ascii_is_taken_wherever_it_is_shown_and_a_wrong_one_no
     let service = gitlab(Setup::new(), ODD)
         .generic("token", "{type: t, source: /s}", &[ODD])
         .generic("header", "{type: t, source: /s, tokenHeader: X-Auth-Token}", &[ODD])
-        .with(|settings| settings.process.event_tokens = vec![literal(ODD)])
+        .with(|settings| {
+            settings.process.insecure_events = false;
+            settings.process.event_tokens = vec![literal(ODD)];
+        })
         .start()
         .await;
     for (secret, accepted) in [(ODD, true), ("dev☃ of sixteen bytes", false), ("d\u{e9}v", false)] {

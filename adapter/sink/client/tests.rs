@@ -57,6 +57,23 @@ async fn a_request_is_what_http_1_1_asks_for_and_no_more() {
     );
 }
 
+#[tokio::test]
+async fn an_address_of_ipv6_is_called_and_named_with_its_brackets() {
+    // Where the kernel has no IPv6 there is nothing to see.
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let url: Url = format!("http://{}/in", listener.local_addr().unwrap()).parse().unwrap();
+    let (seen, texts) = channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        seen.send(request(&mut stream)).unwrap();
+        stream.write_all(TAKEN.as_bytes()).unwrap();
+    });
+    let client = Client::new(&url, &Tls::default()).unwrap();
+    assert_eq!(post(&client, &mut 0).await.unwrap().status, 202);
+    let text = texts.recv().unwrap();
+    assert!(text.contains(&format!("\r\nhost: [::1]:{}\r\n", url.port().unwrap())), "{text}");
+}
+
 /// A server that answers the first request of the first connection, and then does `then` with it.
 fn once(then: impl Fn(TcpStream) + Send + Sync + 'static) -> (Url, Receiver<usize>) {
     let (seen, numbers) = channel();

@@ -1,7 +1,7 @@
 //! How senders that have no parser show that they know a secret of the source.
 
-use crate::source::secret::Secrets;
-use crate::source::signature::{CHANGED, NotDigits, PREFIX, signed_by};
+use crate::source::secret::{Secret, Secrets};
+use crate::source::signature::{CHANGED, NotDigits, PREFIX, sign, signed_by};
 use crate::source::{Authenticated, Field, Headers, token};
 
 /// What a sender shows of its secret.
@@ -71,6 +71,15 @@ impl Auth {
 // === impl Proof ===
 
 impl Proof {
+    /// The header by which a sender shows that it knows `secret`.
+    pub fn header(&self, secret: &Secret, body: &[u8]) -> (String, Vec<u8>) {
+        match self {
+            Self::Token => ("authorization".to_owned(), [b"Bearer ", secret.bytes()].concat()),
+            Self::Header(name) => (name.clone(), secret.bytes().to_vec()),
+            Self::Signature(name) => (name.clone(), sign(secret.bytes(), body).into_bytes()),
+        }
+    }
+
     /// The place of the secret that was shown.
     fn place(&self, secrets: &Secrets, headers: &impl Headers, body: &[u8]) -> Result<usize, ProofError> {
         let given = |name: &String| match headers.get(name) {

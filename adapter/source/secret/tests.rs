@@ -79,6 +79,9 @@ fn an_empty_or_huge_value_is_no_secret() {
     for empty in ["", "\n", "\r\n"] {
         assert_eq!(Secret::literal(empty).unwrap_err().to_string(), "the secret is empty");
     }
+    for blank in [" ", "\n\n", "\t", "\0", "\0\0\n", " \r\n", "\u{feff}"] {
+        assert_eq!(Secret::literal(blank).unwrap_err().to_string(), "the secret holds nothing but blanks");
+    }
     assert_eq!(
         Secret::literal("x".repeat(16_385)).unwrap_err().to_string(),
         "the secret is longer than 16384 bytes"
@@ -125,6 +128,7 @@ async fn a_file_is_read_again_and_its_last_good_value_stays() {
     assert_eq!(current(&secrets), ["one"]);
     std::fs::write(&path, "two\n").unwrap();
     secrets.refresh_once().await;
+    secrets.refresh_once().await;
     assert_eq!(current(&secrets), ["two"]);
     for unreadable in [Some(""), None] {
         match unreadable {
@@ -133,10 +137,35 @@ async fn a_file_is_read_again_and_its_last_good_value_stays() {
         }
         secrets.refresh_once().await;
         assert_eq!(current(&secrets), ["two"]);
+        assert!(secrets.unreadable_for() > Duration::ZERO);
     }
     std::fs::write(&path, "three").unwrap();
     secrets.refresh_once().await;
+    assert_eq!(secrets.unreadable_for(), Duration::ZERO);
+    secrets.refresh_once().await;
     assert_eq!(current(&secrets), ["three"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_being_written_does_not_count_by_half() {
+    let path = file("written");
+    std::fs::write(&path, "old secret").unwrap();
+    let secrets = Secrets::load(&[SecretReference::File(path.clone())], None, "").await.unwrap();
+    for part in ["n", "new", "new sec", "new secret"] {
+        std::fs::write(&path, part).unwrap();
+        secrets.refresh_once().await;
+        assert_eq!(current(&secrets), ["old secret"], "{part}");
+    }
+    secrets.refresh_once().await;
+    assert_eq!(current(&secrets), ["new secret"]);
+    // Back within one look is no change at all.
+    std::fs::write(&path, "other").unwrap();
+    secrets.refresh_once().await;
+    std::fs::write(&path, "new secret").unwrap();
+    secrets.refresh_once().await;
+    std::fs::write(&path, "other").unwrap();
+    secrets.refresh_once().await;
+    assert_eq!(current(&secrets), ["new secret"]);
 }
 
 #[tokio::test]
@@ -148,6 +177,7 @@ async fn a_change_of_a_secret_changes_what_verifies() {
     let secrets = Secrets::load(&[SecretReference::File(path.clone())], None, "").await.unwrap();
     std::fs::write(&path, "new").unwrap();
     secrets.clone().refresh_once().await;
+    secrets.refresh_once().await;
     assert_eq!(verify(&secrets, GITHUB, Some(&sign(b"new", b"{}")).into(), b"{}"), Ok(0));
     assert_eq!(
         verify(&secrets, GITHUB, Some(&sign(b"old", b"{}")).into(), b"{}"),
@@ -161,7 +191,7 @@ async fn refreshing_goes_on_in_the_background() {
     let secrets = Secrets::open(&[key_ref()], &cluster(&answer), "ci").await.unwrap();
     let background = tokio::spawn({
         let secrets = secrets.clone();
-        async move { secrets.refresh_every(Duration::from_millis(1)).await }
+        async move { secrets.refresh_every(Duration::from_millis(1), |_| {}).await }
     });
     *answer.lock().unwrap() = holding("dHdv");
     let changed = async {

@@ -40,6 +40,7 @@ pub struct Adapter {
     pub url: String,
     pub admin: String,
     command: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     sink: Option<String>,
     log: PathBuf,
     child: Option<Kill>,
@@ -231,9 +232,15 @@ impl Adapter {
             admin: format!("http://127.0.0.1:{admin}"),
             command,
             sink: sink.map(|sink| sink.url.clone()),
+            environment: Vec::new(),
             log: folder.path().join(format!("{name}.log")),
             child: None,
         }
+    }
+
+    /// A variable of its environment.
+    pub fn environment(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
     }
 
     /// Starts it; does not wait.
@@ -245,6 +252,7 @@ impl Adapter {
         if let Some(sink) = &self.sink {
             command.env("K_SINK", sink);
         }
+        command.envs(self.environment.iter().copied());
         self.child = Some(Kill(command.spawn().unwrap()));
     }
 

@@ -77,7 +77,11 @@ impl Drop for Folder {
 
 impl Dev {
     pub fn start(name: &str) -> Self {
-        let folder = Folder::new(name);
+        Self::with(Folder::new(name), &[])
+    }
+
+    /// The same in a folder that has something in it already, with more arguments.
+    pub fn with(folder: Folder, more: &[&str]) -> Self {
         let mappings = folder.0.join("mappings");
         std::fs::create_dir(&mappings).unwrap();
         for entry in std::fs::read_dir(Path::new(PROJECT).join("mappings")).unwrap() {
@@ -88,6 +92,7 @@ impl Dev {
             .args(["dev", "--port", "0", "--admin-port", "0", "--cluster-port", "0", "--task-time", "50"])
             .arg("--mappings")
             .arg(&mappings)
+            .args(more)
             // The kubeconfig goes where the test can see it.
             .env("TMPDIR", &folder.0)
             .stdout(Stdio::piped())
