@@ -135,7 +135,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh(told).await })));
     }
 
-    let runs = runs::Runs::new(&process, client.clone(), pipeline.clone())
+    let runs = runs::Runs::new(&process, client.clone(), pipeline.clone(), metrics.clone())
         .map_err(|error| StartError::Source(error.to_string()))?;
     let hint = runs.hint();
     let standing = runs.standing();
@@ -178,7 +178,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
                 metrics.set_leader(leads, transitions);
                 let runs = &standing.runs;
                 let oldest = runs.oldest_undelivered().unwrap_or_default();
-                metrics.set_watch(runs.delivered(), runs.failures(), runs.relists(), oldest);
+                metrics.set_watch(runs.delivered(), runs.lost(), runs.relists(), oldest);
+                metrics.deleted_runs.set(i64::try_from(runs.departed()).unwrap_or(i64::MAX));
             }
         }),
         checks: Arc::new({

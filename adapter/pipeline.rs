@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use crate::action::effect::{Done, Effect, Outcome, Progress, Receipt, RunReference, Skip, Target};
+pub use crate::action::effect::{
+    Done, Effect, Outcome, Progress, Receipt, RunReference, Skip, Target, token,
+};
 use crate::action::execute::Executor;
 use crate::event::Event;
 use crate::mapping::watch::Store;

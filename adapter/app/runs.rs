@@ -11,19 +11,21 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cluster::lease::{Elector, State};
 use crate::event::fault::Fault;
+use crate::event::identity::Key;
 use crate::event::{Event, voucher};
-use crate::pipeline::{Incoming, Pipeline};
+use crate::pipeline::{Done, Incoming, Pipeline, Progress, Skip, Target, token};
 use crate::server::admin::CheckState;
 use crate::settings::Process;
-use crate::source::tekton::{Config, Hints, RunWatch, Scope, Status, hint};
+use crate::source::tekton::{Attempt, Config, Delivered, Hints, RunWatch, Scope, Status, Stuck, hint};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ByMapping;
 use crate::vocabulary::tekton::{Cluster, ClusterError, transitions};
 
 /// How long the delivery of one transition may take. A synchronous broker holds a request for as long as its
 /// slowest subscriber needs, which is 205 s with Knative's default retries, and gives up when we do.
 const DELIVERY: Duration = Duration::from_mins(4);
-/// How long a transition waits that no sink or mapping will ever take, before it is tried again: settings and mappings
-/// change.
-const PERMANENT: Duration = Duration::from_mins(1);
+/// From which age on a due transition is worth a word at the readiness route.
+const STUCK: Duration = Duration::from_mins(1);
 
 /// How long deliveries under way may take when the process ends; what is not noted by then is sent by the next leader.
 const AT_THE_END: Duration = Duration::from_secs(20);
@@ -56,7 +58,12 @@ impl Runs {
     ///
     /// # Errors
     /// When `eventSource` or `runUrl` is no URI.
-    pub fn new(process: &Process, client: Client, pipeline: Pipeline) -> Result<Self, ClusterError> {
+    pub fn new(
+        process: &Process,
+        client: Client,
+        pipeline: Pipeline,
+        metrics: Metrics,
+    ) -> Result<Self, ClusterError> {
         let api = process.event_source.trim_end_matches('/');
         let cluster = Cluster::new(process.event_source.clone(), process.run_url.as_deref(), api)?
             .outcomes(process.outcomes.clone())
@@ -72,7 +79,7 @@ impl Runs {
             client,
             Config { scope, ..Config::default() },
             move |kind, object| transitions(object, kind, &cluster),
-            move |event| deliver(pipeline.clone(), event),
+            move |attempt| deliver(pipeline.clone(), metrics.clone(), attempt),
         );
         let hints = watch.hints();
         let status = watch.status();
@@ -162,6 +169,19 @@ impl Standing {
         })
     }
 
+    /// Names the run whose events are the latest, if they are late.
+    fn stuck(&self) -> CheckState {
+        let Some(stuck) = self.runs.stuck().filter(|stuck| stuck.age >= STUCK) else {
+            return CheckState::Passed;
+        };
+        let Stuck { kind, namespace, name, age, trouble } = stuck;
+        let deleted = self.runs.departed();
+        CheckState::Warning(format!(
+            "{kind} {namespace}/{name} has waited for {} s to be told ({deleted} deleted runs wait): {trouble}",
+            age.as_secs()
+        ))
+    }
+
     /// The condition of readiness. It fails only before the first success: an API server that goes away later, or a
     /// change of the leader, is no reason to send requests elsewhere.
     pub fn check(&self) -> CheckState {
@@ -169,7 +189,7 @@ impl Standing {
         let listing = "the runs in the cluster have not been listed yet";
         let check = match state {
             _ if self.runs.synced() => match state.and_then(|state| state.trouble) {
-                None => CheckState::Passed,
+                None => self.stuck(),
                 Some(trouble) => CheckState::Warning(trouble),
             },
             None | Some(State { leads: true, .. }) => CheckState::Failed(listing.into()),
@@ -210,12 +230,57 @@ async fn within(work: BoxFuture<'static, ()>, limit: impl Future<Output = ()>) {
     }
 }
 
-async fn deliver(pipeline: Pipeline, event: Event) -> Result<(), Fault> {
+/// Takes one transition through mappings and sinks. What is refused for good is counted and noted, and holds nothing up.
+async fn deliver(pipeline: Pipeline, metrics: Metrics, attempt: Attempt) -> Delivered {
+    let Attempt { event, done, behind } = attempt;
     let event = Arc::new(event.vouched(voucher::WATCH.into()));
-    let incoming = Incoming { events: vec![Arc::clone(&event)], announced: vec![event] };
-    match pipeline.process(&incoming, Instant::now() + DELIVERY).await.fault() {
-        None => Ok(()),
-        Some(fault) if fault.is_transient() => Err(fault),
-        Some(fault) => Err(Fault::transient(fault.to_string(), Some(PERMANENT))),
+    let progress = Progress { done, behind };
+    let incoming = Incoming { events: vec![Arc::clone(&event)], announced: vec![Arc::clone(&event)] };
+    let outcome = pipeline.resume(&incoming, &progress, Instant::now() + DELIVERY).await;
+    let mut delivered = Delivered::default();
+    let by = |mapping: &str| ByMapping { mapping: mapping.to_owned() };
+    let mut refuse = |mapping: &str, token: String, reason: String| {
+        // A mapping is planned anew at each try.
+        if delivered.done.insert(token.clone()) && !progress.done.contains(&token) {
+            metrics.transitions_refused.get_or_create(&by(mapping)).inc();
+            let (event_id, event_type) = (event.id(), event.ty());
+            tracing::error!(
+                mapping,
+                event_id,
+                event_type,
+                reason,
+                "refused for good; what comes later goes on"
+            );
+            delivered.refused.push(reason);
+        }
+    };
+    for error in &outcome.unplanned {
+        refuse(&error.mapping, token(&Key::of("plan", &[&error.mapping, &error.place])), error.to_string());
     }
+    for effect in &outcome.effects {
+        if let Some(fault) = effect.fault().filter(|fault| !fault.is_transient()) {
+            refuse(effect.mapping(), effect.token(), fault.to_string());
+        }
+    }
+    let mut is_pending = false;
+    for effect in &outcome.effects {
+        if !effect.is_pending() {
+            delivered.done.insert(effect.token());
+            continue;
+        }
+        is_pending = true;
+        if effect.fault().is_some() {
+            metrics.transition_failures.get_or_create(&by(effect.mapping())).inc();
+        }
+        if let (Target::Event { sink, .. }, Done::Failed(_) | Done::Skipped(Skip::Behind)) =
+            (&effect.target, &effect.result)
+        {
+            delivered.behind.insert(sink.clone());
+        }
+    }
+    if is_pending {
+        let behind = || Fault::transient("a sink has not taken an earlier event of this run", None);
+        delivered.fault = Some(outcome.fault().filter(Fault::is_transient).unwrap_or_else(behind));
+    }
+    delivered
 }

@@ -25,7 +25,8 @@ pub const CHANGE_ID: &str = "pipewright.dev/change-id";
 /// Annotation: where that change is, a URI-reference.
 pub const CHANGE_SOURCE: &str = "pipewright.dev/change-source";
 /// Annotation: the transitions already announced: JSON `{"uid": "<of this object>", "sent": ["queued", …], "made": true}`. The
-/// `uid` tells our own value from one that Tekton copied from the parent.
+/// `uid` tells our own value from one that Tekton copied from the parent. While sinks differ, `part` has for a transition the
+/// effects that exist; `refused` has what was refused for good.
 pub const EMITTED: &str = "pipewright.dev/emitted";
 /// Label that says who manages an object, as Kubernetes recommends.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

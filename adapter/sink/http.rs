@@ -1,5 +1,6 @@
 //! One sink over HTTP: one attempt, and the loop of attempts.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use super::spec::{Mode, SinkSpec, SinkUrl};
 use crate::event::Event;
 use crate::telemetry::Metrics;
 
-/// How many characters of a refusal go into the reason.
-const MAX_EXCERPT: usize = 160;
+/// How many bytes of a refusal go into the reason.
+const MAX_EXCERPT: usize = 200;
 /// How many bytes of a refusal are kept: what fits into a dead letter.
 const MAX_ANSWER: usize = 768;
 /// A projected token is below 2 KiB.
@@ -270,11 +271,26 @@ fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 404 | 408 | 409 | 425 | 429)
 }
 
-/// The beginning of an answer's body as one printable line.
+/// The beginning of an answer's body as one line of printable ASCII; anything else is escaped, as `\u{1b}` or `\xff`. A
+/// sink's words go into our answers and logs, and must not steer a terminal or take the shape of other lines there.
 fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT * 4)]);
-    let line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    line.collect::<Vec<_>>().join(" ").chars().take(MAX_EXCERPT).collect()
+    let mut text = String::new();
+    for chunk in body[..body.len().min(MAX_EXCERPT)].utf8_chunks() {
+        for word in chunk.valid().split_whitespace() {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            word.chars().for_each(|c| match c {
+                ' '..='~' => text.push(c),
+                other => text.extend(other.escape_unicode()),
+            });
+        }
+        // The end may cut a character in two.
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 // === impl Refusal ===

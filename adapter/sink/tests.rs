@@ -329,7 +329,7 @@ async fn a_refusal_says_what_the_sink_said_on_one_short_line() {
         run([Answer::Body(422, format!("no\n\u{1b}[31m such\r\nbranch {}", "x".repeat(999)))]).await;
     let text = result.unwrap_err().to_string();
     assert!(
-        text.starts_with("sink `out`: it answered 422 Unprocessable Entity: no [31m such branch xxx"),
+        text.starts_with("sink `out`: it answered 422 Unprocessable Entity: no \\u{1b}[31m such branch xxx"),
         "{text}"
     );
     assert!(text.len() < 300 && !text.chars().any(char::is_control), "{text}");

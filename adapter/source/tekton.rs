@@ -2,11 +2,13 @@
 //!
 //! Level-triggered: what is due is computed from the object as it is now, minus what the annotation
 //! [`EMITTED`](crate::event::annotation::EMITTED) says was announced. The order is always: deliver, then mark. A crash
-//! in between means that an event is sent again under the same id; nothing is ever lost while the object lives.
+//! in between means that an event is sent again under the same id; nothing is ever lost while the object lives. The last
+//! state of a run that is deleted with something due is kept until that is told.
 //! Tekton's own CloudEvents have random ids and are dropped when their receiver is away for 20 seconds, so they only
 //! hint that an object is worth a look ([`Hints`]).
 
 mod backoff;
+mod departed;
 mod emitted;
 mod hint;
 mod ledger;
@@ -19,6 +21,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +35,7 @@ use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 pub use hint::{RunRef, hint};
+pub use ledger::Stuck;
 pub use status::{Status, WatchState};
 
 /// Hints that wait for a look; more are dropped, since the watch brings the same objects anyway.
@@ -57,10 +61,34 @@ pub enum Scope {
     Namespace(String),
 }
 
+/// One transition to deliver, and what earlier tries achieved.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What is to be told.
+    pub event: Event,
+    /// The effects that need no further try, by their tokens.
+    pub done: BTreeSet<String>,
+    /// The sinks that have to take an earlier event of the same run first.
+    pub behind: BTreeSet<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// The effects that need no further try, by their tokens.
+    pub done: BTreeSet<String>,
+    /// What was refused for good, in few words each.
+    pub refused: Vec<String>,
+    /// The sinks that have not taken theirs.
+    pub behind: BTreeSet<String>,
+    /// Why the transition has to be tried again; `None` when nothing is left to do.
+    pub fault: Option<Fault>,
+}
+
 /// The watch of runs; [`RunWatch::run`] does the work.
 ///
 /// `transitions` gives the transitions that a run has reached, oldest first; an object is the run as the API server
-/// gives it. `deliver` returns when an event was taken.
+/// gives it. `deliver` returns when all was tried that one attempt asks for.
 pub struct RunWatch<T, D> {
     shared: Arc<reconcile::Shared<T, D>>,
     kinds: Vec<RunKind>,
@@ -95,8 +123,8 @@ impl Default for Config {
 impl<T, D, F> RunWatch<T, D>
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
-    D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Fault>> + Send + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
 {
     /// A watch that has not begun yet.
     pub fn new(client: Client, config: Config, transitions: T, deliver: D) -> Self {
@@ -132,7 +160,8 @@ where
             watches.push(watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
         }
         *self.shared.hints.senders() = senders;
-        futures::future::join_all(watches).await;
+        let watching = futures::future::join_all(watches).map(drop);
+        departed::tell(self.shared.clone(), watching, stop).await;
     }
 }
 

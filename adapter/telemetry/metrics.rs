@@ -196,8 +196,14 @@ pub struct Metrics {
     pub transitions: Counter,
     /// Full lists of Tekton objects after the first.
     pub watch_relists: Counter,
-    /// Deliveries of run transitions that failed and will be tried again.
-    pub transition_failures: Counter,
+    /// Effects of run transitions that failed and are tried again.
+    pub transition_failures: Family<ByMapping, Counter>,
+    /// Effects of run transitions that were refused for good.
+    pub transitions_refused: Family<ByMapping, Counter>,
+    /// Deleted runs of which something due will never be told.
+    pub transitions_lost: Counter,
+    /// Deleted runs of which something is still to be told.
+    pub deleted_runs: Gauge,
     /// Age in seconds of the oldest transition not yet delivered.
     pub oldest_unemitted: Gauge,
     /// Seconds from the first byte to the answer.
@@ -305,8 +311,17 @@ impl Metrics {
             watch_relists: metric!("watch_relists", "Full lists of Tekton objects after the first"),
             transition_failures: metric!(
                 "transition_failures",
-                "Deliveries of run transitions that failed and are tried again"
+                "Effects of run transitions that failed and are tried again"
             ),
+            transitions_refused: metric!(
+                "transitions_refused",
+                "Effects of run transitions that were refused for good"
+            ),
+            transitions_lost: metric!(
+                "transitions_lost",
+                "Deleted runs of which something due will never be told"
+            ),
+            deleted_runs: metric!("deleted_runs", "Deleted runs of which something is still to be told"),
             leader: metric!("leader", "1 on the replica that watches runs"),
             leader_transitions: metric!(
                 "leader_transitions",
@@ -340,9 +355,9 @@ impl Metrics {
     }
 
     /// Takes over what the watch of runs has counted.
-    pub fn set_watch(&self, delivered: u64, failures: u64, relists: u64, oldest: std::time::Duration) {
+    pub fn set_watch(&self, delivered: u64, lost: u64, relists: u64, oldest: std::time::Duration) {
         self.transitions.inner().store(delivered, Ordering::Relaxed);
-        self.transition_failures.inner().store(failures, Ordering::Relaxed);
+        self.transitions_lost.inner().store(lost, Ordering::Relaxed);
         self.watch_relists.inner().store(relists, Ordering::Relaxed);
         self.oldest_unemitted.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
     }

@@ -43,6 +43,8 @@ static REASONS: &[(&str, Outcome)] = &[
     ("StoppedRunningFinally", Outcome::Cancel),
     ("TaskRunCancelled", Outcome::Cancel),
     ("CustomRunCancelled", Outcome::Cancel),
+    // Ours, of a run that was deleted before its end.
+    ("Deleted", Outcome::Cancel),
     ("CustomRunTimedOut", Outcome::Error),
     ("CustomRunWorkspaceNotSupported", Outcome::Error),
 ];

@@ -4,6 +4,7 @@
 //! which order. Ids are functions of (uid, transition).
 
 mod cluster;
+mod deleted;
 mod made;
 mod object;
 mod output;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::cluster::{Cluster, ClusterError};
+pub use self::deleted::{deleted, lean, weight};
 use self::object::{Object, State};
 pub use self::output::is_output;
 pub use self::progress::{PROGRESSED, is_progress, settled_tasks};

@@ -101,7 +101,10 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.events_authenticated.get_or_create(&Authentication { by: "token" }));
     drop(metrics.foreign.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
-    drop(metrics.plan_errors.get_or_create(&ByMapping { mapping: "m".to_owned() }));
+    let by_mapping = ByMapping { mapping: "m".to_owned() };
+    drop(metrics.plan_errors.get_or_create(&by_mapping));
+    drop(metrics.transition_failures.get_or_create(&by_mapping));
+    drop(metrics.transitions_refused.get_or_create(&by_mapping));
     drop(metrics.secrets_unreadable.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));
 

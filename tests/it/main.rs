@@ -28,6 +28,7 @@ mod overload;
 mod proxies;
 mod reload;
 mod restarts;
+mod runs_told;
 mod schemas;
 mod scope;
 mod secrets;

@@ -1,7 +1,8 @@
 //! One look at one run: deliver what is due, then mark it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kube::api::{Patch, PatchParams};
@@ -11,10 +12,10 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tracing::{debug, warn};
 
+use super::emitted::Marks;
 use super::run::Run;
 use super::status::Status;
-use super::{Hints, Scope, emitted};
-use crate::event::Event;
+use super::{Attempt, Delivered, Hints, Scope, emitted};
 use crate::event::annotation::MANAGER;
 use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
@@ -54,72 +55,84 @@ pub(super) enum Failure {
 impl<T, D, F> Shared<T, D>
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
-    D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Fault>> + Send + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
 {
-    /// Delivers what is due of the run, oldest first, and marks what was delivered.
+    /// Delivers what is due of the run and marks what was delivered.
     ///
     /// `seen` is what the watch said last. A list, a hint and a retry ask the API server instead: they are only worth
     /// something with the newest state.
     pub(super) async fn reconcile(&self, key: &ObjectRef<Run>, seen: &Run) -> Result<Action, Failure> {
         let ledger = &self.status.ledger;
         let asked;
-        let run = if seen.is_whole() && ledger.failures(key) == 0 {
+        let run = if seen.is_whole && ledger.failures(key) == 0 {
             seen
         } else {
             asked = self.get(key).await.map_err(Failure::Read)?;
-            let Some(run) = &asked else {
-                self.status.count_lost(u64::from(ledger.forget(key)));
-                return Ok(Action::await_change());
-            };
+            // The watch is about to say that it is gone, and brings its last state.
+            let Some(run) = &asked else { return Ok(Action::await_change()) };
             run
         };
-        let marked = emitted::sent(run);
-        let mut announced = marked.clone();
-        for name in ledger.announced(key, run.uid()) {
-            emitted::add(&mut announced, &name);
+        let _turn = self.status.turns.take(run.uid()).await;
+        let delivered = self.deliver_due(key, run).await;
+        let marked = emitted::read(run);
+        let mut marks = marked.clone();
+        marks.merge(&ledger.marks(key, run.uid()));
+        if marks != marked {
+            self.mark(key, run.uid(), &marks).await?;
         }
+        delivered?;
+        ledger.settled(key);
+        Ok(Action::await_change())
+    }
+
+    /// Delivers what is due of a state of the run, oldest first. A sink that has not taken an event gets no later one of
+    /// the run; the other sinks do.
+    pub(super) async fn deliver_due(&self, key: &ObjectRef<Run>, run: &Run) -> Result<(), Failure> {
+        let (ledger, uid) = (&self.status.ledger, run.uid());
+        let mut marks = emitted::read(run);
+        marks.merge(&ledger.marks(key, uid));
         let mut failure = None;
-        for Transition { name, event } in
-            emitted::due((self.transitions)(key.dyntype, &run.object), &announced)
-        {
-            ledger.waiting(key, run.uid(), std::time::Instant::now());
-            match (self.deliver)(event).await {
-                Ok(()) => {
-                    ledger.record(key, run.uid(), &name);
+        let mut behind = BTreeSet::new();
+        let reached = (self.transitions)(key.dyntype, &run.object);
+        for Transition { name, event } in emitted::due(reached, &marks.sent) {
+            ledger.waiting(key, uid, Instant::now());
+            let done = marks.part.get(&*name).cloned().unwrap_or_default();
+            let delivered = (self.deliver)(Attempt { event, done, behind: behind.clone() }).await;
+            for refusal in &delivered.refused {
+                ledger.record_refusal(key, uid, &format!("{name}: {refusal}"));
+            }
+            match delivered.fault {
+                None => {
+                    ledger.record(key, uid, &name);
                     self.status.count_delivered();
-                    emitted::add(&mut announced, &name);
                 }
-                // Order matters: nothing later goes out before this one.
-                Err(fault) => {
-                    failure = Some(Failure::Deliver(fault));
-                    break;
+                Some(fault) => {
+                    ledger.record_part(key, uid, &name, &delivered.done);
+                    behind.extend(delivered.behind);
+                    failure.get_or_insert(Failure::Deliver(fault));
                 }
             }
         }
-        if announced != marked {
-            self.mark(key, run.uid(), &announced).await?;
-        }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        ledger.settled(key);
-        Ok(Action::await_change())
+        failure.map_or(Ok(()), Err)
     }
 
     /// When to look again after a failure.
     pub(super) fn after(&self, key: &ObjectRef<Run>, failure: &Failure) -> Action {
         self.status.count_failure();
-        let failures = self.status.ledger.failed(key);
-        let wait = wait(failures, failure);
+        let failures = self.status.ledger.failed(key, failure.to_string());
+        self.report(key, failures, failure);
+        Action::requeue(wait(failures, failure))
+    }
+
+    /// Once in full voice; an outage of the sink concerns every run.
+    pub(super) fn report(&self, key: &ObjectRef<Run>, failures: u32, failure: &Failure) {
         let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
-        // Once in full voice; an outage of the sink concerns every run.
         if failures == 1 {
-            warn!(kind, namespace, name = key.name, ?wait, "{failure}");
+            warn!(kind, namespace, name = key.name, "{failure}; trying again");
         } else {
-            debug!(kind, namespace, name = key.name, failures, ?wait, "{failure}");
+            debug!(kind, namespace, name = key.name, failures, "{failure}; trying again");
         }
-        Action::requeue(wait)
     }
 
     /// The run as the API server has it now.
@@ -133,9 +146,9 @@ where
         .await
     }
 
-    async fn mark(&self, key: &ObjectRef<Run>, uid: &str, announced: &[String]) -> Result<(), Failure> {
+    async fn mark(&self, key: &ObjectRef<Run>, uid: &str, marks: &Marks) -> Result<(), Failure> {
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(emitted::patch(uid, announced));
+        let patch = Patch::Merge(emitted::patch(uid, marks));
         let api = self.api(key);
         let patched = call(async {
             match api.patch(&key.name, &params, &patch).await {
@@ -144,11 +157,8 @@ where
             }
         });
         // A refusal because of the uid (409 or 422) means another object of the name: the next look sees it.
-        if patched.await.map_err(Failure::Mark)?.is_none() {
-            // It is gone, and so is every reason to remember it.
-            self.status.ledger.forget(key);
-        }
-        Ok(())
+        // What was announced of a run that is gone stays in the ledger until the watch says so.
+        patched.await.map(drop).map_err(Failure::Mark)
     }
 
     fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
@@ -173,7 +183,7 @@ async fn call<V>(request: impl Future<Output = kube::Result<V>>) -> Result<V, St
 }
 
 /// How long to wait after this many failures in a row.
-fn wait(failures: u32, failure: &Failure) -> Duration {
+pub(super) fn wait(failures: u32, failure: &Failure) -> Duration {
     let mut waits = ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
         .with_max_delay(MAX_WAIT)

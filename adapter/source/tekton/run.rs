@@ -7,13 +7,15 @@ use kube::core::{DynamicResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::vocabulary::tekton::RunKind;
+use crate::vocabulary::tekton::{RunKind, lean};
 
-/// A run: its metadata, and the whole object as JSON or nothing where only its existence matters.
+/// A run: its metadata, and the object as JSON or nothing where only its existence matters.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) metadata: ObjectMeta,
     pub(super) object: Value,
+    /// Whether the object is as it came; else a look has to ask for it.
+    pub(super) is_whole: bool,
 }
 
 // === impl Run ===
@@ -26,20 +28,27 @@ impl Run {
             namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()
         };
-        Self { metadata, object: Value::Null }
+        Self { metadata, object: Value::Null, is_whole: false }
     }
 
-    /// What of this run is kept in memory while it lives: its name.
+    /// What of this run is kept in memory while nothing is due and nothing will be: its name.
     pub(super) fn slim(&self) -> Self {
-        Self::named(
+        let mut slim = Self::named(
             self.metadata.namespace.as_deref().unwrap_or_default(),
             self.metadata.name.as_deref().unwrap_or_default(),
-        )
+        );
+        slim.metadata.uid.clone_from(&self.metadata.uid);
+        slim
     }
 
-    /// Whether the object came with it.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.object.is_null()
+    /// What of this run is kept while something may still be told of it, in case that it is gone when it is looked for.
+    pub(super) fn lean(self) -> Self {
+        Self { object: lean(self.object), is_whole: false, ..self }
+    }
+
+    /// The same, of which a look asks the API server.
+    pub(super) fn to_be_asked(&self) -> Self {
+        Self { is_whole: false, ..self.clone() }
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -84,6 +93,6 @@ impl<'de> Deserialize<'de> for Run {
             metadata.remove("managedFields");
         }
         let metadata = ObjectMeta::deserialize(&object["metadata"]).map_err(serde::de::Error::custom)?;
-        Ok(Self { metadata, object })
+        Ok(Self { metadata, object, is_whole: true })
     }
 }

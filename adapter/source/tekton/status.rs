@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ledger::Ledger;
+use super::departed::{Departed, Turns};
+use super::ledger::{Ledger, Stuck};
 use crate::vocabulary::tekton::RunKind;
 
 /// Counters since the start, and the state of each kind's watch.
@@ -15,6 +16,8 @@ pub struct Status {
     relists: AtomicU64,
     lost: AtomicU64,
     pub(super) ledger: Ledger,
+    pub(super) departed: Departed,
+    pub(super) turns: Turns,
 }
 
 /// How far the watch of a kind is.
@@ -39,6 +42,8 @@ impl Status {
             relists: AtomicU64::default(),
             lost: AtomicU64::default(),
             ledger: Ledger::default(),
+            departed: Departed::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -57,14 +62,24 @@ impl Status {
         self.relists.load(Ordering::Relaxed)
     }
 
-    /// Runs that were deleted while something about them was still due.
+    /// Deleted runs of which something due will never be told.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Deleted runs that are kept until what is due of them is told.
+    pub fn departed(&self) -> usize {
+        self.departed.number()
+    }
+
+    /// The run whose oldest due event has been waiting for the longest; `None` when nothing is due.
+    pub fn stuck(&self) -> Option<Stuck> {
+        self.ledger.oldest(Instant::now())
+    }
+
     /// For how long the oldest due event has been waiting; `None` when nothing is due.
     pub fn oldest_undelivered(&self) -> Option<Duration> {
-        self.ledger.oldest(Instant::now())
+        self.stuck().map(|stuck| stuck.age)
     }
 
     /// Whether every kind has been listed, or is known not to exist: a cluster without Tekton makes no one wait.

@@ -1,7 +1,8 @@
 //! The watch of one kind: which runs deserve a look, and the queue of looks.
 //!
-//! Only names are kept, and of runs about which something is due the object as it came: of ten thousand finished runs
-//! nothing is due, and they cost a few hundred bytes each.
+//! Of runs about which something is due the object is kept as it came, and of runs that have not ended what their end would
+//! be told with, in case that they are gone when the watch has broken. Of ten thousand finished runs only the names are
+//! kept, a few hundred bytes each.
 //! `kube::runtime::applier` queues the names, looks at different runs at once and at one run never twice at once, and
 //! repeats after failures.
 
@@ -25,10 +26,8 @@ use super::pages::patient;
 use super::reconcile::{Failure, Shared};
 use super::run::Run;
 use super::status::WatchState;
-use super::{RunRef, Scope, emitted};
-use crate::event::Event;
-use crate::event::fault::Fault;
-use crate::vocabulary::tekton::{RunKind, Transition};
+use super::{Attempt, Delivered, RunRef, Scope, emitted};
+use crate::vocabulary::tekton::{FINISHED, RunKind, Transition, deleted};
 
 /// Hinted runs that are searched for at once.
 const SEARCHES: usize = 8;
@@ -69,8 +68,8 @@ pub(super) async fn watch<T, D, F>(
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
-    D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Fault>> + Send + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
 {
     let writer = Writer::new(kind);
     let store = writer.as_reader();
@@ -119,9 +118,7 @@ pub(super) async fn watch<T, D, F>(
     .for_each(|look| {
         if let Err(controller::Error::ObjectNotFound(gone)) = look {
             let namespace = gone.namespace.as_deref().unwrap_or_default();
-            status.count_lost(u64::from(
-                status.ledger.forget(&ObjectRef::new_with(&gone.name, kind).within(namespace)),
-            ));
+            status.ledger.forget(&ObjectRef::new_with(&gone.name, kind).within(namespace), "");
         }
         ready(())
     });
@@ -140,8 +137,8 @@ fn hinted<T, D, F>(
 ) -> impl Stream<Item = ObjectRef<Run>> + Send + 'static
 where
     T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
-    D: Fn(Event) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), Fault>> + Send + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
 {
     stream::unfold(hints, |mut hints| async move { hints.recv().await.map(|hint| (hint, hints)) })
         .map(move |hint| {
@@ -176,7 +173,9 @@ where
             }
             Seen::Hint(key) => {
                 // Somebody may know more than the watch has said.
-                let run = Run::named(key.namespace.as_deref().unwrap_or_default(), &key.name);
+                let known = self.store.get(&key).map(|run| run.to_be_asked());
+                let run = known
+                    .unwrap_or_else(|| Run::named(key.namespace.as_deref().unwrap_or_default(), &key.name));
                 self.writer.apply_watcher_event(&Apply(run));
                 return vec![key];
             }
@@ -191,15 +190,25 @@ where
                 Vec::new()
             }
             InitApply(run) => {
-                self.listed.extend(self.due(&run));
-                self.writer.apply_watcher_event(&InitApply(run.slim()));
+                let (due, lives) = self.due(&run);
+                // A look asks for it, since the list may be old by then.
+                let kept = if due.is_some() || lives { run.lean() } else { run.slim() };
+                self.listed.extend(due);
+                self.writer.apply_watcher_event(&InitApply(kept));
                 Vec::new()
             }
             InitDone => {
+                let before = self.store.state();
                 self.writer.apply_watcher_event(&InitDone);
-                let (kind, store, status) = (self.kind, &self.store, &self.shared.status);
-                let lost = status.ledger.retain(|key| key.dyntype != kind || store.get(key).is_some());
-                status.count_lost(lost);
+                let (kind, store) = (self.kind, self.store.clone());
+                for run in before.iter().filter(|run| !run.object.is_null()) {
+                    let now = store.get(&ObjectRef::from_obj_with(&**run, kind));
+                    if now.is_none_or(|now| now.uid() != run.uid()) {
+                        self.depart(Run::clone(run), true);
+                    }
+                }
+                let status = &self.shared.status;
+                status.ledger.retain(|key| key.dyntype != kind || store.get(key).is_some());
                 status.set_state(kind, WatchState::Synced);
                 if self.trouble.take().is_some() {
                     info!(kind = kind.as_str(), "watching again");
@@ -207,31 +216,55 @@ where
                 std::mem::take(&mut self.listed)
             }
             Apply(run) => {
-                let due = self.due(&run);
-                self.writer.apply_watcher_event(&Apply(if due.is_some() { run } else { run.slim() }));
+                let (due, lives) = self.due(&run);
+                let kept = match &due {
+                    Some(_) => run,
+                    None if lives => run.lean(),
+                    None => run.slim(),
+                };
+                self.writer.apply_watcher_event(&Apply(kept));
                 due.into_iter().collect()
             }
             Delete(run) => {
-                let key = ObjectRef::from_obj_with(&run, self.kind);
-                self.writer.apply_watcher_event(&Delete(run));
-                self.shared.status.count_lost(u64::from(self.shared.status.ledger.forget(&key)));
+                self.writer.apply_watcher_event(&Delete(run.slim()));
+                self.depart(run, false);
                 Vec::new()
             }
         }
     }
 
-    /// The run's name if something about it is due. Only the annotation counts here: where it lacks what the ledger
-    /// knows, it was reverted, and the look mends it.
-    fn due(&self, run: &Run) -> Option<ObjectRef<Run>> {
+    /// The run's name if something about it is due, and whether more will be. Only the annotation counts here: where it
+    /// lacks what the ledger knows, it was reverted, and the look mends it.
+    fn due(&self, run: &Run) -> (Option<ObjectRef<Run>>, bool) {
         let key = ObjectRef::from_obj_with(run, self.kind);
         let reached = (self.shared.transitions)(self.kind, &run.object);
+        let lives = !reached.iter().any(|transition| transition.name == FINISHED);
         let ledger = &self.shared.status.ledger;
-        if emitted::due(reached, &emitted::sent(run)).is_empty() {
+        if emitted::due(reached, &emitted::read(run).sent).is_empty() {
             ledger.settled(&key);
-            return None;
+            return (None, lives);
         }
         ledger.waiting(&key, run.uid(), Instant::now());
-        Some(key)
+        (Some(key), lives)
+    }
+
+    /// Keeps the last state of a deleted run if something about it is due. `unseen` says that it was found gone.
+    fn depart(&self, run: Run, unseen: bool) {
+        let key = ObjectRef::from_obj_with(&run, self.kind);
+        let Shared { status, transitions, .. } = &*self.shared;
+        let object = deleted(run.object, self.kind, jiff::Timestamp::now(), unseen);
+        let run = Run { object, is_whole: true, ..run };
+        let mut marks = emitted::read(&run);
+        marks.merge(&status.ledger.marks(&key, run.uid()));
+        if emitted::due(transitions(self.kind, &run.object), &marks.sent).is_empty() {
+            return status.ledger.forget(&key, run.uid());
+        }
+        status.ledger.depart(&key, run.uid(), Instant::now());
+        let uid = run.uid().to_owned();
+        if !status.departed.keep(key.clone(), run) {
+            status.ledger.bury(&uid);
+            status.lose(&key, "more deleted runs wait for a sink than are kept");
+        }
     }
 
     fn report(&mut self, error: &watcher::Error) {

@@ -94,6 +94,7 @@ pub struct Receiver {
     /// Where it listens.
     pub address: SocketAddr,
     status: Arc<AtomicU16>,
+    refused: Arc<Mutex<Option<(String, u16)>>>,
     requests: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
 }
 
@@ -104,17 +105,29 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let status = Arc::new(AtomicU16::new(202));
         let requests = Arc::default();
-        let receiver = Self { address, status: Arc::clone(&status), requests: Arc::clone(&requests) };
+        let refused: Arc<Mutex<Option<(String, u16)>>> = Arc::default();
+        let receiver = Self {
+            address,
+            status: Arc::clone(&status),
+            refused: Arc::clone(&refused),
+            requests: Arc::clone(&requests),
+        };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (status, requests) = (Arc::clone(&status), Arc::clone(&requests));
+                let (status, requests, refused) =
+                    (Arc::clone(&status), Arc::clone(&requests), Arc::clone(&refused));
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (status, requests) = (Arc::clone(&status), Arc::clone(&requests));
+                    let (status, requests, refused) =
+                        (Arc::clone(&status), Arc::clone(&requests), Arc::clone(&refused));
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
+                        let text = String::from_utf8_lossy(&body).into_owned();
                         requests.lock().unwrap().push((head.headers, body));
-                        let response = Response::builder().status(status.load(Ordering::Relaxed));
+                        let refused = refused.lock().unwrap().clone();
+                        let refused = refused.filter(|(ty, _)| text.contains(ty)).map(|(_, status)| status);
+                        let status = refused.unwrap_or_else(|| status.load(Ordering::Relaxed));
+                        let response = Response::builder().status(status);
                         Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
                     }
                 });
@@ -135,6 +148,11 @@ impl Receiver {
     /// What it answers from now on.
     pub fn answer(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
+    }
+
+    /// What it answers from now on to events whose JSON contains this text.
+    pub fn refuse(&self, text: &str, status: u16) {
+        *self.refused.lock().unwrap() = Some((text.to_owned(), status));
     }
 
     /// Every request since the last call.

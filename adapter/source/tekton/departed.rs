@@ -1,0 +1,201 @@
+//! Runs that were deleted while something about them was due: their last state is kept until it is told.
+//!
+//! Nothing in the cluster remembers them, so they are bounded in number and bytes, and what does not fit, or is not told
+//! when this watch ends, is counted and named in the log.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use kube::runtime::reflector::ObjectRef;
+use serde_json::Value;
+use tokio::sync::{Notify, OwnedMutexGuard, Semaphore};
+use tracing::{error, info};
+
+use super::reconcile::{Shared, wait};
+use super::run::Run;
+use super::{Attempt, Delivered, Status};
+use crate::vocabulary::tekton::{RunKind, Transition, weight};
+
+/// The most deleted runs that are kept.
+const MAX_RUNS: usize = 10_000;
+/// The most bytes of all of them together.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// How many of them are delivered at once.
+const CONCURRENCY: usize = 64;
+
+/// Deleted runs with something due.
+#[derive(Debug, Default)]
+pub(super) struct Departed {
+    waiting: Mutex<VecDeque<Gone>>,
+    wake: Notify,
+    number: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// A deleted run.
+#[derive(Debug)]
+struct Gone {
+    key: ObjectRef<Run>,
+    run: Run,
+    bytes: usize,
+}
+
+/// One look at a time for each run, whether it lives or not.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Counts the run as lost unless it was told.
+struct Keeping<'a> {
+    status: &'a Status,
+    gone: Gone,
+    is_told: bool,
+}
+
+// === impl Departed ===
+
+impl Departed {
+    /// Keeps a run until it is told; `false` when there is no room.
+    pub(super) fn keep(&self, key: ObjectRef<Run>, run: Run) -> bool {
+        let bytes = weight(&run.object);
+        if self.number.load(Ordering::Relaxed) >= MAX_RUNS
+            || self.bytes.load(Ordering::Relaxed) + bytes > MAX_BYTES
+        {
+            return false;
+        }
+        self.number.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.waiting().push_back(Gone { key, run, bytes });
+        self.wake.notify_one();
+        true
+    }
+
+    /// How many are kept.
+    pub(super) fn number(&self) -> usize {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    fn release(&self, gone: &Gone) {
+        self.number.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Gone>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Delivers what is due of deleted runs until `stop` resolves; then tries each once more.
+pub(super) async fn tell<T, D, F>(
+    shared: Arc<Shared<T, D>>,
+    watching: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Clone,
+) where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
+{
+    let places = Semaphore::new(CONCURRENCY);
+    let mut under_way = FuturesUnordered::new();
+    let mut watching = std::pin::pin!(watching.fuse());
+    let mut is_over = false;
+    loop {
+        let taken = std::mem::take(&mut *shared.status.departed.waiting());
+        for gone in taken {
+            let keeping = Keeping { status: &shared.status, gone, is_told: false };
+            under_way.push(tell_one(&shared, keeping, &places, stop.clone()));
+        }
+        if is_over && under_way.is_empty() {
+            break;
+        }
+        tokio::select! {
+            () = shared.status.departed.wake.notified() => {}
+            // Looks under way may still find that their run is gone.
+            () = &mut watching, if !is_over => is_over = true,
+            Some(()) = under_way.next() => {}
+        }
+    }
+}
+
+async fn tell_one<T, D, F>(
+    shared: &Shared<T, D>,
+    mut keeping: Keeping<'_>,
+    places: &Semaphore,
+    stop: impl Future<Output = ()>,
+) where
+    T: Fn(RunKind, &Value) -> Vec<Transition> + Send + Sync + 'static,
+    D: Fn(Attempt) -> F + Send + Sync + 'static,
+    F: Future<Output = Delivered> + Send + 'static,
+{
+    let mut stop = std::pin::pin!(stop.fuse());
+    let mut is_last = false;
+    let mut failures = 0;
+    loop {
+        let (key, run) = (&keeping.gone.key, &keeping.gone.run);
+        let turn = shared.status.turns.take(run.uid()).await;
+        let place = places.acquire().await;
+        let told = shared.deliver_due(key, run).await;
+        drop((place, turn));
+        let Err(failure) = told else {
+            keeping.is_told = true;
+            if failures > 0 {
+                let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
+                info!(kind, namespace, name = key.name, "the rest of a deleted run is told");
+            }
+            return;
+        };
+        failures += 1;
+        shared.status.count_failure();
+        shared.status.ledger.failed_departed(run.uid(), failure.to_string());
+        shared.report(key, failures, &failure);
+        if is_last {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait(failures, &failure)) => {}
+            () = &mut stop => is_last = true,
+        }
+    }
+}
+
+// === impl Keeping ===
+
+impl Drop for Keeping<'_> {
+    fn drop(&mut self) {
+        let Self { status, gone, is_told } = self;
+        status.departed.release(gone);
+        status.ledger.bury(gone.run.uid());
+        if !*is_told {
+            status.lose(&gone.key, "the watch ended before a sink took what was due");
+        }
+    }
+}
+
+impl Status {
+    /// Counts a run of which something will never be told, and names it.
+    pub(super) fn lose(&self, key: &ObjectRef<Run>, reason: &str) {
+        self.count_lost(1);
+        let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
+        error!(kind, namespace, name = key.name, "transitions of a deleted run are lost: {reason}");
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// Waits until nobody else looks at the run.
+    pub(super) async fn take(&self, uid: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            if locks.len() >= 1024 {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            }
+            Arc::clone(locks.entry(uid.to_owned()).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
