@@ -1,6 +1,7 @@
 //! The composition root: settings become a running service, and it ends without dropping what it accepted.
 
 mod doors;
+mod notice;
 mod ports;
 pub mod runs;
 
@@ -25,7 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
-use crate::settings::{Announce, SchemaFilesError, Settings, read_schemas};
+use crate::settings::{Announce, MappingPath, SchemaFilesError, Settings, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::events::EventAuth;
 use crate::telemetry::metrics::OfSource;
@@ -110,14 +111,19 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         event_source: process.event_source.clone(),
         options: process.options(),
         schemas: schemas.clone(),
+        folders: process.mappings.iter().filter_map(MappingPath::folder).collect(),
         ..Catalog::default()
     };
-    let store = Arc::new(Store::open(process.mappings.clone(), catalog));
-    // With no set to fall back to, events would be acknowledged and nothing done.
-    if store.is_stale() {
+    let store = Arc::new(Store::open(process.mappings.iter().map(|it| it.path.clone()).collect(), catalog));
+    if store.is_stale() && (process.strict_mappings || !store.is_loaded()) {
         return Err(StartError::Mappings(store.problems()));
     }
     count_mappings(&metrics, &store);
+    if store.is_stale() {
+        let (report, files) = (store.problems(), store.invalid());
+        tracing::error!(files, %report, "mapping files have mistakes and are left out");
+        notice::invalid_mappings(&client, &report).await;
+    }
 
     let sinks = Arc::new(sinks.measured(&metrics));
     let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
@@ -142,7 +148,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (hand_over, handed_over) = watch::channel(false);
     tasks.push(tokio::spawn(runs.run(handed_over)));
 
-    tasks.push(tokio::spawn(until(stopped.clone(), reload(Arc::clone(&store), metrics.clone(), on_reload))));
+    tasks.push(tokio::spawn(until(
+        stopped.clone(),
+        reload(Arc::clone(&store), metrics.clone(), client.clone(), on_reload),
+    )));
 
     let gate = Gate::new(process.limits.in_flight, process.limits.body_memory, metrics.clone());
     let state = State {
@@ -237,11 +246,15 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
     }
 }
 
-async fn reload(store: Arc<Store>, metrics: Metrics, on_reload: Option<OnReload>) {
+async fn reload(store: Arc<Store>, metrics: Metrics, client: kube::Client, on_reload: Option<OnReload>) {
     let seen = Arc::clone(&store);
     store
         .watch(INTERVAL, move |reload| {
             count_mappings(&metrics, &seen);
+            if let Reload::Refused(report) = reload {
+                let (client, report) = (client.clone(), Arc::clone(report));
+                tokio::spawn(async move { notice::invalid_mappings(&client, &report).await });
+            }
             if let Some(on_reload) = &on_reload {
                 return on_reload(reload, seen.current().len());
             }
@@ -251,7 +264,7 @@ async fn reload(store: Arc<Store>, metrics: Metrics, on_reload: Option<OnReload>
                 Reload::Refused(report) => tracing::error!(
                     errors = report.errors().count(),
                     %report,
-                    "the changed mappings cannot be used; those before them stay in force"
+                    "mapping files have mistakes; their last good versions stay in force"
                 ),
             }
         })
@@ -263,6 +276,7 @@ fn count_mappings(metrics: &Metrics, store: &Store) {
     metrics.mappings.set(count(store.current().len()));
     metrics.mappings_load.set(store.load_time().as_secs_f64());
     metrics.mapping_problems.set(count(store.problems().errors().count()));
+    metrics.mappings_invalid.set(count(store.invalid()));
 }
 
 fn checks(gate: &Gate, store: &Store, standing: &runs::Standing, events: &EventAuth) -> Vec<Check> {
@@ -272,10 +286,13 @@ fn checks(gate: &Gate, store: &Store, standing: &runs::Standing, events: &EventA
         CheckState::Passed
     };
     let problems = store.problems();
-    let mappings = if problems.has_errors() {
+    let mappings = if store.is_unusable() {
+        CheckState::Failed(format!("no mapping file can be used\n{problems}"))
+    } else if problems.has_errors() {
         CheckState::Warning(format!(
-            "{} errors in the newest files; the {} mappings before them stay in force\n{problems}",
+            "{} errors in the newest versions of {} files, whose last good versions stay in force; {} mappings are\n{problems}",
             problems.errors().count(),
+            store.invalid(),
             store.current().len()
         ))
     } else {

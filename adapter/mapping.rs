@@ -15,6 +15,7 @@ mod evaluate;
 pub mod example;
 pub mod explain;
 mod filter;
+mod folder;
 mod foreign;
 mod helper;
 mod index;
@@ -39,6 +40,7 @@ use serde_json::Value;
 use self::compile::Mapping;
 use self::evaluate::{StepOutcome, Verdict};
 use self::explain::Explanation;
+pub use self::folder::Folder;
 use self::index::Index;
 use self::objects::Objects;
 pub use crate::action::PlanError;
@@ -66,6 +68,8 @@ pub struct Catalog {
     pub schemas: Schemas,
     /// Pipelines and Tasks against which runs are held.
     pub objects: Objects,
+    /// The paths whose mappings may only create in some namespaces.
+    pub folders: Vec<Folder>,
 }
 
 /// A mapping file as it was read.
@@ -114,6 +118,7 @@ impl Default for Catalog {
             options: Options::default(),
             schemas: Schemas::default(),
             objects: Objects::default(),
+            folders: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub use crate::action::effect::{
 };
 use crate::action::execute::Executor;
 use crate::event::Event;
+use crate::event::fault::Fault;
 use crate::mapping::watch::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ByMapping;
@@ -51,6 +52,10 @@ impl Pipeline {
 
     /// The same for a delivery of which earlier tries did a part.
     pub async fn resume(&self, incoming: &Incoming, progress: &Progress, deadline: Instant) -> Outcome {
+        if self.mappings.is_unusable() {
+            let reason = "no mapping file can be used, so that nothing is known of what this event means";
+            return Outcome { halted: Some(Fault::transient(reason, None)), ..Outcome::default() };
+        }
         let plan = self.mappings.current().plan(&incoming.events);
         for error in &plan.failures {
             self.metrics.plan_errors.get_or_create(&ByMapping { mapping: error.mapping.clone() }).inc();

@@ -3,6 +3,7 @@
 //! Settings describe the process and what it is connected to; what happens with events is in mappings.
 
 mod leader_election;
+mod mapping_path;
 mod schemas;
 mod source;
 
@@ -17,6 +18,7 @@ use crate::source::secret::SecretReference;
 use crate::vocabulary::options::{Optional, Options};
 use crate::vocabulary::outcome::Outcomes;
 pub use leader_election::LeaderElection;
+pub use mapping_path::MappingPath;
 pub use schemas::{SchemaFilesError, read_schemas};
 pub use source::{SourceDocument, SourceSpec};
 
@@ -55,7 +57,9 @@ pub struct Process {
     /// The address of a run for people: `{namespace}`, `{kind}` and `{name}` are filled in.
     pub run_url: Option<String>,
     /// Files and folders of mappings.
-    pub mappings: Vec<PathBuf>,
+    pub mappings: Vec<MappingPath>,
+    /// Whether a start with a mistake in a mapping file fails.
+    pub strict_mappings: bool,
     /// Files and folders of JSON Schemas of private custom types.
     pub schemas: Vec<PathBuf>,
     /// What expressions see as `config`.
@@ -206,7 +210,8 @@ impl Default for Process {
             watch_namespace: "*".into(),
             event_source: "https://pipewright.local/".into(),
             run_url: None,
-            mappings: vec![PathBuf::from("mappings")],
+            mappings: vec![PathBuf::from("mappings").into()],
+            strict_mappings: false,
             schemas: Vec::new(),
             config: serde_json::Map::new(),
             announce: Announce::default(),
@@ -277,7 +282,8 @@ impl Settings {
             SecretReference::SecretKeyRef(_) | SecretReference::Literal(_) => None,
         });
         let tokens = sinks.iter_mut().filter_map(|sink| sink.spec.token_file.as_mut());
-        let folders = process.mappings.iter_mut().chain(&mut process.schemas).chain(&mut process.kubeconfig);
+        let mappings = process.mappings.iter_mut().map(|mappings| &mut mappings.path);
+        let folders = mappings.chain(&mut process.schemas).chain(&mut process.kubeconfig);
         folders.chain(files).chain(tokens)
     }
 

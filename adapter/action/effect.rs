@@ -114,6 +114,8 @@ pub struct Outcome {
     pub unplanned: Vec<PlanError>,
     /// The event that answers the request.
     pub reply: Option<Arc<Event>>,
+    /// Why nothing was planned at all.
+    pub halted: Option<Fault>,
 }
 
 // === impl Effect ===
@@ -190,6 +192,9 @@ impl Outcome {
     /// One transient failure makes the whole transient: a sender that tries again loses nothing, since what exists stays,
     /// and is told of the rest as soon as nothing transient is left.
     pub fn fault(&self) -> Option<Fault> {
+        if self.halted.is_some() {
+            return self.halted.clone();
+        }
         let faults = || self.effects.iter().filter_map(Effect::fault);
         let number = self.unplanned.len() + faults().count();
         if number == 0 {
@@ -243,7 +248,7 @@ mod tests {
     fn failures_for_good_are_permanent_together_and_few_are_told() {
         let effects = (0..20).map(|n| failed(&n.to_string(), Fault::permanent("no"))).collect();
         let error = PlanError { mapping: "m".into(), place: "let.x".into(), reason: "why".into() };
-        let outcome = Outcome { effects, unplanned: vec![error], reply: None };
+        let outcome = Outcome { effects, unplanned: vec![error], ..Outcome::default() };
         let fault = outcome.fault().unwrap();
         assert!(!fault.is_transient());
         assert_eq!(fault.to_string(), format!("mapping `m`, let.x: why{}; and 13 more", "; no".repeat(7)));

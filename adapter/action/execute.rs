@@ -96,7 +96,7 @@ impl Executor {
         }
         let effects: Vec<Effect> = join_all(work).await.into_iter().flatten().collect();
         let replied = effects.iter().any(|effect| matches!(effect.result, Done::Replied));
-        Outcome { effects, unplanned: plan.failures.clone(), reply: reply.filter(|_| replied) }
+        Outcome { effects, unplanned: plan.failures.clone(), reply: reply.filter(|_| replied), halted: None }
     }
 
     async fn group(&self, group: Group<'_>, delivery: &Delivery<'_>) -> Vec<Effect> {

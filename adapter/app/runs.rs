@@ -262,7 +262,7 @@ async fn deliver(pipeline: Pipeline, metrics: Metrics, attempt: Attempt) -> Deli
             refuse(effect.mapping(), effect.token(), fault.to_string());
         }
     }
-    let mut is_pending = false;
+    let mut is_pending = outcome.halted.is_some();
     for effect in &outcome.effects {
         if !effect.is_pending() {
             delivered.done.insert(effect.token());

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use super::check::many;
 use super::cluster::{listen, player};
-use super::inputs::{SettingsArguments, style};
+use super::inputs::{SettingsArguments, limited, style};
 use super::{Ended, complain, print, runtime, serve};
 use crate::app::{self, Parts};
 use crate::cluster::memory::{Memory, Options, write_kubeconfig};
@@ -106,7 +106,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             sinks = sinks.with_receiver(DEFAULT, Arc::new(Timeline::new(std::io::stdout())));
         }
         let namespace = settings.process.namespace.clone();
-        let mappings = settings.process.mappings.clone();
+        let mappings: Vec<PathBuf> = settings.process.mappings.iter().map(|it| it.path.clone()).collect();
         let admin = settings.process.admin_listen.clone();
         let started = app::start(Parts {
             clients: memory.clients(&namespace),
@@ -142,9 +142,10 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
     // Of the embedded cluster; this pod's namespace, if any, is not in it.
     process.leader_election.namespace = Some(process.namespace.clone());
     if !arguments.mappings.is_empty() {
-        process.mappings.clone_from(&arguments.mappings);
+        process.mappings = limited(&arguments.mappings, process);
     }
     for path in &process.mappings {
+        let path = &path.path;
         if !path.exists() {
             bail!(
                 "there are no mappings at `{}`: run this in the project's folder, or name a folder with --mappings",

@@ -9,7 +9,7 @@ use super::BadInput;
 use crate::diagnostic::{Report, Style};
 use crate::mapping::objects::Objects;
 use crate::mapping::{Catalog, MappingSet, load};
-use crate::settings::{Process, Settings, SourceDocument, read_schemas};
+use crate::settings::{MappingPath, Process, Settings, SourceDocument, read_schemas};
 use crate::vocabulary::schema::Schemas;
 
 /// Mapping files and their settings.
@@ -83,6 +83,12 @@ impl SettingsArguments {
     }
 }
 
+/// The paths of a flag. One that the settings limit to namespaces stays limited.
+pub(super) fn limited(paths: &[PathBuf], process: &Process) -> Vec<MappingPath> {
+    let known = |path: &PathBuf| process.mappings.iter().find(|known| known.path == *path).cloned();
+    paths.iter().map(|path| known(path).unwrap_or_else(|| path.clone().into())).collect()
+}
+
 /// The schemas of custom types: ours, and those that the settings name.
 pub(super) fn schemas(settings: &Settings) -> anyhow::Result<Schemas> {
     Ok(read_schemas(&settings.process.schemas).map_err(|error| BadInput(error.to_string()))?)
@@ -94,7 +100,8 @@ pub(super) fn compile(
     settings: &Settings,
     pipelines: &PipelineArguments,
 ) -> anyhow::Result<Result<(MappingSet, Report), Report>> {
-    let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
+    let of_settings: Vec<PathBuf> = settings.process.mappings.iter().map(|it| it.path.clone()).collect();
+    let paths = if paths.is_empty() { &of_settings } else { paths };
     for path in paths {
         std::fs::metadata(path).with_context(|| {
             format!("no mappings at `{}` (name a file or a folder of them)", path.display())
@@ -119,7 +126,8 @@ pub(super) fn compile(
 
 /// What to say where no mapping was found.
 pub(super) fn nothing_found(paths: &[PathBuf], settings: &Settings) -> String {
-    let paths = if paths.is_empty() { &settings.process.mappings } else { paths };
+    let of_settings: Vec<PathBuf> = settings.process.mappings.iter().map(|it| it.path.clone()).collect();
+    let paths = if paths.is_empty() { &of_settings } else { paths };
     let shown: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     format!(
         "there are no mappings in {}: name another file or folder (of a folder *.yaml and *.yml are read)",
@@ -138,6 +146,7 @@ fn catalog(settings: &Settings, schemas: Schemas) -> Catalog {
         options: settings.process.options(),
         schemas,
         objects: Objects::default(),
+        folders: settings.process.mappings.iter().filter_map(MappingPath::folder).collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::inputs::SettingsArguments;
+use super::inputs::{SettingsArguments, limited};
 use super::{Ended, LogArguments, runtime};
 use crate::app::{self, Parts, Service, StartError};
 use crate::cluster;
@@ -42,6 +42,9 @@ pub(super) struct Arguments {
         value_delimiter = ','
     )]
     mappings: Vec<PathBuf>,
+    /// Do not start when a mapping file has a mistake; else it is left out, and the others are served
+    #[arg(long)]
+    strict: bool,
     /// A kubeconfig [default: KUBECONFIG, ~/.kube/config, or the pod's service account]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -75,8 +78,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         process.watch_namespace = namespace;
     }
     if !arguments.mappings.is_empty() {
-        process.mappings = arguments.mappings;
+        process.mappings = limited(&arguments.mappings, process);
     }
+    process.strict_mappings |= arguments.strict;
     if let Some(kubeconfig) = arguments.kubeconfig {
         process.kubeconfig = Some(kubeconfig);
     }

@@ -1,5 +1,6 @@
 mod bounds;
 mod emit;
+mod folder;
 mod partial;
 mod verdicts;
 

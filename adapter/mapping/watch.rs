@@ -3,21 +3,24 @@
 //! Changes are seen by comparing a fingerprint of the files: that works for editors that replace files, for the link
 //! swap of a mounted `ConfigMap`, and on file systems without notifications.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Catalog, File, MappingSet, load};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Diagnostic, Report};
 use crate::event::identity::Key;
 
 /// How often the files are looked at.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The mappings in use. A set that does not compile never replaces one that does.
+/// The mappings in use. A file that does not compile never replaces its last version that does; the others are as new as
+/// on the disk.
 #[derive(Debug)]
 pub struct Store {
     paths: Vec<PathBuf>,
@@ -25,6 +28,8 @@ pub struct Store {
     current: ArcSwap<MappingSet>,
     problems: ArcSwap<Report>,
     files: Mutex<Files>,
+    invalid: AtomicUsize,
+    is_loaded: AtomicBool,
 }
 
 /// What is known of the files.
@@ -37,6 +42,20 @@ struct Files {
     /// The set that was in use before. It is freed by the next look, since whoever lets go of it last pays for that:
     /// for ten thousand mappings several milliseconds, which would be a request's.
     replaced: Option<Arc<MappingSet>>,
+    /// The versions of the files in the set, by path.
+    good: HashMap<String, Arc<str>>,
+}
+
+/// What the files come to.
+struct Loaded {
+    /// The set to use; `None` when none can be made.
+    set: Option<MappingSet>,
+    /// The versions of the files in it.
+    good: HashMap<String, Arc<str>>,
+    /// How many files have a newest version that is not in it.
+    invalid: usize,
+    /// Everything about the newest versions.
+    report: Report,
 }
 
 /// What a look at the files came to.
@@ -46,15 +65,15 @@ pub enum Reload {
     Unchanged,
     /// A new set is in use; the report holds warnings only.
     Replaced(Arc<Report>),
-    /// The files have mistakes, and the set that was in use still is.
+    /// Some files have mistakes, and their last good versions are in use, if they had one.
     Refused(Arc<Report>),
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Loads the files under `paths` for the first time. With mistakes in them the store starts out empty and
-    /// [`Store::problems`] has the report.
+    /// Loads the files under `paths` for the first time. Those with mistakes are left out, and [`Store::problems`] has the
+    /// report.
     pub fn open(paths: Vec<PathBuf>, catalog: Catalog) -> Self {
         let store = Self {
             paths,
@@ -62,6 +81,8 @@ impl Store {
             current: ArcSwap::default(),
             problems: ArcSwap::default(),
             files: Mutex::default(),
+            invalid: AtomicUsize::default(),
+            is_loaded: AtomicBool::default(),
         };
         store.reload();
         store
@@ -77,9 +98,24 @@ impl Store {
         self.problems.load_full()
     }
 
-    /// Whether the files on disk were refused, so that an older set is in use.
+    /// Whether files on disk were refused, so that older versions of them, or none, are in use.
     pub fn is_stale(&self) -> bool {
         self.problems.load().has_errors()
+    }
+
+    /// Whether a set could ever be made of the files, be it of a part of them.
+    pub fn is_loaded(&self) -> bool {
+        self.is_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are files, and none of them can be used.
+    pub fn is_unusable(&self) -> bool {
+        self.current.load().is_empty() && self.is_stale()
+    }
+
+    /// How many files have a newest version that cannot be used.
+    pub fn invalid(&self) -> usize {
+        self.invalid.load(Ordering::Relaxed)
     }
 
     /// Reads and compiles the files when they have changed since the last look.
@@ -101,26 +137,68 @@ impl Store {
         // Taken before reading: a change while reading is seen by the next look.
         let fingerprint = self.fingerprint();
         let started = Instant::now();
-        let mut report = Report::default();
-        let files = load::read(&self.paths, &mut report);
-        let result = self.compile(&files, report);
-        let (replaced, reload) = self.take(result);
-        *self.files() = Files { seen: Some(fingerprint), took: started.elapsed(), replaced };
-        reload
+        let before = self.files().good.clone();
+        let loaded = self.load(&before);
+        let report = Arc::new(loaded.report);
+        self.invalid.store(loaded.invalid, Ordering::Relaxed);
+        self.problems.store(Arc::clone(&report));
+        let replaced = loaded.set.map(|set| {
+            self.is_loaded.store(true, Ordering::Relaxed);
+            self.current.swap(Arc::new(set))
+        });
+        *self.files() =
+            Files { seen: Some(fingerprint), took: started.elapsed(), replaced, good: loaded.good };
+        if report.has_errors() { Reload::Refused(report) } else { Reload::Replaced(report) }
     }
 
-    fn take(&self, result: Result<(MappingSet, Report), Report>) -> (Option<Arc<MappingSet>>, Reload) {
-        match result {
-            Ok((set, report)) => {
-                let report = Arc::new(report);
-                let replaced = self.current.swap(Arc::new(set));
-                self.problems.store(Arc::clone(&report));
-                (Some(replaced), Reload::Replaced(report))
+    /// Compiles the files; of a file with mistakes the version of `before` takes its place.
+    fn load(&self, before: &HashMap<String, Arc<str>>) -> Loaded {
+        let mut report = Report::default();
+        let found = load::read(&self.paths, &mut report);
+        match MappingSet::compile(&found, &self.catalog) {
+            Ok((set, warnings)) => {
+                report.extend(warnings);
+                if !report.has_errors() {
+                    return Loaded { set: Some(set), good: texts(&found), invalid: 0, report };
+                }
             }
-            Err(report) => {
-                let report = Arc::new(report);
-                self.problems.store(Arc::clone(&report));
-                (None, Reload::Refused(report))
+            Err(errors) => report.extend(errors),
+        }
+        let bad = named(&report);
+        let is_general = |finding: &Diagnostic| {
+            let file = finding.file.as_deref();
+            file.is_none_or(|file| {
+                self.paths.iter().any(|path| path.display().to_string() == file && !path.is_file())
+            })
+        };
+        if report.errors().any(is_general) {
+            return Loaded { set: None, good: before.clone(), invalid: bad.len(), report };
+        }
+        let mut files: Vec<File> = found.into_iter().filter(|file| !bad.contains(&file.path)).collect();
+        let older = bad.iter().filter_map(|path| Some((path, before.get(path)?)));
+        files.extend(older.map(|(path, text)| File { path: path.clone(), text: Arc::clone(text) }));
+        files.sort_by(|one, other| Path::new(&one.path).cmp(Path::new(&other.path)));
+        loop {
+            match MappingSet::compile(&files, &self.catalog) {
+                Ok((set, _)) => {
+                    return Loaded { set: Some(set), good: texts(&files), invalid: bad.len(), report };
+                }
+                Err(errors) => {
+                    let number = files.len();
+                    let wrong = named(&errors);
+                    // An older version that does not go with the newer files gives way to them.
+                    let is_older = |file: &File| bad.contains(&file.path);
+                    if files.iter().any(|file| is_older(file) && wrong.contains(&file.path)) {
+                        files.retain(|file| !is_older(file) || !wrong.contains(&file.path));
+                    } else if files.iter().any(is_older) {
+                        files.retain(|file| !is_older(file));
+                    } else {
+                        files.retain(|file| !wrong.contains(&file.path));
+                    }
+                    if files.len() == number {
+                        return Loaded { set: None, good: before.clone(), invalid: bad.len(), report };
+                    }
+                }
             }
         }
     }
@@ -143,19 +221,6 @@ impl Store {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compile(&self, files: &[File], mut report: Report) -> Result<(MappingSet, Report), Report> {
-        match MappingSet::compile(files, &self.catalog) {
-            Ok((set, warnings)) => {
-                report.extend(warnings);
-                if report.has_errors() { Err(report) } else { Ok((set, report)) }
-            }
-            Err(errors) => {
-                report.extend(errors);
-                Err(report)
-            }
-        }
-    }
-
     /// Names, sizes, times and, where there are any, inodes of the files behind all links.
     fn fingerprint(&self) -> Key {
         let mut parts = Vec::new();
@@ -173,6 +238,15 @@ impl Store {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         Key::of("files", &parts)
     }
+}
+
+/// The files that have errors.
+fn named(report: &Report) -> BTreeSet<String> {
+    report.errors().filter_map(|finding| finding.file.clone()).collect()
+}
+
+fn texts(files: &[File]) -> HashMap<String, Arc<str>> {
+    files.iter().map(|file| (file.path.clone(), Arc::clone(&file.text))).collect()
 }
 
 #[cfg(unix)]

@@ -226,6 +226,8 @@ pub struct Metrics {
     pub mappings_load: Gauge<f64, AtomicU64>,
     /// Errors of the newest mapping set when it could not be used; 0 when it is in force.
     pub mapping_problems: Gauge,
+    /// Mapping files whose newest version cannot be used.
+    pub mappings_invalid: Gauge,
 }
 
 // === impl Metrics ===
@@ -334,9 +336,10 @@ impl Metrics {
                 "Connections at the public port that met a bound"
             ),
             mappings: metric!("mappings", "Mappings in force"),
-            mapping_problems: metric!(
-                "mapping_problems",
-                "Errors of a newer mapping set that could not be used"
+            mapping_problems: metric!("mapping_problems", "Errors in the newest versions of mapping files"),
+            mappings_invalid: metric!(
+                "mappings_invalid",
+                "Mapping files whose newest version cannot be used"
             ),
             mappings_load: metric!(
                 "mappings_load",

@@ -67,7 +67,7 @@ async fn an_edited_mapping_takes_over_and_a_broken_one_does_not() {
     let path = service.directory.path().join("note.yaml").display().to_string();
     assert!(
         text.contains(
-            "[!] mappings: 1 errors in the newest files; the 1 mappings before them stay in force\n"
+            "[!] mappings: 1 errors in the newest versions of 1 files, whose last good versions stay in force; 1 mappings are\n"
         ),
         "{text}"
     );
@@ -130,7 +130,7 @@ async fn twelve_mistakes_in_a_running_service_are_twelve_findings_and_change_not
     let text = verbose(&service).await;
     assert!(
         text.contains(
-            "[!] mappings: 12 errors in the newest files; the 1 mappings before them stay in force\n"
+            "[!] mappings: 12 errors in the newest versions of 3 files, whose last good versions stay in force; 1 mappings are\n"
         ),
         "{text}"
     );
@@ -176,11 +176,61 @@ async fn a_directory_that_disappears_leaves_the_running_set_in_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_whose_first_mappings_have_mistakes_does_not_start() {
-    let setup = Setup::new().mapping("note", &GOOD.replace("content:", "contents:"));
+async fn a_strict_service_whose_first_mappings_have_mistakes_does_not_start() {
+    let setup = Setup::new()
+        .mapping("note", &GOOD.replace("content:", "contents:"))
+        .with(|settings| settings.process.strict_mappings = true);
     let error = setup.try_start().await.err().unwrap().to_string();
     assert!(error.starts_with("the mappings cannot be used:\n\n"), "{error}");
     assert!(error.contains("note.yaml:11:9") && error.contains("did you mean `content`?"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_broken_file_serves_the_good_ones_and_says_so() {
+    let other =
+        GOOD.replace("{name: note}", "{name: other}").replace("com.example.first", "com.example.other");
+    let service = Setup::new()
+        .mapping("note", &GOOD.replace("content:", "contents:"))
+        .mapping("other", &other)
+        .start()
+        .await;
+    assert_eq!(emitted(&service).await, ["com.example.other"]);
+    let text = verbose(&service).await;
+    assert!(text.contains("[!] mappings: 1 errors") && text.contains("did you mean `content`?"), "{text}");
+    assert!((service.metric("pipewright_mappings_invalid").await - 1.0).abs() < 0.1);
+    // While one file is broken the others are renewed, and the broken one is back when it is mended.
+    service.directory.write("other.yaml", &other.replace("com.example.other", "com.example.newer"));
+    service.until("the edit", async || emitted(&service).await == ["com.example.newer"]).await;
+    service.directory.write("note.yaml", GOOD);
+    service.until("both", async || emitted(&service).await.len() == 2).await;
+    assert!(service.metric("pipewright_mappings_invalid").await < 0.5);
+    // Broken again, it keeps its last good version, also beside a third file that takes its name.
+    service.directory.write("note.yaml", &GOOD.replace("content:", "contents:"));
+    service.until("the mistake", async || problems(&service).await == 1).await;
+    assert_eq!(emitted(&service).await.len(), 2);
+    service.directory.write("third.yaml", &GOOD.replace("com.example.first", "com.example.third"));
+    service
+        .until("the third", async || emitted(&service).await.contains(&"com.example.third".to_owned()))
+        .await;
+    let types = emitted(&service).await;
+    assert_eq!(types, ["com.example.newer", "com.example.third"], "one of each name");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_any_good_file_is_not_ready_and_keeps_no_event() {
+    let service =
+        Setup::new().mapping("note", &GOOD.replace("content:", "contents:")).try_start().await.unwrap();
+    let ready = service.get("/readyz").await;
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert!(ready.text.contains("no mapping file can be used"), "{}", ready.text);
+    let event = r#"{"specversion":"1.0","id":"1","source":"/tests","type":"com.example.a"}"#;
+    let answer = service.send("POST", "/events", &[STRUCTURED], event).await;
+    answer.later(503, "no mapping file can be used");
+    service.directory.write("note.yaml", GOOD);
+    service.until("it is ready", async || service.get("/readyz").await.status == 200).await;
+    assert_eq!(emitted(&service).await, ["com.example.first"]);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,7 @@ impl Compiler<'_> {
         if let Some(metadata) = node.get("metadata") {
             self.metadata(metadata, &mut run, &mut uses);
         }
+        self.limit_namespace(node, &mut run);
         let Some(spec) = node.get("spec") else {
             self.error(
                 "missing-field",
@@ -216,6 +217,37 @@ impl Compiler<'_> {
                 _ => self.known_field(entry, "`metadata`", &["namespace", "labels", "annotations"]),
             }
         }
+    }
+
+    /// Holds the run to the namespaces of the folder that the mapping lies in.
+    fn limit_namespace(&mut self, node: &Node, run: &mut Run) {
+        if self.catalog.folders.is_empty() {
+            return;
+        }
+        let file = self.place.file;
+        let written = node.get("metadata").and_then(|metadata| metadata.get("namespace"));
+        let span = written.map_or(node.span.start..node.span.start, |node| node.span.clone());
+        let namespace = match (&run.namespace, written, self.catalog.namespace_of(file)) {
+            (Some(namespace), ..) => namespace.clone(),
+            // What is written there has been told to be wrong.
+            (None, Some(_), _) => return,
+            (None, None, Ok(namespace)) => namespace,
+            (None, None, Err(folder)) => {
+                let message = format!("the run needs a `namespace`: mappings of {}", folder.shown());
+                return self.error("missing-namespace", span, message, "write `metadata: {namespace: …}`");
+            }
+        };
+        if let Some(folder) = self.catalog.forbids(file, &namespace) {
+            let message =
+                format!("this mapping may not create in `{namespace}`: mappings of {}", folder.shown());
+            return self.error(
+                "foreign-namespace",
+                span,
+                message,
+                "ask whoever keeps `mappings` of the settings",
+            );
+        }
+        run.namespace = Some(namespace);
     }
 
     fn namespace(&mut self, node: &Node) -> Option<String> {

@@ -37,6 +37,10 @@ impl Basis<'_> {
         let labels = self.labels(run, &origin, &context, &place)?;
         let annotations = self.annotations(run, &origin, &context, &place)?;
         let namespace = run.namespace.clone().unwrap_or_else(|| self.catalog.namespace.clone());
+        if let Some(folder) = self.catalog.forbids(&self.mapping.file, &namespace) {
+            let reason = format!("it may not create in `{namespace}`: mappings of {}", folder.shown());
+            return Err(self.error(place, &reason));
+        }
         let name = origin.key.object_name(&format!("{}-{}", origin.mapping, origin.action));
         let object = json!({
             "apiVersion": "tekton.dev/v1",

@@ -33,6 +33,9 @@ use super::ground::Ground;
 /// The secret of the source `github`.
 pub const SECRET: &str = "It's a Secret to Everybody";
 
+/// The header in which a [`Receiver`] notes what it answered.
+pub const ANSWERED: &str = "x-answered";
+
 /// A directory of its own that is gone at the end.
 pub struct Directory(PathBuf);
 
@@ -123,10 +126,12 @@ impl Receiver {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
                         let text = String::from_utf8_lossy(&body).into_owned();
-                        requests.lock().unwrap().push((head.headers, body));
                         let refused = refused.lock().unwrap().clone();
                         let refused = refused.filter(|(ty, _)| text.contains(ty)).map(|(_, status)| status);
                         let status = refused.unwrap_or_else(|| status.load(Ordering::Relaxed));
+                        let mut headers = head.headers;
+                        headers.insert(ANSWERED, status.into());
+                        requests.lock().unwrap().push((headers, body));
                         let response = Response::builder().status(status);
                         Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
                     }
@@ -277,7 +282,7 @@ impl Setup {
             settings.process.namespace = namespace.to_owned();
             settings.process.watch_namespace = namespace.to_owned();
         }
-        settings.process.mappings = vec![directory.path().to_owned()];
+        settings.process.mappings = vec![directory.path().to_owned().into()];
         let specs = settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone()));
         let mut sinks = Sinks::new(&Environment::default(), specs).unwrap();
         let events = Captured::default();
