@@ -121,7 +121,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     count_mappings(&metrics, &store);
     if store.is_stale() {
         let (report, files) = (store.problems(), store.invalid());
-        tracing::error!(files, %report, "mapping files have mistakes and are left out");
+        match &on_reload {
+            Some(on_reload) => on_reload(&Reload::Refused(Arc::clone(&report)), store.current().len()),
+            None => tracing::error!(files, %report, "mapping files have mistakes and are left out"),
+        }
         notice::invalid_mappings(&client, &report).await;
     }
 

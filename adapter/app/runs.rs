@@ -83,6 +83,8 @@ impl Runs {
         );
         let hints = watch.hints();
         let status = watch.status();
+        let noted = Arc::clone(&status);
+        let elector = elector.map(|elector| elector.noting(Arc::new(move || noted.note())));
         let work = Box::new(move |stop| watch.clone().run(stop).boxed());
         Ok(Self { work, hints, status, elector, margin })
     }
@@ -121,6 +123,7 @@ impl Runs {
         let election = tokio::spawn(elector.run(async move {
             let _ = left.await;
         }));
+        let mut inherited = None;
         loop {
             let gained = tokio::select! {
                 biased;
@@ -130,6 +133,11 @@ impl Runs {
             if !gained {
                 break;
             }
+            let left = state.borrow().inherited.clone();
+            if let Some(note) = left.as_ref().filter(|_| left != inherited) {
+                self.status.inherit(note);
+            }
+            inherited = left;
             let work = (self.work)(
                 futures::future::select(told(stopped.clone()).boxed(), lost(state.clone()).boxed())
                     .map(drop)

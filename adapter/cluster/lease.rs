@@ -14,6 +14,7 @@ pub mod candidate;
 mod tests;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
@@ -25,7 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::CALL_TIMEOUT;
-use crate::event::annotation::MANAGER;
+use crate::event::annotation::{DELETED_RUNS, MANAGER};
 pub use candidate::Timing;
 use candidate::{Candidate, Plan};
 
@@ -66,7 +67,12 @@ pub struct State {
     pub answered: bool,
     /// Why the Lease cannot be read or written, if it cannot.
     pub trouble: Option<String>,
+    /// What the leader before had noted and not taken back when this process began to lead.
+    pub inherited: Option<String>,
 }
+
+/// Gives what the next leader should know if this one ends without a word.
+pub type Note = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A candidate at work.
 pub struct Elector {
@@ -79,6 +85,7 @@ pub struct Elector {
     unsure: bool,
     leaving: bool,
     reported: Option<Instant>,
+    note: Option<Note>,
 }
 
 /// Why a call did not succeed.
@@ -110,7 +117,15 @@ impl Elector {
             unsure: false,
             leaving: false,
             reported: None,
+            note: None,
         }
+    }
+
+    /// Writes a note into the Lease with each renewal.
+    #[must_use]
+    pub fn noting(mut self, note: Note) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// What is known, now and later.
@@ -138,7 +153,10 @@ impl Elector {
             let result = match self.candidate.plan(now, Timestamp::now()) {
                 Plan::Look => self.look().await,
                 Plan::Write(spec) => match self.write(spec, self.patience(now)).await {
-                    Ok(lease) => {
+                    Ok((lease, inherited)) => {
+                        if inherited.is_some() {
+                            self.state.send_modify(|state| state.inherited = inherited);
+                        }
                         let answered = Instant::now();
                         self.candidate.written(lease, now, answered);
                         self.publish(answered);
@@ -210,12 +228,23 @@ impl Elector {
         }
     }
 
-    async fn write(&mut self, spec: LeaseSpec, patience: Duration) -> Result<Lease, Failure> {
+    /// Writes the Lease; gives it back as it is then, with what another holder had noted in it.
+    async fn write(
+        &mut self,
+        spec: LeaseSpec,
+        patience: Duration,
+    ) -> Result<(Lease, Option<String>), Failure> {
         self.unsure = true;
+        let note = self.note.as_ref().and_then(|note| note());
+        let mut inherited = None;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(seen) = self.candidate.lease() {
             // The resourceVersion of what was seen goes along: 409 when somebody wrote since.
-            let lease = Lease { spec: Some(spec), ..seen.clone() };
+            let mut lease = Lease { spec: Some(spec), ..seen.clone() };
+            let annotations = lease.metadata.annotations.get_or_insert_default();
+            let noted = annotations.remove(DELETED_RUNS);
+            inherited = noted.filter(|_| !self.candidate.holds());
+            annotations.extend(note.map(|note| (DELETED_RUNS.to_owned(), note)));
             call(patience, self.api.replace(&self.election.name, &params, &lease)).await
         } else {
             let name = Some(self.election.name.clone());
@@ -224,7 +253,7 @@ impl Elector {
             call(patience, self.api.create(&params, &lease)).await
         };
         self.unsure = matches!(written, Err(Failure::Transient(_)));
-        written.map_err(|failure| match failure {
+        written.map(|lease| (lease, inherited)).map_err(|failure| match failure {
             // A PUT of what is gone. A POST that is told so lacks its namespace or its kind.
             Failure::Missing(_) if self.candidate.lease().is_some() => Failure::Conflict,
             other => other,

@@ -28,6 +28,9 @@ pub const CHANGE_SOURCE: &str = "pipewright.dev/change-source";
 /// `uid` tells our own value from one that Tekton copied from the parent. While sinks differ, `part` has for a transition the
 /// effects that exist; `refused` has what was refused for good.
 pub const EMITTED: &str = "pipewright.dev/emitted";
+/// Annotation of the Lease: how many deleted runs the leader has still to tell of, and the first of them, so that another
+/// leader can say what was lost with it.
+pub const DELETED_RUNS: &str = "pipewright.dev/deleted-runs";
 /// Label that says who manages an object, as Kubernetes recommends.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Our value of [`MANAGED_BY`].

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use pipewright::event::annotation::EMITTED;
+use pipewright::event::annotation::{DELETED_RUNS, EMITTED};
 use serde_json::{Value, json};
 
 use crate::support::ground::{Ground, on_both_clusters};
+use crate::support::leases;
 use crate::support::service::{ANSWERED, Receiver, Service, Setup, pipeline_runs};
 
 on_both_clusters! {
     runs_that_end_and_are_deleted_while_the_sink_is_away_are_told_once_each,
     a_run_that_is_deleted_before_its_end_is_told_as_cancelled,
+    what_a_killed_leader_had_still_to_tell_is_counted_by_the_next,
     a_final_refusal_is_noted_and_the_next_transition_goes_out,
     a_sink_that_refuses_makes_no_other_sink_get_an_event_twice,
     a_mapping_that_cannot_be_computed_keeps_nothing_from_the_default_sink,
@@ -255,5 +257,44 @@ async fn a_mapping_that_cannot_be_computed_keeps_nothing_from_the_default_sink(g
     assert_eq!(names(&all), ["queued", "started", "finished"]);
     assert!(service.has_metric("pipewright_transitions_refused_total{mapping=\"strict\"} 1").await);
     assert!(service.has_metric("pipewright_plan_errors_total{mapping=\"strict\"} 1").await);
+    service.stop().await;
+}
+
+async fn what_a_killed_leader_had_still_to_tell_is_counted_by_the_next(ground: Ground) {
+    let receiver = Receiver::start().await;
+    receiver.answer(503);
+    let soon = |setup: Setup| {
+        setup.with(|settings| {
+            settings.process.leader_election.timing.retry_period = Duration::from_millis(200)
+        })
+    };
+    let service = soon(Setup::over(&ground).sink("default", receiver.spec())).start().await;
+    let api = api(&ground);
+    for name in ["one", "two"] {
+        create(&api, name).await;
+        advance(&api, name, "True").await;
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    // What a leader notes while it lives.
+    let leases = leases::api(&ground.client());
+    let note = async || {
+        let lease = leases.get("pipewright").await.unwrap();
+        lease.annotations().get(DELETED_RUNS).cloned()
+    };
+    let namespace = ground.namespace();
+    let wanted = format!("2 PipelineRun {namespace}/one, PipelineRun {namespace}/two");
+    service.until("the note", async || note().await.as_ref() == Some(&wanted)).await;
+    // One that ends in good order counts for itself and leaves none.
+    service.stop().await;
+    assert_eq!(note().await, None);
+
+    // A killed one leaves it.
+    let mut lease = leases.get("pipewright").await.unwrap();
+    lease.annotations_mut().insert(DELETED_RUNS.to_owned(), wanted);
+    leases.replace("pipewright", &PostParams::default(), &lease).await.unwrap();
+    let service = soon(Setup::over(&ground)).start().await;
+    service.until("the loss", async || service.metric("pipewright_transitions_lost_total").await > 1.5).await;
+    service.until("its end", async || note().await.is_none()).await;
+    assert!(service.metric("pipewright_transitions_lost_total").await < 2.5);
     service.stop().await;
 }

@@ -139,6 +139,17 @@ impl Ledger {
         self.notes().departed.remove(uid);
     }
 
+    /// The deleted runs that are not told yet, in the order of their names.
+    pub(super) fn departed(&self) -> Vec<String> {
+        let shown = |key: &Key| {
+            let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
+            format!("{kind} {namespace}/{}", key.name)
+        };
+        let mut names: Vec<String> = self.notes().departed.values().map(|(key, _)| shown(key)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Forgets the objects of one watch that `lives` does not know.
     pub(super) fn retain(&self, lives: impl Fn(&Key) -> bool) {
         self.notes().living.retain(|key, _| lives(key));

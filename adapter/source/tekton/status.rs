@@ -3,9 +3,14 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::error;
+
 use super::departed::{Departed, Turns};
 use super::ledger::{Ledger, Stuck};
 use crate::vocabulary::tekton::RunKind;
+
+/// How many deleted runs a note names.
+const NOTED: usize = 20;
 
 /// Counters since the start, and the state of each kind's watch.
 #[derive(Debug)]
@@ -70,6 +75,27 @@ impl Status {
     /// Deleted runs that are kept until what is due of them is told.
     pub fn departed(&self) -> usize {
         self.departed.number()
+    }
+
+    /// How many deleted runs are still to be told, and the first of them by name; `None` when there are none.
+    pub fn note(&self) -> Option<String> {
+        if self.departed() == 0 {
+            return None;
+        }
+        let names = self.ledger.departed();
+        let shown = names.iter().take(NOTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        Some(format!("{} {shown}", names.len()))
+    }
+
+    /// Counts what the leader before noted in this way and did not live to tell.
+    pub fn inherit(&self, note: &str) {
+        let (number, names) = note.split_once(' ').unwrap_or((note, ""));
+        let Ok(number) = number.parse::<u64>() else { return };
+        self.count_lost(number);
+        error!(
+            number,
+            names, "transitions of deleted runs are lost: the leader before ended without telling them"
+        );
     }
 
     /// The run whose oldest due event has been waiting for the longest; `None` when nothing is due.
