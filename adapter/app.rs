@@ -26,7 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::server::admin::{Admin, Check, CheckState};
 use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
-use crate::settings::{Announce, MappingPath, SchemaFilesError, Settings, read_schemas};
+use crate::settings::{Announce, MappingPath, Process, SchemaFilesError, Settings, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::events::EventAuth;
 use crate::telemetry::metrics::OfSource;
@@ -114,19 +114,8 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         folders: process.mappings.iter().filter_map(MappingPath::folder).collect(),
         ..Catalog::default()
     };
-    let store = Arc::new(Store::open(process.mappings.iter().map(|it| it.path.clone()).collect(), catalog));
-    if store.is_stale() && (process.strict_mappings || !store.is_loaded()) {
-        return Err(StartError::Mappings(store.problems()));
-    }
+    let store = open(&process, catalog, on_reload.as_ref(), &client).await?;
     count_mappings(&metrics, &store);
-    if store.is_stale() {
-        let (report, files) = (store.problems(), store.invalid());
-        match &on_reload {
-            Some(on_reload) => on_reload(&Reload::Refused(Arc::clone(&report)), store.current().len()),
-            None => tracing::error!(files, %report, "mapping files have mistakes and are left out"),
-        }
-        notice::invalid_mappings(&client, &report).await;
-    }
 
     let sinks = Arc::new(sinks.measured(&metrics));
     let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
@@ -213,6 +202,31 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     }
     tracing::info!(%address, admin = %admin_address, "serving");
     Ok(Service { address, admin_address, metrics, gate, stop, hand_over, handles, tasks })
+}
+
+/// The mappings. A file with mistakes is left out, and said to be, unless the settings are strict.
+async fn open(
+    process: &Process,
+    catalog: Catalog,
+    on_reload: Option<&OnReload>,
+    client: &kube::Client,
+) -> Result<Arc<Store>, StartError> {
+    let paths = process.mappings.iter().map(|it| it.path.clone()).collect();
+    let store = Store::open(paths, catalog);
+    if !store.is_stale() {
+        return Ok(Arc::new(store));
+    }
+    let (report, files) = (store.problems(), store.invalid());
+    if process.strict_mappings || !store.is_loaded() {
+        return Err(StartError::Mappings(report));
+    }
+    if let Some(on_reload) = on_reload {
+        on_reload(&Reload::Refused(Arc::clone(&report)), store.current().len());
+    } else {
+        tracing::error!(files, %report, "mapping files have mistakes and are left out");
+    }
+    notice::invalid_mappings(client, &report).await;
+    Ok(Arc::new(store))
 }
 
 // === impl Service ===

@@ -258,16 +258,7 @@ impl Metrics {
                 metric
             }};
         }
-        let answer_seconds = Family::<ByRoute, Histogram>::new_with_constructor(|| {
-            // 0.5 ms to 8 s: from an answer without effect to the deadline of a webhook.
-            Histogram::new(exponential_buckets(0.000_5, 2.0, 15))
-        });
-        registry.register_with_unit(
-            "answer_duration",
-            "Time from the first byte of a request to its answer",
-            Unit::Seconds,
-            answer_seconds.clone(),
-        );
+        let answer_seconds = answer_seconds(&mut registry);
         Self {
             events_received: metric!("events_received", "Events that came in"),
             answers: metric!("acks", "Answers by route and status code"),
@@ -378,6 +369,21 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Registers the time from a request to its answer.
+fn answer_seconds(registry: &mut Registry) -> Family<ByRoute, Histogram> {
+    let answer_seconds = Family::<ByRoute, Histogram>::new_with_constructor(|| {
+        // 0.5 ms to 8 s: from an answer without effect to the deadline of a webhook.
+        Histogram::new(exponential_buckets(0.000_5, 2.0, 15))
+    });
+    registry.register_with_unit(
+        "answer_duration",
+        "Time from the first byte of a request to its answer",
+        Unit::Seconds,
+        answer_seconds.clone(),
+    );
+    answer_seconds
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, OwnedMutexGuard, Semaphore};
 use tracing::{error, info};
 
-use super::reconcile::{Shared, wait};
+use super::reconcile::{Shared, report, wait};
 use super::run::Run;
 use super::{Attempt, Delivered, Status};
 use crate::vocabulary::tekton::{RunKind, Transition, weight};
@@ -151,7 +151,7 @@ async fn tell_one<T, D, F>(
         failures += 1;
         shared.status.count_failure();
         shared.status.ledger.failed_departed(run.uid(), failure.to_string());
-        shared.report(key, failures, &failure);
+        report(key, failures, &failure);
         if is_last {
             return;
         }

@@ -121,18 +121,8 @@ where
     pub(super) fn after(&self, key: &ObjectRef<Run>, failure: &Failure) -> Action {
         self.status.count_failure();
         let failures = self.status.ledger.failed(key, failure.to_string());
-        self.report(key, failures, failure);
+        report(key, failures, failure);
         Action::requeue(wait(failures, failure))
-    }
-
-    /// Once in full voice; an outage of the sink concerns every run.
-    pub(super) fn report(&self, key: &ObjectRef<Run>, failures: u32, failure: &Failure) {
-        let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
-        if failures == 1 {
-            warn!(kind, namespace, name = key.name, "{failure}; trying again");
-        } else {
-            debug!(kind, namespace, name = key.name, failures, "{failure}; trying again");
-        }
     }
 
     /// The run as the API server has it now.
@@ -163,6 +153,16 @@ where
 
     fn api(&self, key: &ObjectRef<Run>) -> Api<Run> {
         Api::namespaced_with(self.client.clone(), key.namespace.as_deref().unwrap_or_default(), &key.dyntype)
+    }
+}
+
+/// Logs a failure, once in full voice: an outage of the sink concerns every run.
+pub(super) fn report(key: &ObjectRef<Run>, failures: u32, failure: &Failure) {
+    let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
+    if failures == 1 {
+        warn!(kind, namespace, name = key.name, "{failure}; trying again");
+    } else {
+        debug!(kind, namespace, name = key.name, failures, "{failure}; trying again");
     }
 }
 

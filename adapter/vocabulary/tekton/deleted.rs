@@ -80,7 +80,7 @@ mod tests {
             .collect()
     }
 
-    fn run(status: Value) -> Value {
+    fn run(status: &Value) -> Value {
         json!({
             "metadata": {"name": "a", "namespace": "ci", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"pipelineRef": {"name": "build"}},
@@ -98,7 +98,7 @@ mod tests {
             (json!({}), vec!["queued", "finished"]),
             (Value::Null, vec!["queued", "finished"]),
         ] {
-            let last = deleted(run(status), RunKind::PipelineRun, now, false);
+            let last = deleted(run(&status), RunKind::PipelineRun, now, false);
             let told = told(&last, RunKind::PipelineRun);
             assert_eq!(told.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
             let (_, content) = told.last().unwrap();
@@ -107,7 +107,7 @@ mod tests {
                 (&json!("cancel"), Some("build"))
             );
         }
-        let mut pending = run(json!({"startTime": "2026-01-01T00:00:01Z",
+        let mut pending = run(&json!({"startTime": "2026-01-01T00:00:01Z",
                                      "conditions": [{"type": "Succeeded", "status": "Unknown", "reason": "Pending"}]}));
         pending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:05Z");
         let last = deleted(pending, RunKind::TaskRun, now, true);
@@ -121,7 +121,7 @@ mod tests {
         let over = json!({"startTime": "2026-01-01T00:00:01Z", "completionTime": "2026-01-01T00:00:02Z",
                           "pipelineSpec": {"tasks": []}, "results": [{"name": "r", "value": "v"}],
                           "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}]});
-        let (whole, now) = (run(over), Timestamp::UNIX_EPOCH);
+        let (whole, now) = (run(&over), Timestamp::UNIX_EPOCH);
         let last = deleted(whole.clone(), RunKind::PipelineRun, now, true);
         assert_eq!(told(&last, RunKind::PipelineRun), told(&whole, RunKind::PipelineRun));
         assert!(last["status"].get("pipelineSpec").is_none() && weight(&last) < weight(&whole));
