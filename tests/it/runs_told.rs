@@ -265,7 +265,7 @@ async fn what_a_killed_leader_had_still_to_tell_is_counted_by_the_next(ground: G
     receiver.answer(503);
     let soon = |setup: Setup| {
         setup.with(|settings| {
-            settings.process.leader_election.timing.retry_period = Duration::from_millis(200)
+            settings.process.leader_election.timing.retry_period = Duration::from_millis(200);
         })
     };
     let service = soon(Setup::over(&ground).sink("default", receiver.spec())).start().await;
