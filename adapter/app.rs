@@ -31,6 +31,7 @@ use crate::sink::{DEFAULT, Sinks};
 use crate::source::events::EventAuth;
 use crate::telemetry::metrics::OfSource;
 use crate::telemetry::{LogControl, Metrics};
+use crate::vocabulary::schema::Schemas;
 
 /// Is told of a change of the mapping files.
 pub type OnReload = Box<dyn Fn(&Reload, usize) + Send + Sync>;
@@ -104,16 +105,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let admin_address = ports::local_address(&admin_listener, &process.admin_listen)?;
 
     let schemas = read_schemas(&process.schemas)?;
-    let catalog = Catalog {
-        sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
-        config: process.config.clone().into(),
-        namespace: process.namespace.clone(),
-        event_source: process.event_source.clone(),
-        options: process.options(),
-        schemas: schemas.clone(),
-        folders: process.mappings.iter().filter_map(MappingPath::folder).collect(),
-        ..Catalog::default()
-    };
+    let catalog = catalog(&process, &sinks, schemas.clone());
     let store = open(&process, catalog, on_reload.as_ref(), &client).await?;
     count_mappings(&metrics, &store);
 
@@ -202,6 +194,20 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     }
     tracing::info!(%address, admin = %admin_address, "serving");
     Ok(Service { address, admin_address, metrics, gate, stop, hand_over, handles, tasks })
+}
+
+/// What mappings may refer to.
+fn catalog(process: &Process, sinks: &Sinks, schemas: Schemas) -> Catalog {
+    Catalog {
+        sinks: sinks.names().map(str::to_owned).chain([DEFAULT.to_owned()]).collect(),
+        config: process.config.clone().into(),
+        namespace: process.namespace.clone(),
+        event_source: process.event_source.clone(),
+        options: process.options(),
+        schemas,
+        folders: process.mappings.iter().filter_map(MappingPath::folder).collect(),
+        ..Catalog::default()
+    }
 }
 
 /// The mappings. A file with mistakes is left out, and said to be, unless the settings are strict.
