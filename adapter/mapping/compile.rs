@@ -1,7 +1,9 @@
 //! From documents to compiled mappings: every expression compiled, every name resolved, every refusal made at load.
 
 mod emit;
+mod place;
 mod run;
+mod shape;
 mod verdict;
 
 use std::collections::HashMap;
@@ -10,7 +12,8 @@ use std::ops::Range;
 use serde_json::Value;
 
 pub(crate) use self::emit::{Emit, EmitBody, NewEvent};
-pub(crate) use self::run::{Run, Shape};
+pub(crate) use self::run::Run;
+pub(crate) use self::shape::Shape;
 use super::cel::{self, Expression};
 use super::document::reader::{self, Place};
 use super::document::{self, Document, Example, LetSource, Presence, Text};

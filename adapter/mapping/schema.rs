@@ -154,7 +154,8 @@ fn pipeline_run() -> Value {
                     "taskRunTemplate": {"type": "object"},
                     "taskRunSpecs": {"type": "array"},
                     "workspaces": {"type": "array"},
-                    "managedBy": {"type": "string"}
+                    "managedBy": {"type": "string"},
+                    "unsafe": {"const": true, "description": "Permits templates in the other fields of this map; the same in every map below."}
                 },
                 "oneOf": [{"required": ["pipelineRef"]}, {"required": ["pipelineSpec"]}]
             }

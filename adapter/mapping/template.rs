@@ -70,6 +70,11 @@ pub(crate) enum LeafError {
     /// More text than all leaves of an object may have together.
     #[error("with this text the rendered object is larger than {0} bytes")]
     TooMuch(usize),
+    /// Something else where a resolver is told which commit to take.
+    #[error(
+        "`{0}` is not the full id of a commit, 40 or 64 hexadecimal digits: a branch or tag would let whoever pushes there decide what is run; write `unsafe: true` beside `value` to permit it"
+    )]
+    NotACommit(String),
     /// More work than a leaf may be.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),

@@ -2,6 +2,7 @@ mod bounds;
 mod emit;
 mod folder;
 mod partial;
+mod templates;
 mod verdicts;
 
 use proptest::prelude::*;

@@ -15,7 +15,7 @@ impl Shape {
     fn sample(&self, number: &mut usize) -> Value {
         match self {
             Self::Literal(value) => value.clone(),
-            Self::Leaf(leaf) => {
+            Self::Leaf(leaf) | Self::Commit(leaf) => {
                 *number += 1;
                 let end = if leaf.is_text() { UNKNOWN.to_string() } else { String::new() };
                 Value::String(format!("{UNKNOWN}{number}{end}"))
