@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
+use super::Compiler;
 use super::place::{self, OPEN};
 use super::shape::{Shape, is_permit};
-use super::Compiler;
 use crate::diagnostic::did_you_mean;
-use crate::mapping::document::tree::{Entry, Kind, Node};
 use crate::mapping::document::is_dns_label;
+use crate::mapping::document::tree::{Entry, Kind, Node};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
 use crate::mapping::words;
@@ -189,7 +189,11 @@ impl Compiler<'_> {
     fn namespace(&mut self, node: &Node) -> Option<String> {
         match node.as_str() {
             Some(name) if is_template(name) => {
-                self.forbidden(node, "metadata.namespace", "write the name of one namespace, and one action for each");
+                self.forbidden(
+                    node,
+                    "metadata.namespace",
+                    "write the name of one namespace, and one action for each",
+                );
                 None
             }
             Some(name) if is_dns_label(name) => Some(name.to_owned()),

@@ -104,8 +104,7 @@ impl Compiler<'_> {
         place: &'static Place,
         uses: &mut Uses,
     ) -> Option<Shape> {
-        let here =
-            Here { dollar, place, is_revision: false, permitted: false, path, field: path, depth: 0 };
+        let here = Here { dollar, place, is_revision: false, permitted: false, path, field: path, depth: 0 };
         self.tree(node, here, uses)
     }
 
@@ -179,7 +178,9 @@ impl Compiler<'_> {
         if let Some(permit) = permit
             && !entries.iter().any(|entry| needs_permit(&entry.value, here.place.field(&entry.key.text)))
         {
-            let message = format!("`{PERMIT}: true` permits nothing here: no other field of this map has a template that needs it");
+            let message = format!(
+                "`{PERMIT}: true` permits nothing here: no other field of this map has a template that needs it"
+            );
             let hint = "remove the line, or put it into the map that holds the field itself";
             self.place.warning("needless-unsafe", permit.key.span.clone(), message, hint);
         }

@@ -111,7 +111,10 @@ const CLOSED: [&str; 78] = [
 /// A mapping for every event with this spec, in which `T` stands for a template.
 fn with_spec(spec: &str) -> String {
     let spec = spec.replace("\"refs/heads/T\"", "\"refs/heads/{{one}}\"");
-    let spec = spec.replace(": T", ": \"{{one}}\"").replace("[T]", "[\"{{one}}\"]").replace(", T]", ", \"{{one}}\"]");
+    let spec = spec
+        .replace(": T", ": \"{{one}}\"")
+        .replace("[T]", "[\"{{one}}\"]")
+        .replace(", T]", ", \"{{one}}\"]");
     mapping(&format!(
         "  events: [{{type: \"*\"}}]\n  let:\n    one: {{path: $.data.one, default: v}}\n  do:\n    - {{name: build, pipelineRun: {{spec: {{{spec}}}}}}}\n"
     ))
