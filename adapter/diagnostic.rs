@@ -282,6 +282,17 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|(_, candidate)| candidate)
 }
 
+/// The `count` of `candidates` that are nearest to `word`, the nearest first.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    let word = word.to_lowercase();
+    let mut found: Vec<(usize, &str)> = candidates
+        .into_iter()
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .collect();
+    found.sort_by_key(|(distance, _)| *distance);
+    found.into_iter().take(count).map(|(_, candidate)| candidate).collect()
+}
+
 /// Edit distance where swapping two neighbours counts once (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().take(64).collect();

@@ -21,6 +21,7 @@ mod helper;
 mod index;
 mod known;
 pub mod load;
+mod number;
 pub mod objects;
 mod params;
 mod path;

@@ -5,7 +5,10 @@ mod check;
 mod function;
 mod lazy;
 mod meter;
+mod pattern;
 mod seen;
+mod signature;
+mod time;
 
 use std::sync::{Arc, LazyLock};
 
@@ -41,6 +44,8 @@ pub(crate) struct Expression {
     program: Program,
     /// The same, counting its steps.
     metered: IdedExpr,
+    /// What it may give, as far as that is known without an event.
+    gives: signature::Types,
 }
 
 /// What an expression sees.
@@ -75,12 +80,20 @@ impl Expression {
             )]);
         }
         let program = parse(source)?;
-        let problems = check::names(source, &program, scope);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let gives = check::check(source, &program, scope)?;
         let metered = meter::metered(program.expression());
-        Ok(Self { source: source.to_owned(), program, metered })
+        Ok(Self { source: source.to_owned(), program, metered, gives })
+    }
+
+    /// The same for an expression that has to be `true` or `false`.
+    pub(crate) fn condition(source: &str, scope: Scope<'_>) -> Result<Self, Vec<Problem>> {
+        let expression = Self::compile(source, scope)?;
+        if expression.gives.overlaps(signature::Types::BOOL) {
+            return Ok(expression);
+        }
+        let message = format!("this gives {} and never `true` or `false`", expression.gives);
+        let hint = "compare it, such as `event.subject == 'x'`, or ask with `has(…)` or `….hasValue()`";
+        Err(vec![Problem { code: "wrong-call", ..Problem::new(0, message, hint) }])
     }
 
     /// The expression as it was written.
@@ -133,12 +146,7 @@ impl Expression {
             ExecutionError::FunctionError { function, message } if function == "limit" => {
                 EvalError::Failed(format!("`{}`: {message}", self.source))
             }
-            // Texts of the library can quote whole values of the event: only the short ones are passed on.
-            other => {
-                let text = other.to_string();
-                let reason = if text.len() <= 200 { text } else { short(other) };
-                EvalError::Failed(format!("`{}`: {}", self.source, lower_first(&reason)))
-            }
+            other => EvalError::Failed(format!("`{}`: {}", self.source, lower_first(&reason(other)))),
         }
     }
 }
@@ -174,17 +182,52 @@ fn parse_here(source: &str) -> Result<Program, Vec<Problem>> {
 /// The names of all functions, for the test that holds the documentation to them.
 #[cfg(test)]
 pub(crate) fn known_functions() -> &'static [&'static str] {
-    &function::KNOWN
+    signature::functions()
 }
 
-fn short(error: &ExecutionError) -> String {
+/// What the library says, in the names that authors know.
+fn reason(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
-            format!("the operands of `{operator}` do not fit")
+        ExecutionError::NoSuchOverload(overload) => {
+            let (name, given) = (overload.function(), overload.argument_types());
+            if let Some(operator) = check::operator(name) {
+                return cannot_take(operator, given);
+            }
+            let shown = check::shown_name(name);
+            let call = check::shown_call(shown, overload.is_member_function(), given);
+            format!("there is no `{call}`: write {}", signature::forms(shown))
+        }
+        ExecutionError::UnsupportedBinaryOperator(name, one, two) => {
+            let operator = match *name {
+                "add" => "+",
+                "sub" => "-",
+                "mul" => "*",
+                "div" => "/",
+                "rem" => "%",
+                other => other,
+            };
+            cannot_take(operator, &[one.type_of().to_string(), two.type_of().to_string()])
+        }
+        ExecutionError::FunctionError { function, message } => {
+            format!("`{}`: {message}", check::shown_name(function))
         }
         ExecutionError::ValuesNotComparable(..) => "the values cannot be compared".to_owned(),
-        _ => "it cannot be computed".to_owned(),
+        // Texts of the library can quote whole values of the event: only the short ones are passed on.
+        other => Some(other.to_string())
+            .filter(|text| text.len() <= 200)
+            .unwrap_or_else(|| "it cannot be computed".to_owned()),
     }
+}
+
+fn cannot_take(operator: &str, given: &[String]) -> String {
+    let given: Vec<&str> = given.iter().map(|it| if it == "float" { "double" } else { it }).collect();
+    let numbers = ["int", "uint", "double"];
+    let hint = if given.iter().all(|it| numbers.contains(it)) {
+        "; numbers of events are doubles: write `1.0` in place of `1`, or convert with `int(…)`"
+    } else {
+        ""
+    };
+    format!("`{operator}` cannot take {}{hint}", given.join(" and "))
 }
 
 fn lower_first(text: &str) -> String {
@@ -207,7 +250,7 @@ fn environment() -> Env {
         let declared = env.add_extension(extension);
         debug_assert!(declared.is_ok(), "{declared:?}");
     }
-    for declare in [function::declare, bounded::declare] {
+    for declare in [function::declare, bounded::declare, time::declare] {
         let declared = declare(&mut env);
         debug_assert!(declared.is_ok(), "{declared:?}");
     }

@@ -210,11 +210,12 @@ impl Compiler<'_> {
     fn cel(&mut self, source: &Text, position: In) -> Option<Expression> {
         let (names, later, config) = self.scope();
         let scope = Scope { names: &names, later: &later, config };
-        let scope = match position {
-            In::Filter => cel::Scope::Filter(scope),
-            In::Let => cel::Scope::Let(scope),
+        let compiled = match position {
+            In::Filter => Expression::condition(source, cel::Scope::Filter(scope)),
+            In::When => Expression::condition(source, cel::Scope::Let(scope)),
+            In::Let => Expression::compile(source, cel::Scope::Let(scope)),
         };
-        Expression::compile(source, scope).map_err(|problems| self.problems(source, problems)).ok()
+        compiled.map_err(|problems| self.problems(source, problems)).ok()
     }
 
     fn leaf(&mut self, source: &Text, dollar: Dollar, uses: &mut Uses) -> Option<Leaf> {
@@ -277,7 +278,7 @@ impl Compiler<'_> {
         patterns: &[Pattern],
         filter: &[Clause],
     ) -> Option<Action> {
-        let when = action.when.as_ref().map(|source| self.cel(source, In::Let));
+        let when = action.when.as_ref().map(|source| self.cel(source, In::When));
         let kind = match &action.kind {
             document::ActionKind::PipelineRun(node) => ActionKind::PipelineRun(self.run(node)?),
             document::ActionKind::Emit(emit) => ActionKind::Emit(self.emit(emit, patterns, filter)?),
@@ -358,9 +359,10 @@ impl Compiler<'_> {
     }
 }
 
-/// Where an expression stands: it decides what it sees.
+/// Where an expression stands: it decides what it sees and what it must give.
 #[derive(Clone, Copy)]
 enum In {
     Filter,
     Let,
+    When,
 }

@@ -14,6 +14,7 @@ use super::cel::{EvalError, Input};
 use super::compile::{self, ActionKind, Let, Mapping, Source};
 use super::document::Presence;
 use super::filter::Reason;
+use super::number;
 use super::template::LeafError;
 use crate::action::{Action, Origin};
 use crate::event::Event;
@@ -132,7 +133,7 @@ impl Mapping {
         for item in &self.lets {
             let place = || format!("let.{}", item.name);
             let found = item.value(event, &vars, catalog).map_err(|reason| self.error(place(), reason))?;
-            let value = match (found, &item.presence) {
+            let mut value = match (found, &item.presence) {
                 (Value::Null, Presence::Default(default)) => default.clone(),
                 (Value::Null, Presence::Required) => {
                     return Err(self.error(place(), item.missing()));
@@ -142,6 +143,7 @@ impl Mapping {
                 }
                 (value, _) => value,
             };
+            number::plain(&mut value);
             vars.insert(item.name.clone(), value);
         }
         Ok(vars)

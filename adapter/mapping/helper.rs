@@ -147,8 +147,8 @@ pub(crate) fn engine() -> Handlebars<'static> {
         engine.register_helper(name, Box::new(Pure { name, body }));
     }
     let tests: [(&'static str, Test); 6] = [
-        ("eq", |one, two| one == two),
-        ("ne", |one, two| one != two),
+        ("eq", equal),
+        ("ne", |one, two| !equal(one, two)),
         ("gt", |one, two| order(one, two).is_some_and(Ordering::is_gt)),
         ("gte", |one, two| order(one, two).is_some_and(Ordering::is_ge)),
         ("lt", |one, two| order(one, two).is_some_and(Ordering::is_lt)),
@@ -185,6 +185,14 @@ fn order(one: &Value, two: &Value) -> Option<Ordering> {
         (Value::Number(one), Value::String(two)) => order_numbers(one, &number(two)?),
         (Value::String(one), Value::Number(two)) => order_numbers(&number(one)?, two),
         _ => None,
+    }
+}
+
+/// Numbers are equal when their values are, however they are written.
+fn equal(one: &Value, two: &Value) -> bool {
+    match (one, two) {
+        (Value::Number(one), Value::Number(two)) => order_numbers(one, two) == Some(Ordering::Equal),
+        _ => one == two,
     }
 }
 

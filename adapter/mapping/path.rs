@@ -1,6 +1,7 @@
 //! JSONPath (RFC 9535) over an event in its JSON form; plain paths are walked directly.
 
 mod query;
+mod strict;
 
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::{Segment, Selector};
@@ -69,6 +70,10 @@ impl Path {
                 "the path is longer than {MAX_SOURCE} bytes, or nested more than {MAX_BRACKETS} deep"
             );
             return Err(problem(0, message, "take several steps: a `let` item for each"));
+        }
+        if let Err((offset, message)) = strict::check(source) {
+            let hint = "such as `$.data['a b']`; where blanks may stand, RFC 9535 says";
+            return Err(problem(offset, format!("`{source}` is not a JSONPath: {message}"), hint));
         }
         let parsed = parse_json_path(source).map_err(|error| {
             problem(

@@ -368,7 +368,7 @@ fn filters_say_why_they_do_not_hold() {
         assert!(set(&text).plan(std::slice::from_ref(&event)).complete().unwrap().actions.is_empty());
     }
     let text = with_param("", "x")
-        .replace("  let:", "  filter: [{cel: event.data.customData.change.title + 1 == 2}]\n  let:");
+        .replace("  let:", "  filter: [{cel: event.data.customData.change.title - 1.0 == 2.0}]\n  let:");
     assert_eq!(plan_error(&text, &event).place, "filter[0]");
 }
 

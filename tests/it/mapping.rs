@@ -1,5 +1,6 @@
 //! Mapping files on the disk: one report for every mistake, and a running set that outlives them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -264,4 +265,91 @@ fn the_schema_accepts_every_field_and_refuses_misspelt_ones() {
     ] {
         assert!(!validator.is_valid(&wrong), "{wrong:#}");
     }
+}
+
+/// A mapping with one line of its own: its lines from `spec` on.
+fn mistaken(spec: &str) -> String {
+    format!("apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\nmetadata: {{name: m}}\n{spec}")
+}
+
+#[test]
+fn what_people_get_wrong_first_is_told_in_their_words() {
+    let emit = "  do: [{name: a, emit: {type: com.example.o, content: {}}}]\n";
+    let events = "spec:\n  events: [{type: t.t}]\n";
+    let param = |value: &str| {
+        format!(
+            "{events}  let:\n    commit: {{path: $.id}}\n  do:\n    - name: a\n      pipelineRun:\n        spec:\n          pipelineRef: {{name: b}}\n          params:\n            - name: p\n              value: {value}\n"
+        )
+    };
+    let many = format!(
+        "{events}  let: {{{}}}\n",
+        (0..30_000).map(|n| format!("a{n}: {n}")).collect::<Vec<_>>().join(", ")
+    );
+    let cases = [
+        ("a tab", format!("spec:\n  events:\n\t- type: t.t\n{emit}")),
+        ("a tab, deeper", format!("{events}  do:\n    - name: a\n      emit:\n\t\ttype: com.example.o\n")),
+        ("an open quote", format!("{events}  let:\n    a: {{path: \"$.id}}\n{emit}")),
+        (
+            "an open quote of a value",
+            format!("spec:\n  events:\n    - type: \"t.t\n      source: \"/s\"\n{emit}"),
+        ),
+        ("a bare template", param("{{commit}}")),
+        ("a bare template in text", param("{{commit}}/x")),
+        ("a template that is not closed", param("\"{{commit}\"")),
+        ("a template that ends with the text", param("\"v-{{commit\"")),
+        ("one equals sign", format!("{events}  filter: [{{cel: \"event.type = 'x'\"}}]\n{emit}")),
+        ("three equals signs", format!("{events}  filter: [{{cel: \"event.type === 'x'\"}}]\n{emit}")),
+        (
+            "a template in when",
+            format!(
+                "{events}  let: {{commit: {{path: $.id}}}}\n  do: [{{name: a, when: \"{{{{commit}}}}\", emit: {{type: com.example.o}}}}]\n"
+            ),
+        ),
+        ("a text in events", format!("spec:\n  events: [t.t]\n{emit}")),
+        ("a text for events", format!("spec:\n  events: t.t\n{emit}")),
+        ("a text in filter", format!("{events}  filter: [\"event.type == 'x'\"]\n{emit}")),
+        ("a text for filter", format!("{events}  filter: event.type == 'x'\n{emit}")),
+        ("too many values", many),
+        ("an unknown action", format!("{events}  do: [{{name: a, taskRun: {{}}}}]\n")),
+        ("no action", format!("{events}  do: [{{name: a}}]\n")),
+        (
+            "two actions in one",
+            format!(
+                "{events}  do: [{{name: a, emit: {{type: t.u}}, pipelineRun: {{spec: {{pipelineRef: {{name: b}}}}}}}}]\n"
+            ),
+        ),
+        (
+            "an unknown function",
+            format!("{events}  filter: [{{cel: \"event.type.shorten(3) == 'x'\"}}]\n{emit}"),
+        ),
+        (
+            "a function of JavaScript",
+            format!("{events}  filter: [{{cel: \"event.type.toLowerCase() == 'x'\"}}]\n{emit}"),
+        ),
+        (
+            "headers",
+            format!("{events}  filter: [{{cel: \"header.match('X-GitHub-Event', 'push')\"}}]\n{emit}"),
+        ),
+        (
+            "a function in the wrong form",
+            format!("{events}  filter: [{{cel: \"contains(event.type, 'x')\"}}]\n{emit}"),
+        ),
+        ("a filter that is a text", format!("{events}  filter: [{{cel: \"'a'\"}}]\n{emit}")),
+        ("a blank in a path", format!("{events}  let: {{a: {{path: $.data.head commit.id}}}}\n{emit}")),
+        ("a source", "spec: {forge: github}\n".to_owned()),
+    ];
+    let mut all = String::new();
+    for (name, spec) in cases {
+        let mut text = mistaken(&spec);
+        if name == "a source" {
+            text = text.replace("kind: Mapping", "kind: Source");
+        }
+        let file = pipewright::mapping::File { path: "m.yaml".to_owned(), text: Arc::from(text.as_str()) };
+        let report = MappingSet::compile(&[file], &Catalog::default())
+            .err()
+            .unwrap_or_else(|| panic!("{name}: {text}"));
+        let shown: Vec<String> = report.diagnostics().iter().map(ToString::to_string).collect();
+        let _ = writeln!(all, "{name}\n  {}", shown.join("\n  "));
+    }
+    insta::assert_snapshot!("first_mistakes", all);
 }

@@ -55,9 +55,11 @@ pub(super) fn check_pattern(pattern: &str) -> std::result::Result<(), String> {
 }
 
 fn compile(pattern: &str) -> std::result::Result<Regex, String> {
-    RegexBuilder::new(pattern).size_limit(MAX_PATTERN).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "the pattern is too large: repeat fewer times".to_owned(),
-        _ => "the pattern is not a regular expression".to_owned(),
+    RegexBuilder::new(&super::pattern::translate(pattern)).size_limit(MAX_PATTERN).build().map_err(|error| {
+        match error {
+            regex::Error::CompiledTooBig(_) => "the pattern is too large: repeat fewer times".to_owned(),
+            _ => "the pattern is not a regular expression".to_owned(),
+        }
     })
 }
 

@@ -1,10 +1,13 @@
-//! What is wrong with an expression, known at load: syntax, unknown variables, unknown functions, too many loops.
+//! What is wrong with an expression, known at load: syntax, unknown variables and functions, calls that nothing fits, too many loops.
+
+mod types;
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{ParseErrors, Program};
 
+use super::signature::{self, Types};
 use super::{MAX_LOOPS, bounded, function};
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{did_you_mean, nearest};
 pub(crate) use crate::mapping::template::check::Problem;
 use crate::mapping::template::check::{self, unknown_member};
 
@@ -17,6 +20,27 @@ pub(crate) enum Scope<'a> {
     Let(check::Scope<'a>),
 }
 
+/// Names that other languages have for functions of ours, or what to do without.
+const OTHER_NAMES: [(&[&str], &str); 17] = [
+    (&["toLowerCase", "toLower", "lower", "lowercase", "lowerCase", "downcase"], "lowerAscii"),
+    (&["toUpperCase", "toUpper", "upper", "uppercase", "upperCase", "upcase"], "upperAscii"),
+    (&["length", "len", "count"], "size"),
+    (&["includes", "include", "has_key", "hasKey", "containsKey"], "contains"),
+    (&["substr"], "substring"),
+    (&["strip", "trimSpace"], "trim"),
+    (&["any", "some"], "exists"),
+    (&["every"], "all"),
+    (&["test", "regex", "regexMatch", "isMatch", "re.match"], "matches"),
+    (&["replaceAll", "sub", "gsub"], "replace"),
+    (&["toString", "str", "String"], "string"),
+    (&["parseInt", "toInt", "Number"], "int"),
+    (&["toJson", "toJSON", "json", "stringify"], "marshalJSON"),
+    (&["fromJson", "fromJSON", "parseJson"], "parseJSON"),
+    (&["hasPrefix"], "startsWith"),
+    (&["hasSuffix"], "endsWith"),
+    (&["now", "today", "random", "uuid"], "expressions see the event only: use `event.time` or `event.id`"),
+];
+
 struct Walker<'a> {
     source: &'a str,
     program: &'a Program,
@@ -24,8 +48,12 @@ struct Walker<'a> {
     /// Variables of the loops around the place.
     bound: Vec<&'a str>,
     loops: usize,
+    /// What variables of the loops around the place may be.
+    typed: Vec<(&'a str, Types)>,
     problems: Vec<Problem>,
 }
+
+pub(super) use self::types::{operator, shown_call, shown_name};
 
 // === impl Problem ===
 
@@ -46,6 +74,9 @@ pub(super) fn syntax(source: &str, errors: &ParseErrors) -> Vec<Problem> {
             .and_then(|rest| rest.char_indices().nth(column - 1))
             .map_or(source.len(), |(at, _)| start + at)
     });
+    if let Some(problem) = foreign(source) {
+        return vec![problem];
+    }
     let reason = first.map_or_else(|| "malformed".to_owned(), |error| without_list(&error.msg).to_owned());
     vec![Problem::new(
         offset,
@@ -54,10 +85,70 @@ pub(super) fn syntax(source: &str, errors: &ParseErrors) -> Vec<Problem> {
     )]
 }
 
+/// What other languages write.
+fn foreign(source: &str) -> Option<Problem> {
+    if let Some((before, rest)) = source.split_once("{{")
+        && let Some((inner, _)) = rest.split_once("}}")
+    {
+        let inner = inner.trim();
+        let is_name = inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        let hint = match inner.split('.').next() {
+            Some("event" | "vars" | "config") if is_name => format!("write `{inner}`"),
+            Some(name) if is_name && !name.is_empty() => format!("write `vars.{inner}`"),
+            _ => "write CEL without braces, such as `vars.name == 'x'`".to_owned(),
+        };
+        let message = "this is CEL, where no template can stand".to_owned();
+        return Some(Problem::new(before.len(), message, &hint));
+    }
+    let mut quote = None;
+    let bytes = source.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match (quote, byte) {
+            (None, b'\'' | b'"') => quote = Some(*byte),
+            (Some(open), _) if open == *byte && bytes[at - 1] != b'\\' => quote = None,
+            (None, b'=') => {
+                let is_first = at == 0 || !b"=!<>".contains(&bytes[at - 1]);
+                let length = bytes[at..].iter().take_while(|byte| **byte == b'=').count();
+                let written = if at > 0 && bytes[at - 1] == b'!' && length > 1 {
+                    Some((at - 1, "!==", "!="))
+                } else if is_first && length != 2 {
+                    Some((at, if length == 1 { "=" } else { "===" }, "=="))
+                } else {
+                    None
+                };
+                if let Some((at, wrong, right)) = written {
+                    let message = format!("`{wrong}` is no operator of CEL");
+                    return Some(Problem::new(at, message, &format!("write `{right}`")));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// The parser lists every token that would have been right; nobody reads that.
 fn without_list(message: &str) -> &str {
     let line = message.lines().next().unwrap_or_default();
     line.split(" expecting ").next().unwrap_or_default()
+}
+
+/// What to write in place of a function that there is not.
+fn instead_of(name: &str) -> String {
+    let other = OTHER_NAMES.iter().find(|(names, _)| names.contains(&name)).map(|(_, ours)| *ours);
+    let functions = signature::functions();
+    if let Some(ours) = other {
+        return if functions.contains(&ours) {
+            format!("write {}", signature::forms(ours))
+        } else {
+            ours.to_owned()
+        };
+    }
+    if let Some(near) = did_you_mean(name, functions.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    let near = nearest(name, functions.iter().copied(), 5).join("`, `");
+    format!("the nearest are `{near}`; docs/mappings.md has the table of all, below CEL")
 }
 
 /// Whether an expression is nested more than `left` deep, operators in a row included: evaluating is recursive.
@@ -86,10 +177,34 @@ fn deep_entry(entry: &EntryExpr, left: usize) -> bool {
     }
 }
 
-pub(super) fn names(source: &str, program: &Program, scope: Scope<'_>) -> Vec<Problem> {
-    let mut walker = Walker { source, program, scope, bound: Vec::new(), loops: 0, problems: Vec::new() };
+/// The types that the expression may give, or what is wrong with it.
+pub(super) fn check(source: &str, program: &Program, scope: Scope<'_>) -> Result<Types, Vec<Problem>> {
+    let mut walker = Walker {
+        source,
+        program,
+        scope,
+        bound: Vec::new(),
+        loops: 0,
+        typed: Vec::new(),
+        problems: Vec::new(),
+    };
     walker.expression(program.expression());
-    walker.problems
+    // What has no name has no type either.
+    if !walker.problems.is_empty() {
+        return Err(walker.problems);
+    }
+    let types = walker.types(program.expression());
+    if walker.problems.is_empty() { Ok(types) } else { Err(walker.problems) }
+}
+
+/// The part of a function's name before a dot, such as `math`.
+fn namespace(call: &CallExpr) -> Option<&str> {
+    match call.target.as_deref() {
+        Some(IdedExpr { expr: Expr::Ident(name), .. }) if function::NAMESPACES.contains(&name.as_str()) => {
+            Some(name.as_str())
+        }
+        _ => None,
+    }
 }
 
 // === impl Walker ===
@@ -104,15 +219,8 @@ impl<'a> Walker<'a> {
                 _ => self.expression(&select.operand),
             },
             Expr::Call(call) => {
-                let namespace = match call.target.as_deref() {
-                    Some(IdedExpr { expr: Expr::Ident(name), .. })
-                        if function::NAMESPACES.contains(&name.as_str()) =>
-                    {
-                        Some(name.as_str())
-                    }
-                    _ => None,
-                };
-                self.function(expression, namespace, &call.func_name, call.args.len());
+                let namespace = namespace(call);
+                self.function(expression, namespace, call);
                 self.pattern(expression, call);
                 if let (Some(target), None) = (call.target.as_deref(), namespace) {
                     self.expression(target);
@@ -176,8 +284,15 @@ impl<'a> Walker<'a> {
                     format!("write `vars.{name}`")
                 } else if let Some(near) = did_you_mean(name, ["event", "vars", "config"]) {
                     format!("did you mean `{near}`?")
-                } else if ["body", "header", "extensions"].contains(&name) {
+                } else if name == "body" {
                     "write `event.data` for the payload of the event".to_owned()
+                } else if name == "header" {
+                    "headers are not seen: match the event's `type`, such as `event.type == 'com.github.push'`"
+                        .to_owned()
+                } else if name == "extensions" {
+                    "extension attributes are members of `event`, such as `event.correlationid`; what an \
+                     interceptor added is a `let` item here"
+                        .to_owned()
                 } else {
                     "expressions see `event`, `vars` and `config`".to_owned()
                 };
@@ -190,13 +305,15 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn function(&mut self, expression: &IdedExpr, namespace: Option<&str>, name: &str, arguments: usize) {
+    fn function(&mut self, expression: &IdedExpr, namespace: Option<&str>, call: &CallExpr) {
+        let (name, arguments, is_member) = (call.func_name.as_str(), call.args.len(), call.target.is_some());
         // Operators, and what macros expand to.
         if name.starts_with(['_', '!', '-']) || name.contains('@') {
             return;
         }
         let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}.{name}"));
-        if function::KNOWN.contains(&full.as_str()) {
+        let is_kabanero_filter = full == "filter" && namespace.is_none() && arguments == 2 && !is_member;
+        if signature::functions().contains(&full.as_str()) && !is_kabanero_filter {
             return;
         }
         let offset = self.offset(expression, name);
@@ -206,19 +323,15 @@ impl<'a> Walker<'a> {
                 "`compareSecret` is not supported: expressions see no secrets".to_owned(),
                 "give the source its secrets: deliveries are verified before mappings run".to_owned(),
             )
-        } else if full == "filter" && arguments == 2 {
+        } else if is_kabanero_filter {
             (
                 "unknown-function",
                 "`filter` with an expression in quotes is not supported".to_owned(),
                 "write `list.filter(value, value < 10)`".to_owned(),
             )
         } else {
-            let hint = did_you_mean(&full, function::KNOWN.iter().copied())
-                .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-            ("unknown-function", format!("unknown function `{full}`"), hint)
+            ("unknown-function", format!("unknown function `{full}`"), instead_of(&full))
         };
-        let hint =
-            if hint.is_empty() { format!("functions are: {}", function::KNOWN.join(", ")) } else { hint };
         self.problems.push(Problem { code, offset, message, hint });
     }
 

@@ -9,11 +9,14 @@ use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 use serde_json::{Map, Value, json};
 
+use super::MAX_LIST;
 use super::lazy::{to_json, wrap_owned};
 use crate::mapping::{view, words};
 
 /// The longest text that is parsed inside an expression.
 const MAX_TEXT: usize = 1024 * 1024;
+/// The most values of a YAML text that is parsed inside an expression.
+const MAX_NODES: usize = 10_000;
 
 /// Names before a dot that are part of a function's name.
 pub(super) const NAMESPACES: [&str; 6] = ["math", "base64", "lists", "strings", "sets", "optional"];
@@ -34,112 +37,6 @@ pub(super) const TYPES: [&str; 12] = [
     "duration",
 ];
 
-/// Every function that expressions may call.
-pub(super) const KNOWN: [&str; 95] = [
-    // Tekton Triggers
-    "match",
-    "canonical",
-    "truncate",
-    "decodeb64",
-    "parseJSON",
-    "parseYAML",
-    "parseURL",
-    "marshalJSON",
-    "first",
-    "last",
-    "translate",
-    // Kabanero
-    "toDomainName",
-    "toLabel",
-    "split",
-    "substring",
-    "hasAttribute",
-    // the standard
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "uint",
-    "string",
-    "type",
-    "dyn",
-    "timestamp",
-    "duration",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMilliseconds",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
-    "has",
-    "all",
-    "exists",
-    "exists_one",
-    "map",
-    "optional.of",
-    "optional.none",
-    "optional.ofNonZeroValue",
-    "hasValue",
-    "value",
-    "or",
-    "orValue",
-    // strings
-    "charAt",
-    "format",
-    "indexOf",
-    "join",
-    "lastIndexOf",
-    "lowerAscii",
-    "replace",
-    "reverse",
-    "trim",
-    "upperAscii",
-    "strings.quote",
-    // lists
-    "slice",
-    "flatten",
-    "distinct",
-    "sort",
-    "sortBy",
-    "lists.range",
-    // math
-    "math.ceil",
-    "math.floor",
-    "math.round",
-    "math.trunc",
-    "math.isInf",
-    "math.isNaN",
-    "math.isFinite",
-    "math.abs",
-    "math.sign",
-    "math.bitAnd",
-    "math.bitOr",
-    "math.bitXor",
-    "math.bitNot",
-    "math.bitShiftLeft",
-    "math.bitShiftRight",
-    "math.sqrt",
-    "math.greatest",
-    "math.least",
-    // encoders and sets
-    "base64.encode",
-    "base64.decode",
-    "sets.contains",
-    "sets.equivalent",
-    "sets.intersects",
-    "optMap",
-    "optFlatMap",
-];
-
 type Result<T> = std::result::Result<T, ExecutionError>;
 type Items<'v> = [Box<dyn Val + 'v>];
 
@@ -150,6 +47,15 @@ pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError
     env.add_overload("toLabel", "toLabel_string", text(), to_label)?;
     env.add_member_overload("toLabel", "string_toLabel", STRING_TYPE, vec![], to_label)?;
     env.add_overload("split", "split_string_string", vec![STRING_TYPE, STRING_TYPE], split)?;
+    env.add_member_overload("@split", "string_split", STRING_TYPE, vec![STRING_TYPE], split_member)?;
+    env.add_member_overload(
+        "@split",
+        "string_split_most",
+        STRING_TYPE,
+        vec![STRING_TYPE, INT_TYPE],
+        split_member,
+    )?;
+    env.add_overload("@split", "split_strings", vec![STRING_TYPE, STRING_TYPE], split)?;
     env.add_overload("substring", "substring_string_int", vec![STRING_TYPE, INT_TYPE], substring)?;
     env.add_overload("substring", "substring_range", vec![STRING_TYPE, INT_TYPE, INT_TYPE], substring)?;
     env.add_overload("hasAttribute", "hasAttribute_map", vec![MAP_TYPE, STRING_TYPE], has_attribute)?;
@@ -205,9 +111,34 @@ fn split<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     if separator.is_empty() {
         return Err(ExecutionError::function_error("split", "the separator must not be empty"));
     }
-    let parts = text(&args, 0)?.split(separator);
-    let parts: Vec<Box<dyn Val + 'v>> =
-        parts.map(|part| Box::new(CelString::from(part.to_owned())) as Box<dyn Val + 'v>).collect();
+    parts(text(&args, 0)?.split(separator))
+}
+
+/// As Go's `strings.SplitN`: an empty separator gives the characters, and a negative count all parts.
+fn split_member<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
+    let (whole, separator) = (text(&args, 0)?, text(&args, 1)?);
+    let most = args.get(2).and_then(|arg| arg.downcast_ref::<CelInt>()).map_or(-1, |count| *count.inner());
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if most == 0 {
+        return parts(std::iter::empty());
+    }
+    if !separator.is_empty() {
+        return parts(whole.splitn(most, separator));
+    }
+    let last = whole.char_indices().nth(most - 1).map_or(whole.len(), |(at, _)| at);
+    let (single, rest) = whole.split_at(last);
+    let rest = Some(rest).filter(|rest| !rest.is_empty());
+    parts(single.char_indices().map(|(at, c)| &single[at..at + c.len_utf8()]).chain(rest))
+}
+
+/// A list of texts, within the bounds of lists.
+fn parts<'t, 'b, 'v>(parts: impl Iterator<Item = &'t str>) -> Result<CowVal<'b, 'v>> {
+    let part = |part: &str| Box::new(CelString::from(part.to_owned())) as Box<dyn Val + 'v>;
+    let parts: Vec<Box<dyn Val + 'v>> = parts.take(MAX_LIST + 1).map(part).collect();
+    if parts.len() > MAX_LIST {
+        let reason = format!("the text has more than {MAX_LIST} parts");
+        return Err(ExecutionError::function_error("split", reason));
+    }
     Ok(CowVal::owned(CelList::from(parts)))
 }
 
@@ -245,13 +176,23 @@ fn parse_json<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
 fn parse_yaml<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let source = bounded(text(&args, 0)?, "parseYAML")?;
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_nodes: 10_000, max_aliases: 100, max_anchors: 100 },
+        budget: serde_saphyr::budget! { max_nodes: MAX_NODES, max_aliases: 100, max_anchors: 100 },
         strict_booleans: true,
         legacy_octal_numbers: true,
         with_snippet: false,
     };
-    let value: Value = serde_saphyr::from_str_with_options(source, options)
-        .map_err(|_| ExecutionError::function_error("parseYAML", "the text is not YAML"))?;
+    let value: Value = serde_saphyr::from_str_with_options(source, options).map_err(|error| {
+        let reason = match error.without_snippet() {
+            serde_saphyr::Error::Budget { breach, .. } => match breach {
+                serde_saphyr::budget::BudgetBreach::Nodes { .. } => {
+                    format!("the YAML has more than {MAX_NODES} values")
+                }
+                _ => "the YAML is nested too deeply, or has too many aliases".to_owned(),
+            },
+            _ => "the text is not YAML".to_owned(),
+        };
+        ExecutionError::function_error("parseYAML", reason)
+    })?;
     Ok(CowVal::Owned(wrap_owned(value)))
 }
 

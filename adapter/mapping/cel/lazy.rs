@@ -5,15 +5,15 @@ use std::sync::OnceLock;
 use cel::ExecutionError;
 use cel::common::traits::{self, Container, Indexer, Iterable, Sizer};
 use cel::common::types::{
-    self, CelBool, CelBytes, CelDouble, CelInt, CelList, CelNull, CelString, CelUInt, Kind, Type,
+    self, CelBool, CelBytes, CelDouble, CelInt, CelList, CelNull, CelOptional, CelString, CelUInt, Kind, Type,
 };
 use cel::common::value::{CowVal, Val};
 use serde_json::{Map, Number, Value};
 
-use super::MAX_LIST;
+use super::{MAX_LIST, time};
 use crate::event::Event;
 use crate::mapping::budget::{self, of_count, of_text};
-use crate::mapping::view;
+use crate::mapping::{number, view};
 
 /// The deepest value that is turned back into JSON.
 const MAX_DEPTH: usize = 128;
@@ -38,7 +38,7 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
     match value {
         Value::Null => Box::new(CelNull),
         Value::Bool(flag) => Box::new(CelBool::from(*flag)),
-        Value::Number(number) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+        Value::Number(number) => wrap_number(number),
         Value::String(text) => Box::new(CelString::from(text.as_str())),
         Value::Array(items) => {
             // Without steps left the evaluation ends, whatever stands here.
@@ -46,6 +46,16 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
             Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>()))
         }
         Value::Object(members) => Box::new(Lazy::map(members)),
+    }
+}
+
+/// A double, as in cel-go, but for integers that a double cannot hold exactly.
+fn wrap_number<'v>(number: &Number) -> Box<dyn Val + 'v> {
+    const EXACT: u64 = 1 << 53;
+    match (number.as_i64(), number.as_u64()) {
+        (Some(number), _) if number.unsigned_abs() > EXACT => Box::new(CelInt::from(number)),
+        (None, Some(number)) => Box::new(CelUInt::from(number)),
+        _ => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
     }
 }
 
@@ -63,7 +73,7 @@ pub(super) fn wrap_owned<'v>(value: Value) -> Box<dyn Val + 'v> {
         }
         Value::Null => Box::new(CelNull),
         Value::Bool(flag) => Box::new(CelBool::from(flag)),
-        Value::Number(number) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+        Value::Number(number) => wrap_number(&number),
     }
 }
 
@@ -114,11 +124,14 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
             }
             Value::Object(members)
         }
-        Kind::Timestamp | Kind::Duration => match cel::Value::try_from(value) {
-            Ok(cel::Value::Timestamp(time)) => time.to_rfc3339().into(),
-            Ok(other) => other.json().map_err(|error| error.to_string())?,
-            Err(error) => return Err(error.to_string()),
-        },
+        Kind::Timestamp | Kind::Duration => time::written(value).map_or(Value::Null, Value::String),
+        // One without a value is null.
+        Kind::Opaque if value.downcast_ref::<CelOptional<'_>>().is_some() => {
+            match value.downcast_ref::<CelOptional<'_>>().and_then(CelOptional::option) {
+                Some(value) => to_json(value, depth + 1)?,
+                None => Value::Null,
+            }
+        }
         _ => {
             return Err(format!(
                 "a value of the type `{}` cannot be written as JSON",
@@ -128,13 +141,8 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "whole numbers below 2^53 only")]
-fn double(number: f64) -> Option<Value> {
-    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
-        Some(Value::from(number as i64))
-    } else {
-        Number::from_f64(number).map(Value::Number)
-    }
+fn double(value: f64) -> Option<Value> {
+    number::whole(value).or_else(|| Number::from_f64(value)).map(Value::Number)
 }
 
 // === impl Lazy ===

@@ -27,8 +27,18 @@ pub(super) const PAIRS: &str = "@pairs";
 pub(super) const RANGE: &str = "@range";
 
 /// Functions that are called under another name.
-const RENAMED: [(&str, &str); 4] =
-    [("replace", "@replace"), ("join", "@join"), ("matches", "@matches"), ("translate", "@translate")];
+const RENAMED: [(&str, &str); 8] = [
+    ("replace", "@replace"),
+    ("join", "@join"),
+    ("matches", "@matches"),
+    ("translate", "@translate"),
+    ("split", "@split"),
+    ("duration", "@duration"),
+    ("timestamp", "@timestamp"),
+    ("string", "@string"),
+];
+/// Those of them that have no form with a dot before them.
+const PLAIN: [&str; 3] = ["duration", "timestamp", "string"];
 
 /// Calls that cost next to nothing, whatever they are called with, or that count for themselves.
 const FREE: [&str; 23] = [
@@ -152,6 +162,7 @@ fn walk_call(call: &mut CallExpr) -> i64 {
         RANGE.clone_into(&mut call.func_name);
     } else if namespace.is_none()
         && let Some((_, ours)) = RENAMED.iter().find(|(theirs, _)| *theirs == call.func_name)
+        && !(call.target.is_some() && PLAIN.contains(&name))
     {
         (*ours).clone_into(&mut call.func_name);
     }

@@ -111,7 +111,7 @@ fn what_the_event_does_not_have_is_missing_and_not_an_error() {
     ] {
         assert!(matches!(value(source), Err(EvalError::Missing(_))), "{source}: {:?}", value(source));
     }
-    assert!(matches!(value("event.data.text + 1"), Err(EvalError::Failed(_))));
+    assert!(matches!(value("event.data.text + event.data.n"), Err(EvalError::Failed(_))));
 }
 
 #[test]
@@ -176,42 +176,392 @@ fn loops_are_bounded() {
     assert!(error.to_string().contains("more than 4096"), "{error}");
 }
 
-#[test]
-fn every_listed_function_exists() {
-    let vars = Map::new();
-    let config = config();
-    let event = event();
-    let input = Input { event: &event, vars: &vars, config: &config };
-    // Macros and functions of the parser are not looked up by name.
-    let macros = [
-        "has",
-        "all",
-        "exists",
-        "exists_one",
-        "map",
-        "sortBy",
-        "optMap",
-        "optFlatMap",
-        "math.greatest",
-        "math.least",
+/// A value of each type, as it is written.
+const SAMPLES: [&str; 13] = [
+    "null",
+    "true",
+    "1",
+    "1u",
+    "1.5",
+    "'1'",
+    "b'a'",
+    "[1]",
+    "{'a': 1}",
+    "int",
+    "optional.of(1)",
+    "timestamp('2026-01-02T03:04:05Z')",
+    "duration('1s')",
+];
+
+/// Whether the environment has nothing for this call, and whether it is refused at load; `None` when it cannot be parsed.
+fn verdicts(source: &str, is_operator: bool) -> Option<(bool, bool)> {
+    static INPUT: LazyLock<(Event, Map<String, Value>, Value)> =
+        LazyLock::new(|| (event(), Map::new(), config()));
+    let (event, vars, config) = &*INPUT;
+    let program = parse(source).ok()?;
+    let context = bind(Input { event, vars, config });
+    budget::begin_delivery();
+    budget::begin_part();
+    let metered = meter::metered(program.expression());
+    let found = cel::Value::resolve_val(&metered, &context);
+    // A function may refuse a value; an operator of such samples has a result, or there is none.
+    let nothing = match found {
+        Ok(_) => false,
+        Err(ExecutionError::UndeclaredReference(_) | ExecutionError::NoSuchOverload(_)) => true,
+        Err(_) => is_operator,
+    };
+    let scope = Scope::Let(check::Scope { names: &[], later: &[], config });
+    Some((nothing, super::check::check(source, &program, scope).is_err()))
+}
+
+/// A sample of these types.
+fn sample(types: signature::Types) -> &'static str {
+    const TYPES: [signature::Types; 13] = [
+        signature::Types::NULL,
+        signature::Types::BOOL,
+        signature::Types::INT,
+        signature::Types::UINT,
+        signature::Types::DOUBLE,
+        signature::Types::STRING,
+        signature::Types::BYTES,
+        signature::Types::LIST,
+        signature::Types::MAP,
+        signature::Types::TYPE,
+        signature::Types::OPTIONAL,
+        signature::Types::TIMESTAMP,
+        signature::Types::DURATION,
     ];
-    for name in function::KNOWN.iter().filter(|name| !macros.contains(name)) {
-        let mut answers = Vec::new();
-        for arguments in ["", "1", "'a'", "[1]", "'a', 'a'"] {
-            for source in [
-                format!("{name}({arguments})"),
-                format!("'a'.{name}({arguments})"),
-                format!("[1].{name}({arguments})"),
-            ] {
-                if let Ok(expression) = compile(&source) {
-                    let undeclared = matches!(
-                        cel::Value::resolve_val(&expression.metered, &bind(input)),
-                        Err(ExecutionError::UndeclaredReference(_))
-                    );
-                    answers.push(!undeclared);
+    let fits = TYPES.iter().zip(SAMPLES).rev().find(|(one, _)| one.overlaps(types));
+    fits.map_or("null", |(_, sample)| sample)
+}
+
+/// Lists of `count` arguments for one form of a function: every type everywhere, and every type at each place of what the form
+/// takes.
+fn arguments(name: &str, is_member: bool, count: usize) -> Vec<Vec<&'static str>> {
+    let mut lists: Vec<Vec<&str>> = SAMPLES.iter().map(|one| vec![*one; count]).collect();
+    for signature in signature::of(name) {
+        if signature.is_member == is_member && signature.takes.len() == count {
+            let right: Vec<&str> = signature.takes.iter().map(|it| sample(*it)).collect();
+            for place in 0..count {
+                for one in SAMPLES {
+                    let mut list = right.clone();
+                    list[place] = one;
+                    lists.push(list);
                 }
             }
         }
-        assert!(answers.contains(&true), "`{name}` is listed and not declared");
+    }
+    lists.sort_unstable();
+    lists.dedup();
+    lists
+}
+
+fn called(name: &str, is_member: bool, given: &[&str]) -> Option<String> {
+    if !is_member {
+        return Some(format!("{name}({})", given.join(", ")));
+    }
+    // A name with a dot is no method.
+    let (target, rest) = given.split_first().filter(|_| !name.contains('.'))?;
+    Some(format!("({target}).{name}({})", rest.join(", ")))
+}
+
+#[test]
+fn what_is_refused_at_load_is_what_cannot_be_evaluated() {
+    let (mut calls, mut impossible, mut differences) = (0, 0, Vec::new());
+    let mut ask = |source: String, is_operator: bool| {
+        let Some((nothing, refused)) = verdicts(&source, is_operator) else { return };
+        calls += 1;
+        impossible += usize::from(nothing);
+        if refused != nothing {
+            differences.push(source);
+        }
+    };
+    for name in signature::functions() {
+        // Given to the parser these are no calls, but for a wrong number of arguments.
+        let is_macro = signature::MACROS.iter().any(|(known, _)| known == name) && !name.starts_with("math.");
+        for is_member in [false, true] {
+            for count in 0..=4 {
+                for given in arguments(name, is_member, count + usize::from(is_member)) {
+                    if !(is_macro && count > 1) {
+                        if let Some(call) = called(name, is_member, &given) {
+                            ask(call, false);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for operator in ["+", "-", "*", "/", "%", "==", "<", ">=", "in"] {
+        for one in SAMPLES {
+            for two in SAMPLES {
+                ask(format!("{one} {operator} {two}"), true);
+            }
+        }
+    }
+    for given in SAMPLES {
+        ask(format!("-({given})"), true);
+        ask(format!("!({given})"), true);
+        ask(format!("({given}) ? 1 : 2"), true);
+    }
+    println!("{calls} calls, {impossible} of them impossible, {} differences", differences.len());
+    assert!(calls > 10_000 && impossible > 9_000, "{calls} {impossible}");
+    assert!(differences.is_empty(), "{} differences: {differences:#?}", differences.len());
+}
+
+#[test]
+fn every_form_that_is_listed_can_be_called() {
+    for name in signature::functions() {
+        for signature in signature::of(name) {
+            let given: Vec<&str> = signature.takes.iter().map(|it| sample(*it)).collect();
+            let call = called(name, signature.is_member, &given).unwrap();
+            assert_eq!(verdicts(&call, false), Some((false, false)), "{call}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_can_never_be_computed_are_refused_with_the_right_form() {
+    for (source, message, hint) in [
+        (
+            "contains(event.type, 't')",
+            "there is no `contains(string, string)`",
+            "write `string.contains(string)`",
+        ),
+        ("parseJSON(event.data.text)", "there is no `parseJSON(data)`", "write `string.parseJSON()`"),
+        (
+            "translate('a', 'b', 'c')",
+            "there is no `translate(string, string, string)`",
+            "write `string.translate(string, string)`",
+        ),
+        ("first(event.data.list)", "there is no `first(data)`", "write `list.first()`"),
+        (
+            "event.data.hasAttribute('n')",
+            "there is no `data.hasAttribute(string)`",
+            "write `hasAttribute(map, string)`",
+        ),
+        ("'1'.int()", "there is no `string.int()`", "write `int(number|string|timestamp)`"),
+        (
+            "'a'.truncate()",
+            "there is no `string.truncate()`",
+            "write `string.truncate(int)` or `truncate(string, int)`",
+        ),
+        (
+            "size(1)",
+            "there is no `size(int)`",
+            "write `size(string|bytes|list|map)` or `string|bytes|list|map.size()`",
+        ),
+        ("all(event.data.list, true)", "there is no `all(data, bool)`", "write `list.all(item, condition)`"),
+        ("[1].exists('a')", "there is no `list.exists(string)`", "write `list.exists(item, condition)`"),
+        (
+            "event.data.text.truncate(event.data.n)",
+            "there is no `data.truncate(data)`",
+            "write `string.truncate(int)` or `truncate(string, int)`; numbers of events are doubles, which `int(…)` converts",
+        ),
+        ("1 + 'a'", "`+` cannot take int and string", "convert with `string(…)`"),
+        (
+            "event.data.n + 1 == 2",
+            "`+` cannot take data and int",
+            "numbers of events are doubles: write `1.0` in place of `1`, or convert with `int(…)`",
+        ),
+        (
+            "event.data.n % 2 == 0",
+            "`%` cannot take data and int",
+            "numbers of events are doubles: convert with `int(…)`",
+        ),
+        ("!'a'", "`!` cannot take string", "convert with `string(…)`"),
+        ("'a' in 'abc'", "`in` cannot take string and string", "convert with `string(…)`"),
+        (
+            "event.type.match('a', 'b')",
+            "there is no `string.match(string, string)`",
+            "write `map.match(string, string)`",
+        ),
+        ("event.type.name == 'x'", "`.name`: string has no fields", "only maps have fields"),
+        ("[1, 2].map(x, x + 'a' == size('b'))", "", ""),
+        ("math.abs('a')", "there is no `math.abs(string)`", "write `math.abs(number)`"),
+        ("base64.encode('a')", "there is no `base64.encode(string)`", "write `base64.encode(bytes)`"),
+        ("'a'.all(x, true)", "a loop needs a list or a map, not string", ""),
+    ] {
+        match compile(source) {
+            Ok(_) => assert_eq!(message, "", "{source}"),
+            Err(problems) => {
+                let one = &problems[0];
+                assert_eq!(
+                    (one.code, one.message.as_str(), one.hint.as_str()),
+                    ("wrong-call", message, hint),
+                    "{source}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_condition_is_refused_in_its_place() {
+    let config = config();
+    let scope = || Scope::Filter(check::Scope { names: &[], later: &[], config: &config });
+    for source in ["'a'", "1", "event.type", "size(event.data.list)", "event.data.?x", "[true]", "event"] {
+        let problem = Expression::condition(source, scope()).unwrap_err().remove(0);
+        assert!(problem.message.contains("never `true` or `false`"), "{source}: {problem:?}");
+    }
+    for source in
+        ["true", "event.data.flag", "has(event.data.x)", "event.data.list.all(x, x == 1)", "dyn('a')"]
+    {
+        assert!(Expression::condition(source, scope()).is_ok(), "{source}");
+    }
+}
+
+#[test]
+fn names_of_other_languages_lead_to_ours() {
+    let hint = |source: &str| compile(source).unwrap_err().remove(0).hint;
+    assert_eq!(hint("event.type.toLowerCase() == 'a'"), "write `string.lowerAscii()`");
+    assert_eq!(
+        hint("len(event.data.list) > 1"),
+        "write `size(string|bytes|list|map)` or `string|bytes|list|map.size()`"
+    );
+    assert_eq!(hint("now() > 1"), "expressions see the event only: use `event.time` or `event.id`");
+    let far = hint("event.data.zzzzzzzzzz()");
+    assert!(far.starts_with("the nearest are `") && far.matches('`').count() == 10, "{far}");
+    assert!(far.ends_with("docs/mappings.md has the table of all, below CEL"), "{far}");
+    assert!(
+        hint("header.match('X-GitHub-Event', 'push')")
+            .starts_with("headers are not seen: match the event's `type`")
+    );
+    assert!(hint("extensions.changed == 1").contains("members of `event`"));
+}
+
+#[test]
+fn what_other_languages_write_is_told_in_words_of_cel() {
+    for (source, offset, message, hint) in [
+        ("event.type = 'x'", 11, "`=` is no operator of CEL", "write `==`"),
+        ("event.type === 'x'", 11, "`===` is no operator of CEL", "write `==`"),
+        ("event.type !== 'a=b'", 11, "`!==` is no operator of CEL", "write `!=`"),
+        ("{{commit}}", 0, "this is CEL, where no template can stand", "write `vars.commit`"),
+        ("{{event.type}} == 'x'", 0, "this is CEL, where no template can stand", "write `event.type`"),
+        (
+            "'{{short commit}}' == 'x' {{",
+            1,
+            "this is CEL, where no template can stand",
+            "write CEL without braces, such as `vars.name == 'x'`",
+        ),
+    ] {
+        let problem = compile(source).unwrap_err().remove(0);
+        assert_eq!(
+            (problem.offset, problem.message.as_str(), problem.hint.as_str()),
+            (offset, message, hint),
+            "{source}"
+        );
+    }
+    assert!(compile("event.type == 'a = b'").is_ok());
+}
+
+#[test]
+fn errors_of_evaluation_name_what_authors_know() {
+    for (source, wanted) in [
+        ("event.data.list.join()", "unexpected type"),
+        (
+            "dyn('a').replace(dyn(1), 'b')",
+            "there is no `string.replace(int, string)`: write `string.replace(",
+        ),
+        ("dyn(1) + dyn('a')", "`+` cannot take int and string"),
+        (
+            "event.data.n + dyn(1)",
+            "`+` cannot take double and int; numbers of events are doubles: write `1.0`",
+        ),
+        ("math.greatest(dyn('a'), 1)", "there is no `math.greatest(string, int)`: write `math.greatest("),
+        (
+            "dyn('a').matches('b') && dyn(1).translate('a', 'b') == ''",
+            "there is no `int.translate(string, string)`",
+        ),
+        ("lists.range(dyn('a'))", "there is no `lists.range(string)`"),
+    ] {
+        let error = value(source);
+        let Err(EvalError::Failed(error)) = error else {
+            assert!(source.contains("&&"), "{source}: {error:?}");
+            continue;
+        };
+        assert!(error.contains(wanted) && !error.replace(source, "").contains('@'), "{error}");
+    }
+}
+
+#[test]
+fn times_durations_and_optional_values_are_written_as_triggers_writes_them() {
+    for (source, wanted) in [
+        ("duration('90s')", json!("90s")),
+        ("duration('-1.5s')", json!("-1.5s")),
+        ("string(duration('1h30m'))", json!("5400s")),
+        ("duration('1µs')", json!("0.000001s")),
+        ("string(duration('1µs'))", json!("0.000001s")),
+        ("timestamp('2026-11-29T10:00:00+02:00')", json!("2026-11-29T10:00:00+02:00")),
+        ("string(timestamp('2026-11-29T10:00:00.120+02:00'))", json!("2026-11-29T10:00:00.12+02:00")),
+        ("timestamp('2026-11-29T10:00:00+00:00')", json!("2026-11-29T10:00:00Z")),
+        ("timestamp(10)", json!("1970-01-01T00:00:10Z")),
+        ("string(timestamp(10))", json!("1970-01-01T00:00:10Z")),
+        ("timestamp('2026-11-29T10:00:00+02:00') == timestamp('2026-11-29T08:00:00Z')", json!(true)),
+        ("duration('100000h') > duration('99999h59m59.999999999s')", json!(true)),
+        ("string(1.0) + string(1) + string(true) + string('x') + string(b'y')", json!("11truexy")),
+        ("event.data.?nope", json!(null)),
+        ("event.data.?n", json!(12)),
+        ("optional.of(1)", json!(1)),
+        ("optional.none()", json!(null)),
+        ("[event.data.?nope.x, optional.of(optional.of('a'))]", json!([null, "a"])),
+        ("'äöü'.split('')", json!(["ä", "ö", "ü"])),
+        ("'abc'.split('', 2)", json!(["a", "bc"])),
+        ("'a,b,c'.split(',', 2)", json!(["a", "b,c"])),
+        ("'a,b,c'.split(',', 0)", json!([])),
+        ("'a,b,c'.split(',', -1)", json!(["a", "b", "c"])),
+        ("''.split('')", json!([])),
+        ("''.split(',')", json!([""])),
+        ("'é1'.matches('^\\\\w+$') || '١'.matches('^\\\\d$')", json!(false)),
+    ] {
+        assert_eq!(value(source), Ok(wanted), "{source}");
+    }
+    for (source, wanted) in [
+        ("duration('1h30')", "`1h30` is not a duration such as `90s`"),
+        ("timestamp('2026-11-29 10:00:00Z')", "is not a time such as `2026-01-31T12:00:00Z`"),
+        ("timestamp('2026-11-29T10:00:00z')", "is not a time such as"),
+    ] {
+        let error = value(source).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn integers_that_a_double_cannot_hold_are_exact() {
+    let data =
+        r#"{"big": 9007199254740993, "small": -9007199254740993, "huge": 18446744073709551615, "one": 1.0}"#;
+    let event = Event::builder("1", "/s", "t").json(data).build().unwrap();
+    let (vars, config) = (Map::new(), config());
+    let input = Input { event: &event, vars: &vars, config: &config };
+    for (source, wanted) in [
+        ("event.data.big", "9007199254740993"),
+        ("event.data.small", "-9007199254740993"),
+        ("event.data.huge", "18446744073709551615"),
+        ("string(event.data.big)", "\"9007199254740993\""),
+        ("event.data.big == 9007199254740993", "true"),
+        ("event.data.big == 9007199254740992", "false"),
+        ("event.data.big > 9007199254740992", "true"),
+        ("event.data.one", "1"),
+        ("double(event.data.one) * 9007199254740992.0", "9007199254740992"),
+        ("{'a': [event.data.one]}", "{\"a\":[1]}"),
+    ] {
+        let found = compile(source).unwrap().value(input).unwrap();
+        assert_eq!(found.to_string(), wanted, "{source}");
+    }
+}
+
+#[test]
+fn what_is_too_much_to_parse_or_split_is_told_so() {
+    let data = json!({"yaml": format!("[{}]", vec!["1"; 20_000].join(",")), "long": "x".repeat(5000)});
+    let event = Event::builder("1", "/s", "t").json(data.to_string()).build().unwrap();
+    let (vars, config) = (Map::new(), config());
+    let input = Input { event: &event, vars: &vars, config: &config };
+    for (source, wanted) in [
+        ("event.data.yaml.parseYAML()", "the YAML has more than 10000 values"),
+        ("event.data.long.split('')", "the text has more than 4096 parts"),
+        ("split(event.data.yaml, ',')", "the text has more than 4096 parts"),
+        ("event.data.yaml.split(',')", "the text has more than 4096 parts"),
+    ] {
+        let error = compile(source).unwrap().value(input).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{source}: {error}");
     }
 }

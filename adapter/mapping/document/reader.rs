@@ -11,8 +11,10 @@ use super::{
 };
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
 
-/// Kinds of documents that are named in the design and not read yet.
-const LATER_KINDS: [&str; 4] = ["Strategy", "Stage", "Source", "Sink"];
+/// Kinds of documents that are not read yet.
+const LATER_KINDS: [&str; 2] = ["Strategy", "Stage"];
+/// Kinds of documents that stand in the settings file.
+const SETTINGS_KINDS: [&str; 3] = ["Settings", "Source", "Sink"];
 const DIALECTS: [&str; 8] = ["exact", "prefix", "suffix", "all", "any", "not", "cel", "cesql"];
 const MAX_FILTER_DEPTH: usize = 16;
 
@@ -44,6 +46,14 @@ impl Place<'_> {
                 (Kind::Bool(_) | Kind::Number(_), "a string") => "put the value in quotes",
                 (Kind::Null, _) => "give it a value or remove the line",
                 (Kind::String(_), "`true` or `false`") => "write it without quotes",
+                (Kind::String(_), "a list") if what == "`events`" => "begin each item with `- `: `- type: …`",
+                (Kind::String(_), "a list") if what == "a filter" => "begin each item with `- `: `- cel: …`",
+                (Kind::String(_), "a map from attribute names to strings")
+                    if what == "an entry of `events`" =>
+                {
+                    "write `- type: …`"
+                }
+                (Kind::String(_), "a map") if what == "a filter clause" => "write `- cel: …`",
                 (Kind::Map(_) | Kind::String(_), "a list") => "begin each item with `- `",
                 _ => "see the schema of the document: `pipewright schema`",
             },
@@ -52,13 +62,24 @@ impl Place<'_> {
 
     /// The entries of a map whose keys are all in `known`; others and repeated ones are reported.
     fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<&'n [Entry]> {
+        self.fields_and(node, what, known, &[])
+    }
+
+    /// The same; those in `silent` are known too, and named to nobody.
+    fn fields_and<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        silent: &[&str],
+    ) -> Option<&'n [Entry]> {
         let Some(entries) = node.entries() else {
             self.wrong_type(node, what, "a map");
             return None;
         };
         for (index, entry) in entries.iter().enumerate() {
             let name = entry.key.text.as_str();
-            if !known.contains(&name) {
+            if !known.contains(&name) && !silent.contains(&name) {
                 let hint = did_you_mean(name, known.iter().copied()).map_or_else(
                     || format!("{what} knows: {}", known.join(", ")),
                     |near| format!("did you mean `{near}`?"),
@@ -222,7 +243,15 @@ fn kind(place: &mut Place<'_>, node: &Node) -> bool {
     if &*kind == KIND {
         return true;
     }
-    let (message, hint) = if LATER_KINDS.contains(&&*kind) {
+    let (message, hint) = if SETTINGS_KINDS.contains(&&*kind) {
+        (
+            format!(
+                "a document of the kind `{}` stands in the settings file and not among the mappings",
+                &*kind
+            ),
+            "move it into the file that `--settings` names, parted from the others by `---`".to_owned(),
+        )
+    } else if LATER_KINDS.contains(&&*kind) {
         (format!("documents of the kind `{}` are not supported yet", &*kind), String::new())
     } else {
         let near = did_you_mean(&kind, [KIND]).map(|near| format!("did you mean `{near}`?"));

@@ -1,5 +1,7 @@
 //! A YAML document as a tree that remembers where every key and value stands in the file.
 
+mod mistake;
+
 use std::fmt;
 use std::ops::Range;
 
@@ -13,6 +15,8 @@ use crate::diagnostic::Diagnostic;
 const MAX_NODES: usize = 50_000;
 /// The most documents of one file.
 const MAX_DOCUMENTS: usize = 256;
+/// The most aliases and anchors of one file.
+const MAX_ALIASES: usize = 1_000;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -53,8 +57,8 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Node>, Box<Diagnostic>
         budget: serde_saphyr::budget! {
             max_nodes: MAX_NODES,
             max_documents: MAX_DOCUMENTS,
-            max_aliases: 1_000,
-            max_anchors: 1_000,
+            max_aliases: MAX_ALIASES,
+            max_anchors: MAX_ALIASES,
             max_total_scalar_bytes: 4 * 1024 * 1024,
         },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
@@ -64,12 +68,14 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Node>, Box<Diagnostic>
     };
     serde_saphyr::from_multiple_with_options::<Node>(text, options).map_err(|error| {
         let span = error.location().map_or(0..0, |location| place_of(text, location));
-        let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or("malformed").to_owned();
+        let problem = match error.without_snippet() {
+            serde_saphyr::Error::Budget { breach, .. } => mistake::too_much(breach, span),
+            other => mistake::explain(text, span, &other.to_string()),
+        };
         Box::new(
-            Diagnostic::error("invalid-yaml", format!("this is not YAML that can be read: {message}"))
-                .at(file, text, span)
-                .hint("nothing below this place was read; check indentation, quotes and brackets"),
+            Diagnostic::error("invalid-yaml", problem.message)
+                .at(file, text, problem.span)
+                .hint(problem.hint),
         )
     })
 }

@@ -135,6 +135,13 @@ impl Query {
         Self { segments: segments.iter().map(part).collect() }
     }
 
+    /// Whether it has names and indexes only.
+    fn is_singular(&self) -> bool {
+        self.segments
+            .iter()
+            .all(|part| !part.descend && matches!(part.picks[..], [Pick::Name(_) | Pick::Index(_)]))
+    }
+
     /// The query without its first segment.
     pub(super) fn rest(mut self) -> Self {
         if !self.segments.is_empty() {
@@ -309,8 +316,8 @@ fn existence(test: &Existence) -> Compiled<Test> {
         Existence::RelQuery(segments) => Test::Exists(From::Current, Query::of(segments)?),
         Existence::AbsQuery(query) => Test::Exists(From::Root, Query::of(&query.segments)?),
         Existence::Function(function) => match &**function {
-            TestFunction::Match(value, pattern) => Test::Pattern(argument(value)?, regex(pattern, true)?),
-            TestFunction::Search(value, pattern) => Test::Pattern(argument(value)?, regex(pattern, false)?),
+            TestFunction::Match(value, pattern) => Test::Pattern(single(value)?, regex(pattern, true)?),
+            TestFunction::Search(value, pattern) => Test::Pattern(single(value)?, regex(pattern, false)?),
             other => {
                 return refuse(
                     name_of(other),
@@ -349,13 +356,30 @@ fn operand(comparable: &Comparable) -> Compiled<Term> {
 
 fn function_value(function: &TestFunction) -> Compiled<Term> {
     match function {
-        TestFunction::Length(value) => Ok(Term::Length(Box::new(argument(value)?))),
-        TestFunction::Value(nodes) => argument(nodes),
+        TestFunction::Length(value) => Ok(Term::Length(Box::new(single(value)?))),
+        TestFunction::Value(FnArg::Literal(_)) => {
+            refuse("value", "`value` takes a path, such as `value(@..id)`")
+        }
+        TestFunction::Value(nodes) => match argument(nodes)? {
+            only @ Term::Only(..) => Ok(only),
+            _ => refuse("value", "`value` takes a path, such as `value(@..id)`"),
+        },
         TestFunction::Count(nodes) => match argument(nodes)? {
             Term::Only(from, query) => Ok(Term::Count(from, query)),
             _ => refuse("count", "`count` takes a path, such as `count(@.labels[*])`"),
         },
         other => refuse(name_of(other), format!("`{}` cannot be compared", name_of(other))),
+    }
+}
+
+/// An argument that has to be one value: a path that may find several is none.
+fn single(given: &FnArg) -> Compiled<Term> {
+    match argument(given)? {
+        Term::Only(_, query) if !query.is_singular() => refuse(
+            "(",
+            "a function takes one value, and this path may find several: name it, or write `value(…)` around the path",
+        ),
+        term => Ok(term),
     }
 }
 

@@ -60,6 +60,15 @@ pub(crate) fn compile(
             hint: "remove it".to_owned(),
         }]);
     }
+    if let Some(open) = unclosed(source) {
+        let shown: String = source[open..].lines().next().unwrap_or_default().chars().take(40).collect();
+        return Err(vec![Problem {
+            code: "invalid-template",
+            offset: open,
+            message: format!("`{}` is not closed", shown.trim_end()),
+            hint: "write `}}` at its end".to_owned(),
+        }]);
+    }
     let template = Template::compile(source).map_err(|error| {
         let offset = error.pos().map_or(0, |(line, column)| offset_of(source, line, column));
         let reason = error.reason().to_string();
@@ -75,6 +84,38 @@ pub(crate) fn compile(
     let mut checker = Checker { source, scope, uses, problems: Vec::new() };
     checker.template(&template, Base::Root, &[]);
     if checker.problems.is_empty() { Ok(Leaf::new(template, dollar)) } else { Err(checker.problems) }
+}
+
+/// Where an expression begins that has no end: the text ends first, or another one begins.
+fn unclosed(source: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(open) = source[from..].find("{{").map(|at| from + at) {
+        let inner = open + 2;
+        let rest = &source[inner..];
+        // A comment may hold anything.
+        let end = if rest.starts_with("!--") { rest.find("--}}").map(|at| at + 4) } else { end_of(rest) };
+        match end {
+            Some(end) => from = inner + end,
+            None => return Some(open),
+        }
+    }
+    None
+}
+
+/// The length of an expression with its `}}`, whatever stands in quotes.
+fn end_of(rest: &str) -> Option<usize> {
+    let mut quote = None;
+    let bytes = rest.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match (quote, byte) {
+            (Some(open), _) if open == *byte => quote = None,
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at + 2),
+            (None, b'{') if bytes.get(at + 1) == Some(&b'{') && at > 1 => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Names that `let` items cannot have: in a template they would be taken for something else.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::OWN_DOLLAR;
 use crate::event::Event;
-use crate::mapping::{budget, view};
+use crate::mapping::{budget, number, view};
 
 /// The longest path that is followed; what lies below is copied whole.
 const MAX_PATH: usize = 8;
@@ -57,7 +57,7 @@ impl Uses {
         }
         root.insert("vars".to_owned(), Value::Object(all));
         if self.config {
-            root.insert("config".to_owned(), config.clone());
+            root.insert("config".to_owned(), clean(config.clone()));
         }
         if !self.event.is_empty() {
             root.insert("event".to_owned(), self.event(event));
@@ -105,7 +105,7 @@ fn graft(target: &mut Value, source: &Value, path: &[String]) {
     }
 }
 
-/// Takes out of data the code point that stands for an author's own `$(`.
+/// Takes out of data the code point that stands for an author's own `$(`, and writes whole numbers as integers.
 fn clean(mut value: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {
@@ -124,7 +124,8 @@ fn clean(mut value: Value) -> Value {
                 }
                 members.values_mut().for_each(walk);
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(_) => number::plain(value),
+            Value::Null | Value::Bool(_) => {}
         }
     }
     walk(&mut value);

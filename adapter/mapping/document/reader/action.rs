@@ -43,8 +43,8 @@ pub(super) fn list(place: &mut Place<'_>, node: &Node) -> Vec<Action> {
 }
 
 fn action(place: &mut Place<'_>, node: &Node) -> Option<Action> {
-    let known: Vec<&str> = ["name", "when", "pipelineRun", "emit"].into_iter().chain(LATER_ACTIONS).collect();
-    let entries = place.fields(node, "an action", &known)?;
+    let known = ["name", "when", "pipelineRun", "emit"];
+    let entries = place.fields_and(node, "an action", &known, &LATER_ACTIONS)?;
     let name = place
         .required(node, "an action", "name", "the name is part of the run's identity")
         .and_then(|name| place.string(name, "the action's `name`"));
@@ -66,14 +66,21 @@ fn action(place: &mut Place<'_>, node: &Node) -> Option<Action> {
         (Some(run), None) => Some(ActionKind::PipelineRun(run.clone())),
         (None, Some(emit)) => emit_kind(place, emit),
         (None, None) if later => None,
-        (run, _) => {
+        (None, None) => {
+            let message = "an action needs something to do".to_owned();
             place.error(
                 "one-action",
                 node.span.start..node.span.start,
-                format!(
-                    "an action has exactly one of `pipelineRun` and `emit`, not {}",
-                    if run.is_some() { "both" } else { "none" }
-                ),
+                message,
+                "add `pipelineRun:` or `emit:`",
+            );
+            None
+        }
+        (Some(_), Some(_)) => {
+            place.error(
+                "one-action",
+                node.span.start..node.span.start,
+                "an action has exactly one of `pipelineRun` and `emit`, not both".to_owned(),
                 "write one list item for each",
             );
             None
