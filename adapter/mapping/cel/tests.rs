@@ -282,10 +282,9 @@ fn what_is_refused_at_load_is_what_cannot_be_evaluated() {
         for is_member in [false, true] {
             for count in 0..=4 {
                 for given in arguments(name, is_member, count + usize::from(is_member)) {
-                    if !(is_macro && count > 1) {
-                        if let Some(call) = called(name, is_member, &given) {
-                            ask(call, false);
-                        }
+                    if let Some(call) = called(name, is_member, &given).filter(|_| !(is_macro && count > 1)) {
+                        ask(call, false);
+                    }
                     }
                 }
             }

@@ -130,7 +130,8 @@ fn planned(text: &str, one: &str) -> Option<String> {
     let report = match &compiled {
         Ok((_, report)) | Err(report) => report,
     };
-    let about = |it: &crate::diagnostic::Diagnostic| ["forbidden-template", "needless-unsafe"].contains(&it.code);
+    let about =
+        |it: &crate::diagnostic::Diagnostic| ["forbidden-template", "needless-unsafe"].contains(&it.code);
     assert!(!report.diagnostics().iter().any(about), "{text}\n{}", report.render(Style::Plain));
     let plan = compiled.ok()?.0.plan(&[event(one)]);
     let Action::PipelineRun(run) = plan.actions.first()? else { return None };
