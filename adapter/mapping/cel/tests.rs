@@ -285,7 +285,6 @@ fn what_is_refused_at_load_is_what_cannot_be_evaluated() {
                     if let Some(call) = called(name, is_member, &given).filter(|_| !(is_macro && count > 1)) {
                         ask(call, false);
                     }
-                    }
                 }
             }
         }
