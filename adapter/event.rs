@@ -37,6 +37,8 @@ pub struct Event {
     tree: OnceLock<Option<Value>>,
     /// Who vouched for it; no part of what is sent on.
     voucher: Option<Arc<str>>,
+    /// When it came in; it is no part of the event.
+    receipt: Option<jiff::Timestamp>,
 }
 
 /// The payload of an event, kept as the bytes that came.
@@ -158,6 +160,19 @@ impl Event {
             VOUCHER => self.voucher().map(Cow::Borrowed),
             name => self.extensions.get(name).map(ExtensionValue::to_text),
         }
+    }
+
+    /// The same, which came in now.
+    #[must_use]
+    pub fn received(mut self, now: jiff::Timestamp) -> Self {
+        self.receipt = Some(now);
+        self
+    }
+
+    /// When it came in, where that is known: the time of what has none of its own. No sender tells it, and nothing is told
+    /// apart by it.
+    pub fn receipt(&self) -> Option<jiff::Timestamp> {
+        self.receipt
     }
 
     /// A builder that starts from this event, for one that differs in a few attributes.
@@ -291,6 +306,7 @@ impl EventBuilder {
             data: self.data,
             tree: OnceLock::new(),
             voucher: None,
+            receipt: None,
         })
     }
 }

@@ -27,10 +27,11 @@ use self::secret::Secrets;
 use self::signature::SignatureError;
 pub use self::voucher::Voucher;
 use crate::event::Event;
+use crate::vocabulary::Forge;
 pub use crate::vocabulary::alias;
 pub use crate::vocabulary::options::Options;
-use crate::vocabulary::{Forge, Webhook};
-pub use crate::vocabulary::{PayloadError, events_with};
+use crate::vocabulary::read;
+pub use crate::vocabulary::{Cost, Misfit, PayloadError, Reading, Webhook};
 
 /// A webhook that we answer, under `/webhooks/{name}`.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ pub enum Auth<S = Secrets> {
 /// What came, authenticated.
 #[derive(Debug)]
 pub enum Delivery {
-    /// A forge's: [`events_with`] says what it means.
+    /// A forge's: [`Source::told`] says what it means.
     Webhook(Webhook),
     /// Any other, which is one event: mappings say what it means.
     Event(Box<Event>),
@@ -124,8 +125,8 @@ impl Source {
     ///
     /// # Errors
     /// The payload is not what its forge sends, or about what this source does not speak for.
-    pub fn events(&self, webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
-        events_with(webhook, &self.options)
+    pub fn told(&self, webhook: &Webhook) -> Result<Reading, PayloadError> {
+        read(webhook, &self.options)
     }
 
     /// The name, which is the last segment of the path.

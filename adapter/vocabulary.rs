@@ -74,6 +74,35 @@ pub struct Webhook {
     pub received: jiff::Timestamp,
 }
 
+/// What a delivery tells.
+#[derive(Debug)]
+pub struct Reading {
+    /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
+    pub events: Vec<Event>,
+    /// What of it could not be used.
+    pub misfits: Vec<Misfit>,
+}
+
+/// A part of a payload that is not what the forge is known to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where it stands, such as `pull_request.labels[0]`; empty when it is not one field.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What is not told for it.
+    pub costs: Cost,
+}
+
+/// What is not told because of a [`Misfit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cost {
+    /// The field alone.
+    Field,
+    /// The `CDEvents` that cannot be without it; the raw event is told.
+    Event,
+}
+
 /// Why a payload gives no events.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
@@ -113,8 +142,7 @@ impl std::str::FromStr for Forge {
 /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
 ///
 /// # Errors
-/// The body is not a JSON object of at most 128 levels and a million values in UTF-8, or a part that the event cannot be without is absent
-/// or of another type; the error names it. An event or an action that we do not know is no error.
+/// Those of [`read`].
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
     events_with(webhook, &Options::default())
 }
@@ -122,19 +150,29 @@ pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
 /// The same with options.
 ///
 /// # Errors
-/// Those of [`events`].
+/// Those of [`read`].
 pub fn events_with(webhook: &Webhook, options: &Options) -> Result<Vec<Event>, PayloadError> {
+    read(webhook, options).map(|reading| reading.events)
+}
+
+/// What a delivery tells, and what of it could not be used: a field of another type costs that field, or the `CDEvents` that
+/// it identifies.
+///
+/// # Errors
+/// The body is not a JSON object of at most 128 levels and a million values in UTF-8. Anything else that is odd about it, and an
+/// event or an action that we do not know, is no error.
+pub fn read(webhook: &Webhook, options: &Options) -> Result<Reading, PayloadError> {
     let json = std::str::from_utf8(&webhook.body)
         .map_err(|error| webhook.malformed(format!("it is not UTF-8 after {} bytes", error.valid_up_to())))?;
     if json.len() / 2 >= json::MAX_VALUES || needs_care(json) {
         json::well_formed(&webhook.body).map_err(|error| webhook.unreadable(json, &error))?;
     }
     match webhook.forge {
-        Forge::GitHub => github::events(webhook, json, options),
-        Forge::Gitea | Forge::Forgejo => gitea::events(webhook, json, options),
-        Forge::GitLab => gitlab::events(webhook, json, options),
-        Forge::Bitbucket => bitbucket::events(webhook, json, options),
-        Forge::BitbucketDataCenter => bitbucket_data_center::events(webhook, json, options),
+        Forge::GitHub => github::read(webhook, json, options),
+        Forge::Gitea | Forge::Forgejo => gitea::read(webhook, json, options),
+        Forge::GitLab => gitlab::read(webhook, json, options),
+        Forge::Bitbucket => bitbucket::read(webhook, json, options),
+        Forge::BitbucketDataCenter => bitbucket_data_center::read(webhook, json, options),
     }
 }
 
@@ -150,6 +188,38 @@ impl Forge {
     pub fn names() -> Vec<&'static str> {
         FORGES.iter().map(|(name, _)| *name).collect()
     }
+}
+
+// === impl Cost ===
+
+impl Cost {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Field => "field",
+            Self::Event => "event",
+        }
+    }
+}
+
+// === impl Misfit ===
+
+impl Misfit {
+    fn costs_field(path: String, error: &impl std::fmt::Display) -> Self {
+        Self { path, reason: shown(error), costs: Cost::Field }
+    }
+
+    fn costs_event(path: String, error: &impl std::fmt::Display) -> Self {
+        Self { path, reason: shown(error), costs: Cost::Event }
+    }
+}
+
+/// An error holds what it is about, which may be long.
+fn shown(error: &impl std::fmt::Display) -> String {
+    const LONGEST: usize = 240;
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text
 }
 
 // === impl Webhook ===

@@ -18,7 +18,7 @@ use crate::settings::{Settings, SourceDocument, SourceSpec};
 use crate::source::generic::Generic;
 use crate::source::{Field, Headers};
 use crate::vocabulary::options::Options;
-use crate::vocabulary::{self, Forge, Webhook, alias};
+use crate::vocabulary::{self, Cost, Forge, Misfit, Webhook, alias};
 
 /// The id of a delivery that there was not.
 const NO_DELIVERY: &str = "00000000-0000-0000-0000-000000000000";
@@ -139,8 +139,16 @@ fn events(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Vec<Arc<
             body: body.into(),
             received,
         };
-        let events = vocabulary::events_with(&webhook, &options);
-        (events.map_err(|error| BadInput(format!("`{name}`: {error}")))?, source)
+        let reading = vocabulary::read(&webhook, &options);
+        let reading = reading.map_err(|error| BadInput(format!("`{name}`: {error}")))?;
+        for Misfit { path, reason, costs } in &reading.misfits {
+            let what = match costs {
+                Cost::Field => "is left out",
+                Cost::Event => "keeps all but the raw event from being told",
+            };
+            complain(&format!("note: `{path}` {what}: {reason}"));
+        }
+        (reading.events, source)
     } else {
         let event = event_json::decode(body.into()).map_err(|error| {
             BadInput(format!(

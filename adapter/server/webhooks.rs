@@ -11,8 +11,10 @@ use super::answer::{Answer, Effects};
 use super::{State, answer, answered, body, shared};
 use crate::event::attribute::shown;
 use crate::pipeline::{Incoming, Outcome};
-use crate::source::{Authenticated, Delivery, Field, Headers, PayloadError, Rejection, Source};
-use crate::telemetry::metrics::{ByRoute, OfSource, Route, Signature};
+use crate::source::{
+    Authenticated, Cost, Delivery, Field, Headers, Misfit, PayloadError, Rejection, Source, Webhook,
+};
+use crate::telemetry::metrics::{ByCost, ByRoute, OfSource, Route, Signature};
 
 /// The head of a request.
 pub(super) struct RequestHeaders<'a>(pub(super) &'a HttpRequest);
@@ -71,8 +73,11 @@ async fn deliver(
     count_signature(state, source, &authenticated);
     let delivery = authenticated.and_then(|_| source.read(&headers, body, received));
     let (events, delivery, event) = match delivery {
-        Ok(Delivery::Webhook(webhook)) => match source.events(&webhook) {
-            Ok(events) => (shared(events, source.voucher()), webhook.delivery, webhook.event),
+        Ok(Delivery::Webhook(webhook)) => match source.told(&webhook) {
+            Ok(reading) => {
+                note_misfits(state, source, &webhook, &reading.misfits);
+                (shared(reading.events, source.voucher()), webhook.delivery, webhook.event)
+            }
             Err(PayloadError::Foreign(foreign)) => {
                 state.metrics.foreign.get_or_create(&OfSource { source: source.name().to_owned() }).inc();
                 return Answer::refused(StatusCode::FORBIDDEN, foreign.to_string());
@@ -131,6 +136,28 @@ fn count_signature(state: &State, source: &Source, authenticated: &Result<Authen
         Err(Rejection::Malformed(_) | Rejection::UnsupportedMediaType(_)) => return,
     };
     state.metrics.signatures.get_or_create(&Signature { source: source.name().to_owned(), secret }).inc();
+}
+
+/// Counts what of a payload could not be used, and says where it stands.
+fn note_misfits(state: &State, source: &Source, webhook: &Webhook, misfits: &[Misfit]) {
+    for Misfit { path, reason, costs } in misfits {
+        let forge = webhook.forge.name();
+        state.metrics.misfits.get_or_create(&ByCost { forge, costs: costs.name() }).inc();
+        let (source, delivery, event) = (source.name(), &webhook.delivery, &webhook.event);
+        match costs {
+            Cost::Field => {
+                tracing::debug!(source, delivery, event, path, reason, "a field could not be used");
+            }
+            Cost::Event => tracing::warn!(
+                source,
+                delivery,
+                event,
+                path,
+                reason,
+                "only the raw event is told: what identifies another could not be used"
+            ),
+        }
+    }
 }
 
 fn refuse(rejection: &Rejection) -> Answer {

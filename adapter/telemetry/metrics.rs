@@ -144,6 +144,15 @@ pub struct Authentication {
     pub by: &'static str,
 }
 
+/// Labels of [`Metrics::misfits`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByCost {
+    /// The forge's name.
+    pub forge: &'static str,
+    /// `field` or `event`.
+    pub costs: &'static str,
+}
+
 /// Labels of metrics by route only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRoute {
@@ -186,6 +195,8 @@ pub struct Metrics {
     pub foreign: Family<OfSource, Counter>,
     /// How long a secret of a source could not be read.
     pub secrets_unreadable: Family<OfSource, Gauge>,
+    /// Fields of forges' payloads that could not be used, by what was not told for them.
+    pub misfits: Family<ByCost, Counter>,
     /// Requests turned away before their body was read.
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
@@ -293,6 +304,10 @@ impl Metrics {
                 "secrets_unreadable",
                 "How long a secret of a source could not be read; its last value stays valid",
                 Unit::Seconds
+            ),
+            misfits: metric!(
+                "payload_misfits",
+                "Fields of forges' payloads that could not be used, by what was not told for them"
             ),
             shed: metric!("shed", "Requests turned away before their body was read"),
             name_conflicts: metric!(

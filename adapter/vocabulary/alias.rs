@@ -20,10 +20,10 @@ use crate::event::Event;
 /// `received` is the time of what has none of its own.
 pub fn events(event: Event, options: &Options, received: Timestamp) -> Vec<Event> {
     if event.ty().starts_with("dev.cdevents") {
-        return vec![cdevents::current(&event, &options.outcomes).unwrap_or(event)];
+        return vec![cdevents::current(&event, &options.outcomes).unwrap_or(event).received(received)];
     }
     let told = knative::webhook(&event, received).and_then(|webhook| events_with(&webhook, options).ok());
-    let mut events = vec![event];
+    let mut events = vec![event.received(received)];
     events.extend(told.into_iter().flatten());
     events
 }

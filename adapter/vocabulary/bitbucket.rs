@@ -20,8 +20,7 @@ use super::occurrence::{
 use super::options::{Optional, Options};
 use super::read::borrow;
 use super::scope::Paths;
-use super::{PayloadError, Webhook};
-use crate::event::Event;
+use super::{PayloadError, Reading, Webhook};
 
 const STATUSES: &[&str] = &[runs::TASK_STARTED, runs::TASK_FINISHED];
 const STATUS: &str = "state, updated_on";
@@ -67,16 +66,17 @@ pub static ROWS: &[Row] = &[
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
-/// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
+/// The body is not a JSON object, or its name of the event cannot be one.
+pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let rule = RawRule {
         paths: [raw::CLOUD.all(), CLAIMS.all(&options.scope)].concat(),
         action: None,
         event: &|picked, _| raw::raw(webhook, picked, &raw::CLOUD)?.event(webhook, json),
     };
-    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let (reading, picked) = occurrence::read_by(webhook, json, options, ROWS, &rule)?;
     let claims = CLAIMS.claims(&options.scope, &picked);
-    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
+    let events = options.scope.admit(webhook.forge, false, &claims, reading.events)?;
+    Ok(Reading { events, ..reading })
 }
 
 /// Where a payload says which repository it is about.
@@ -111,6 +111,8 @@ fn place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>,
         Some(uuid) => uuid.to_string(),
         None => format!("{}/{}", place.owner, place.name),
     };
+    // Not told, but so it is for every repository.
+    place.clone_url = Some(format!("{}.git", place.source).into());
     place.default_branch = repository.mainbranch.and_then(|branch| branch.name).map(|text| text.0);
     Ok(place)
 }

@@ -17,8 +17,7 @@ use super::occurrence::{self, Place, RawRule, Row, repository as repositories, r
 use super::options::{Optional, Options};
 use super::pick::Picked;
 use super::read::borrow;
-use super::{PayloadError, Webhook, scope, uri};
-use crate::event::Event;
+use super::{PayloadError, Reading, Webhook, scope, uri};
 
 const EDITION: &str = "event, head, version, date";
 const CLOSED: &str = "closedDate, or date";
@@ -63,8 +62,8 @@ static PATHS: Paths = Paths {
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
-/// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
+/// The body is not a JSON object, or its name of the event cannot be one.
+pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let raw = |picked: &Picked<'_>, told: Option<&str>| {
         let mut raw = raw::raw(webhook, picked, &PATHS)?;
         // A payload without a repository, or with half of one, is still an event.
@@ -74,16 +73,19 @@ pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Ev
         raw.event(webhook, json)
     };
     let rule = RawRule { paths: PATHS.all(), action: None, event: &raw };
-    let (events, _) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let (reading, _) = occurrence::read_by(webhook, json, options, ROWS, &rule)?;
     let claims = scope::of_data_center(&options.scope, &webhook.event, json);
-    Ok(options.scope.admit(webhook.forge, webhook.event == "diagnostics:ping", &claims, events)?)
+    let events =
+        options.scope.admit(webhook.forge, webhook.event == "diagnostics:ping", &claims, reading.events)?;
+    Ok(Reading { events, ..reading })
 }
 
-fn checked_place<'a>(webhook: &Webhook, repository: Repository<'a>) -> Result<Place<'a>, PayloadError> {
-    if repository.slug.is_empty() || repository.project.key.is_empty() {
-        return Err(webhook.malformed("`repository` must have a `slug` and a `project.key`"));
-    }
-    Ok(place(repository))
+fn checked_place<'a>(
+    webhook: &Webhook,
+    repository: Option<Repository<'a>>,
+) -> Result<Place<'a>, PayloadError> {
+    let named = repository.filter(|it| !it.slug.is_empty() && !it.project.key.is_empty());
+    named.map(place).ok_or_else(|| webhook.malformed("`repository` must have a `slug` and a `project.key`"))
 }
 
 /// Not every payload says on which host the repository is; then the source is its path there.
@@ -103,12 +105,14 @@ fn place(repository: Repository<'_>) -> Place<'_> {
             name: String::new(),
             id: String::new(),
             clone_url: None,
+            ssh_url: None,
             default_branch: None,
         }
     });
     (place.owner, place.name) = (project.key.to_string(), slug.to_string());
     place.id = id.map_or_else(|| format!("{}/{}", &*project.key, &*slug), |id| id.to_string());
     place.clone_url = links.as_ref().and_then(clone_url);
+    place.ssh_url = links.as_ref().and_then(ssh_url);
     place
 }
 
@@ -117,6 +121,12 @@ fn clone_url<'a>(links: &payload::Links<'a>) -> Option<Cow<'a, str>> {
     let is_http = |link: &&Link<'_>| matches!(link.name.as_deref(), Some("http" | "https"));
     let mut all = links.clone.iter().flatten().flatten();
     all.find(is_http).and_then(|link| link.href.as_ref()).map(|text| text.0.clone())
+}
+
+fn ssh_url<'a>(links: &payload::Links<'a>) -> Option<Cow<'a, str>> {
+    let mut all = links.clone.iter().flatten().flatten();
+    let link = all.find(|link| link.name.as_deref() == Some("ssh"))?;
+    link.href.as_ref().map(|text| text.0.clone())
 }
 
 /// The first that is one: a list of links may be `[null]`.

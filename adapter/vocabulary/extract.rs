@@ -102,6 +102,9 @@ pub struct Repository<'a> {
     /// What `git clone` takes, over HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clone_url: Option<Text<'a>>,
+    /// The same over SSH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_url: Option<Text<'a>>,
     /// The branch that changes are made against by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_branch: Option<Text<'a>>,
@@ -134,9 +137,12 @@ pub struct Push<'a> {
     /// The commit before; absent for a new ref.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Text<'a>>,
-    /// The commit after; absent for a deleted ref.
+    /// What the ref points to after; absent for a deleted ref. Of an annotated tag that is an object of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Text<'a>>,
+    /// The commit that this leads to; absent where the forge does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Text<'a>>,
     /// Whether commits were taken away; absent when the forge does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forced: Option<bool>,

@@ -4,6 +4,7 @@ mod change;
 mod git;
 mod package;
 mod raw;
+mod run;
 mod ticket;
 
 use super::github::change as github_change;
@@ -16,13 +17,12 @@ use super::occurrence::comment::CREATED as COMMENTED;
 use super::occurrence::git::{REF_CREATED, REF_DELETED, REFS};
 use super::occurrence::release::{DELETED, PUBLISHED};
 use super::occurrence::repository as repositories;
-use super::occurrence::run::{TASK_FINISHED, TASK_STARTED};
+use super::occurrence::run as runs;
 use super::occurrence::ticket as tickets;
 use super::occurrence::{self, RawRule, Row, row};
 use super::options::{Optional, Options};
 use super::scope::Paths;
-use super::{PayloadError, Webhook};
-use crate::event::Event;
+use super::{PayloadError, Reading, Webhook};
 
 const CLOSED: &[&str] = &[MERGED, ABANDONED];
 const MADE: &str = "sha, repository.updated_at";
@@ -32,6 +32,8 @@ const RELEASE: &str = "release id, published_at";
 const DETAIL: &str = "action, updated_at, labels, assignees, reviewers, milestone";
 /// The subject itself is used only once.
 const SUBJECT: &str = "–";
+const RUN: &str = "started_at, completed_at";
+const JOB: &str = "run_attempt, started_at";
 const TICKET: &str = "action, updated_at, changes, labels, assignees, milestone";
 const TICKET_UPDATED: &[&str] = &[tickets::UPDATED];
 
@@ -50,8 +52,8 @@ const TICKET_UPDATED: &[&str] = &[tickets::UPDATED];
 /// - The redelivery of Gitea has a new delivery id, so only the payload counts here too.
 ///
 /// Labels, assignees, review requests and milestones do not make a `change.updated`, as with GitHub. Neither does Gitea
-/// tell of everything: a repository that is renamed, a review that is dismissed and a draft of a release have no
-/// delivery.
+/// tell of everything: a repository that is renamed and a review that is dismissed have no delivery.
+/// - Older versions start a run or a job again under its id and without another attempt, so that its times are in the key.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     row("push", None, REFS, "repository.updated_at; made: after too; moved: before, after too", git::pushed),
@@ -66,6 +68,7 @@ pub static ROWS: &[Row] = &[
     row("pull_request_rejected", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
     row("pull_request_comment", Some("reviewed"), &[REVIEWED], REVIEW, change::reviewed),
     row("release", Some("published"), &[PUBLISHED], RELEASE, release::published),
+    row("release", Some("updated"), &[PUBLISHED], RELEASE, release::edited),
     row("release", Some("deleted"), &[DELETED], RELEASE, release::withdrawn),
     row("issues", Some("opened"), &[tickets::CREATED], "created_at", ticket_created),
     row("issues", Some("reopened"), TICKET_UPDATED, TICKET, ticket::updated),
@@ -78,7 +81,15 @@ pub static ROWS: &[Row] = &[
     row("issues", Some("demilestoned"), TICKET_UPDATED, TICKET, ticket::updated),
     row("issues", Some("closed"), &[tickets::CLOSED], "action, closed_at", ticket_closed),
     row("issues", Some("deleted"), &[tickets::CLOSED], "action", ticket_closed),
-    row("status", None, &[TASK_STARTED, TASK_FINISHED], "status id", check::status),
+    row("workflow_run", Some("requested"), &[runs::QUEUED], RUN, run::queued),
+    row("workflow_run", Some("in_progress"), &[runs::STARTED], RUN, run::started),
+    row("workflow_run", Some("completed"), &[runs::FINISHED], RUN, run::finished),
+    row("workflow_job", Some("in_progress"), &[runs::TASK_STARTED], JOB, run::job_started),
+    row("workflow_job", Some("completed"), &[runs::TASK_FINISHED], JOB, run::job_finished),
+    row("action_run_success", None, &[runs::FINISHED], "stopped", run::ended),
+    row("action_run_failure", None, &[runs::FINISHED], "stopped", run::ended),
+    row("action_run_recover", None, &[runs::FINISHED], "stopped", run::ended),
+    row("status", None, &[runs::TASK_STARTED, runs::TASK_FINISHED], "status id", check::status),
     row("package", Some("created"), &[PUBLISHED], "package id", package::published),
     row("package", Some("deleted"), &[DELETED], "package id", package::deleted),
     row("repository", Some("created"), &[repositories::CREATED], "created_at", repository::created),
@@ -101,8 +112,8 @@ pub static ROWS: &[Row] = &[
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
-/// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
+/// The body is not a JSON object, or its name of the event cannot be one.
+pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let row = raw::row_of(webhook)?;
     let claims = if webhook.event == "fork" { &FORK_CLAIMS } else { &CLAIMS };
     let rule = RawRule {
@@ -110,9 +121,10 @@ pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Ev
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };
-    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let (reading, picked) = occurrence::read_by(webhook, json, options, ROWS, &rule)?;
     let claims = claims.claims(&options.scope, &picked);
-    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
+    let events = options.scope.admit(webhook.forge, false, &claims, reading.events)?;
+    Ok(Reading { events, ..reading })
 }
 
 /// Where a payload says which repository it is about.

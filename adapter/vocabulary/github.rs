@@ -13,7 +13,7 @@ mod queue;
 pub(super) mod raw;
 pub(super) mod release;
 pub(super) mod repository;
-mod run;
+pub(super) mod run;
 pub(super) mod ticket;
 
 use std::borrow::Cow;
@@ -33,8 +33,7 @@ use super::occurrence::{
 use super::options::{Optional, Options};
 use super::read::{Text, When};
 use super::scope::Paths;
-use super::{PayloadError, Webhook};
-use crate::event::Event;
+use super::{PayloadError, Reading, Webhook};
 
 const CLOSED: &[&str] = &[MERGED, ABANDONED];
 const PUSHED_AT: &str = "repository.pushed_at";
@@ -197,17 +196,18 @@ const DEPLOYMENTS: &[&str] = &[
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
-/// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
+/// The body is not a JSON object, or its name of the event cannot be one.
+pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let row = raw::row_of(webhook)?;
     let rule = RawRule {
         paths: [row.paths(), CLAIMS.all(&options.scope)].concat(),
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };
-    let (events, picked) = occurrence::events(webhook, json, options, ROWS, &rule)?;
+    let (reading, picked) = occurrence::read_by(webhook, json, options, ROWS, &rule)?;
     let claims = CLAIMS.claims(&options.scope, &picked);
-    Ok(options.scope.admit(webhook.forge, webhook.event == "ping", &claims, events)?)
+    let events = options.scope.admit(webhook.forge, webhook.event == "ping", &claims, reading.events)?;
+    Ok(Reading { events, ..reading })
 }
 
 /// Where a payload says which repository it is about.
@@ -264,6 +264,7 @@ fn place_at<'a>(
     }
     place.id = repository.id.map_or_else(|| format!("{}/{}", place.owner, place.name), |id| id.to_string());
     place.clone_url = repository.clone_url.map(|text| text.0);
+    place.ssh_url = repository.ssh_url.map(|text| text.0);
     place.default_branch = repository.default_branch.map(|text| text.0);
     Ok(place)
 }

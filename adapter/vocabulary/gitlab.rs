@@ -24,8 +24,7 @@ use super::occurrence::{
 use super::options::{Optional, Options};
 use super::read::borrow;
 use super::scope::Paths;
-use super::{PayloadError, Webhook};
-use crate::event::Event;
+use super::{PayloadError, Reading, Webhook};
 
 const EDITION: &str = "action, head sha, oldrev, updated_at, changes";
 const REVIEW: &str = "action, user, head sha, updated_at";
@@ -108,12 +107,13 @@ pub static ROWS: &[Row] = &[
 /// The raw event, and then the `CDEvents`; no id twice.
 ///
 /// # Errors
-/// The body is not a JSON object, or a part that a row needs is absent or of another type.
-pub fn events(webhook: &Webhook, json: &str, options: &Options) -> Result<Vec<Event>, PayloadError> {
+/// The body is not a JSON object, or its name of the event cannot be one.
+pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let raw::Told { event: raw, kind, action, claims } = raw::event(webhook, json, &options.scope)?;
     let webhook = &Webhook { event: kind, ..webhook.clone() };
-    let events = occurrence::events_after(raw, &Delivery::new(webhook, json, action, options), ROWS)?;
-    Ok(options.scope.admit(webhook.forge, false, &claims, events)?)
+    let reading = occurrence::read_after(raw, &Delivery::new(webhook, json, action, options), ROWS);
+    let events = options.scope.admit(webhook.forge, false, &claims, reading.events)?;
+    Ok(Reading { events, ..reading })
 }
 
 /// Where a payload says which repository it is about.
@@ -155,6 +155,7 @@ fn place<'a>(webhook: &Webhook, project: Project<'a>) -> Result<Place<'a>, Paylo
     }
     place.id = project.id.map_or_else(|| format!("{}/{}", place.owner, place.name), |id| id.to_string());
     place.clone_url = project.git_http_url.map(|text| text.0);
+    place.ssh_url = project.git_ssh_url.map(|text| text.0);
     place.default_branch = project.default_branch.map(|text| text.0);
     Ok(place)
 }

@@ -8,6 +8,7 @@ pub mod comment;
 pub mod deployment;
 pub mod dispatch;
 pub mod git;
+mod lenient;
 pub mod package;
 pub mod release;
 pub mod repository;
@@ -28,7 +29,7 @@ use super::outcome::Outcome;
 use super::pick::{Path, Picked, pick, read};
 use super::read::When;
 use super::types::{CustomType, EventType, resolve};
-use super::{PayloadError, Webhook, uri};
+use super::{Misfit, PayloadError, Reading, Webhook, uri};
 use crate::event::Event;
 use crate::event::identity::chain_uuid;
 
@@ -59,6 +60,12 @@ pub struct Delivery<'a> {
     pub json: &'a str,
     pub action: Option<Cow<'a, str>>,
     pub options: &'a Options,
+    /// What is `null` in this text and was something that its reader cannot use in the delivery's.
+    removed: &'a [String],
+    /// Where the reader of the payload met something that it cannot use: line and column.
+    failed: Cell<Option<(usize, usize)>>,
+    /// Which of the removed identifies the event.
+    lacking: Cell<Option<usize>>,
     /// What the raw event is made of stands there, and whoever reads the payload first brings it along.
     sought: Cell<Option<Vec<Path>>>,
     picked: Cell<Option<Picked<'a>>>,
@@ -89,6 +96,7 @@ pub struct Place<'a> {
     /// What chains are keyed with: the forge's own id of the repository, which survives a rename.
     pub id: String,
     pub clone_url: Option<Cow<'a, str>>,
+    pub ssh_url: Option<Cow<'a, str>>,
     pub default_branch: Option<Cow<'a, str>>,
 }
 
@@ -116,14 +124,14 @@ pub const fn row(
 /// rule. The payload is read once, unless its action is not where forges have it.
 ///
 /// # Errors
-/// The body is not one JSON object, or a part that a row needs is absent or of another type.
-pub fn events<'a>(
+/// The body is not one JSON object.
+pub fn read_by<'a>(
     webhook: &'a Webhook,
     json: &'a str,
     options: &'a Options,
     rows: &[Row],
     rule: &RawRule<'_, 'a>,
-) -> Result<(Vec<Event>, Picked<'a>), PayloadError> {
+) -> Result<(Reading, Picked<'a>), PayloadError> {
     let action = rule.action.and_then(|_| leading_action(json)).map(Cow::Borrowed);
     let mut delivery = Delivery::new(webhook, json, action, options);
     delivery.sought.set(Some(rule.paths.clone()));
@@ -138,17 +146,16 @@ pub fn events<'a>(
         delivery.action = action;
         written = delivery.written(rows);
     }
-    let source = written.iter().flatten().next().map(CdEvent::source);
+    let (written, misfits) = lenient::or_without_misfits(written, &delivery, rows);
+    let source = written.first().map(CdEvent::source);
     let raw = (rule.event)(&picked, source)?;
-    Ok((built(raw, written?)?, picked))
+    Ok((built(raw, written, misfits), picked))
 }
 
 /// The same for a raw event that was made before.
-///
-/// # Errors
-/// A part that a row needs is absent or of another type.
-pub fn events_after(raw: Event, delivery: &Delivery<'_>, rows: &[Row]) -> Result<Vec<Event>, PayloadError> {
-    built(raw, delivery.written(rows)?)
+pub fn read_after(raw: Event, delivery: &Delivery<'_>, rows: &[Row]) -> Reading {
+    let (written, misfits) = lenient::or_without_misfits(delivery.written(rows), delivery, rows);
+    built(raw, written, misfits)
 }
 
 /// What stands in `action`, when the payload begins with it, as those of GitHub and Gitea do.
@@ -162,16 +169,19 @@ fn leading_action(json: &str) -> Option<&str> {
     text[end..].starts_with('"').then(|| &text[..end])
 }
 
-fn built(raw: Event, written: Vec<CdEvent>) -> Result<Vec<Event>, PayloadError> {
+fn built(raw: Event, written: Vec<CdEvent>, mut misfits: Vec<Misfit>) -> Reading {
     let mut events = Vec::with_capacity(1 + written.len());
     events.push(raw);
     let mut ids = HashSet::with_capacity(written.len());
     for event in written {
         if ids.insert(event.id().to_owned()) {
-            events.push(event.build()?);
+            match event.build() {
+                Ok(event) => events.push(event),
+                Err(error) => misfits.push(Misfit::costs_event(String::new(), &error)),
+            }
         }
     }
-    Ok(events)
+    Reading { events, misfits }
 }
 
 /// A type of the specification, which a row names.
@@ -187,6 +197,11 @@ pub fn custom(base: &str) -> Result<CustomType, PayloadError> {
 /// This time, or that of the receipt where the payload has none.
 pub fn time(delivery: &Delivery<'_>, when: Option<When>) -> Timestamp {
     when.and_then(|when| when.0).unwrap_or(delivery.webhook.received)
+}
+
+/// Whether a path is another one, or leads through it.
+fn is_within(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Text that a user chose, as a part of a subject: what no attribute may hold is percent-encoded.
@@ -228,7 +243,23 @@ impl<'a> Delivery<'a> {
         action: Option<Cow<'a, str>>,
         options: &'a Options,
     ) -> Self {
-        Self { webhook, json, action, options, sought: Cell::new(None), picked: Cell::new(None) }
+        Self {
+            webhook,
+            json,
+            action,
+            options,
+            removed: &[],
+            failed: Cell::new(None),
+            lacking: Cell::new(None),
+            sought: Cell::new(None),
+            picked: Cell::new(None),
+        }
+    }
+
+    /// The same delivery in a text without what its reader cannot use.
+    fn without<'b>(&'b self, json: &'b str, removed: &'b [String]) -> Delivery<'b> {
+        let action = self.action.as_deref().map(Cow::Borrowed);
+        Delivery { removed, ..Delivery::new(self.webhook, json, action, self.options) }
     }
 
     /// The payload as a structure that borrows from it.
@@ -240,7 +271,45 @@ impl<'a> Delivery<'a> {
                 payload
             }),
         };
-        read.map_err(|error| self.webhook.unreadable(self.json, &error))
+        read.map_err(|error| {
+            let is_of_data = error.classify() == serde_json::error::Category::Data;
+            // Which of two is meant, nobody knows.
+            let is_misfit = is_of_data && !error.to_string().starts_with("duplicate field");
+            self.failed.set(is_misfit.then(|| (error.line(), error.column())));
+            self.webhook.unreadable(self.json, &error)
+        })
+    }
+
+    /// Fails when one of these fields, which identify the event, is not what it should be: without them it would be taken
+    /// for another one. After `[]` stands a list of which every element does.
+    pub fn needs(&self, fields: &[&str]) -> Result<(), PayloadError> {
+        for field in fields {
+            if let Some(place) = self.place_of(field) {
+                self.lacking.set(Some(place));
+                let field = field.trim_end_matches("[]");
+                let reason = format!("`{field}`, which identifies the event, is of another type");
+                return Err(self.webhook.malformed(reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this field is not what it should be.
+    pub fn misses(&self, field: &str) -> bool {
+        self.place_of(field).is_some()
+    }
+
+    /// What was removed and took this field with it.
+    fn place_of(&self, field: &str) -> Option<usize> {
+        self.removed.iter().position(|removed| match field.strip_suffix("[]") {
+            Some(list) => is_within(list, removed) || is_within(removed, list),
+            None => is_within(field, removed),
+        })
+    }
+
+    /// Whether this member of an element of a list is not.
+    pub fn misses_in(&self, list: &str, index: usize, member: &str) -> bool {
+        !self.removed.is_empty() && self.misses(&format!("{list}[{index}].{member}"))
     }
 
     /// What all rows for this delivery write.
@@ -277,6 +346,7 @@ impl<'a> Delivery<'a> {
                 name: Cow::Borrowed(&place.name),
                 url: Cow::Borrowed(if place.origin.is_empty() { "" } else { &place.source }),
                 clone_url: place.clone_url.as_deref().map(Cow::Borrowed),
+                ssh_url: place.ssh_url.as_deref().map(Cow::Borrowed),
                 default_branch: place.default_branch.as_deref().map(Cow::Borrowed),
             }),
             ..Extract::default()
@@ -300,6 +370,7 @@ impl Place<'_> {
             owner: owner.to_owned(),
             name: name.to_owned(),
             clone_url: None,
+            ssh_url: None,
             default_branch: None,
         })
     }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::time;
 
@@ -18,6 +19,14 @@ pub struct Text<'a>(pub Cow<'a, str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct When(pub Option<Timestamp>);
 
+/// The same where numbers are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis(pub Option<Timestamp>);
+
+/// A list without what is `null` in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T>(Vec<T>);
+
 /// The length of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub u64);
@@ -25,6 +34,53 @@ pub struct Count(pub u64);
 /// For an event that does not outlive the payload; an empty text is as good as none.
 pub fn borrow<'b>(text: Option<&'b Text<'_>>) -> Option<Cow<'b, str>> {
     text.map(Text::lend).filter(|text| !text.is_empty())
+}
+
+// === impl List ===
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'l, T> IntoIterator for &'l List<T> {
+    type Item = &'l T;
+    type IntoIter = std::slice::Iter<'l, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = seq.next_element::<Option<T>>()? {
+                    list.extend(element);
+                }
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_seq(Elements(PhantomData))
+    }
 }
 
 // === impl Text ===
@@ -82,27 +138,69 @@ impl When {
 
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = When;
+        deserializer.deserialize_any(Moment(time::from_epoch)).map(Self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time")
-            }
+// === impl Millis ===
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<When, E> {
-                Ok(When(time::parse(text)))
-            }
+impl Millis {
+    /// Milliseconds since 1970, as a part of a key, however the time is spelt; empty when there is none.
+    pub fn key(when: Option<Self>) -> String {
+        when.and_then(|when| when.0).map(|time| time.as_millisecond().to_string()).unwrap_or_default()
+    }
+}
 
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<When, E> {
-                Ok(When(time::from_epoch(seconds)))
-            }
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Moment(time::from_epoch_millis)).map(Self)
+    }
+}
 
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<When, E> {
-                Ok(When(i64::try_from(seconds).ok().and_then(time::from_epoch)))
-            }
+/// Reads a time of which numbers are meant so. Writers that know no integers write whole numbers as `5.0`.
+struct Moment(fn(i64) -> Option<Timestamp>);
+
+// === impl Moment ===
+
+impl<'de> Visitor<'de> for Moment {
+    type Value = Option<Timestamp>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(time::parse(text))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok((self.0)(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(number).ok().and_then(self.0))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        // Up to 2^53 a whole number is exactly what was written.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract() != 0.0 || number.abs() > EXACT {
+            return Err(E::invalid_type(Unexpected::Float(number), &self));
         }
-        deserializer.deserialize_any(Either)
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in range")]
+        let number = number as i64;
+        Ok((self.0)(number))
+    }
+
+    // To its end, so that whoever is told of the error knows where the value is.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Err(A::Error::invalid_type(Unexpected::Seq, &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Err(A::Error::invalid_type(Unexpected::Map, &self))
     }
 }
 

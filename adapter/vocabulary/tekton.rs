@@ -313,7 +313,7 @@ impl Run<'_> {
                 uid: run.uid,
                 namespace: run.namespace,
                 name: run.name,
-                pipeline: if is_task { run.label("tekton.dev/pipeline") } else { Some(run.pipeline()) },
+                pipeline: if is_task { run.pipeline_of_task() } else { Some(run.pipeline()) },
                 pipeline_run: run.pipeline_run().map(|(name, _)| name),
                 task: is_task.then(|| run.task()),
                 status: run.status().filter(|_| finished),

@@ -9,8 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, Authentication, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult, OfSource,
-    Refused, Route, Send, Shed, ShedReason, Signature,
+    Answer, Authentication, ByCost, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult,
+    OfSource, Refused, Route, Send, Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
@@ -100,6 +100,7 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.signatures.get_or_create(&Signature { source: "s".to_owned(), secret: "0".to_owned() }));
     drop(metrics.events_authenticated.get_or_create(&Authentication { by: "token" }));
     drop(metrics.foreign.get_or_create(&OfSource { source: "s".to_owned() }));
+    drop(metrics.misfits.get_or_create(&ByCost { forge: "github", costs: "field" }));
     drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
     let by_mapping = ByMapping { mapping: "m".to_owned() };
     drop(metrics.plan_errors.get_or_create(&by_mapping));

@@ -522,14 +522,15 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
             }
             Err(error) => {
                 refused += 1;
-                prop_assert!(error.to_string().len() < 1000, "{error}");
+                // Whatever is in an object, there is a raw event.
+                prop_assert!(!payload.is_object(), "{error}");
             }
         }
         outcomes.set((good, cdevents, refused));
     });
     let (good, cdevents, refused) = outcomes.get();
     println!("{good} taken with {cdevents} CDEvents, {refused} refused");
-    assert!(good > 500 && cdevents > 200 && refused > 20, "{good} {cdevents} {refused}");
+    assert!(good > 500 && cdevents > 200 && refused < 100, "{good} {cdevents} {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -567,7 +568,8 @@ async fn names_and_titles_of_any_kind_and_a_push_of_300_commits_come_through() {
     let events = service.events.take();
     assert_eq!(events[1].tree().unwrap()["customData"]["change"]["title"], title);
 
-    send("pull_request", json!({"action": "opened"})).await.refused(400, "missing field `pull_request`");
+    assert_eq!(send("pull_request", json!({"action": "opened"})).await.status, 202);
+    assert_eq!(service.events.take().len(), 1, "the raw event");
     assert_eq!(send("invented", json!({"action": null})).await.status, 202);
     let events = service.events.take();
     assert_eq!((events.len(), events[0].ty()), (1, "com.gitea.invented"));

@@ -481,14 +481,14 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
             }
             Err(error) => {
                 refused += 1;
-                // A raw event alone never fails.
-                prop_assert!(known.contains(&event.as_str()) || !payload.is_object(), "{event}: {error}");
+                // Whatever is in an object, there is a raw event.
+                prop_assert!(!payload.is_object(), "{event}: {error}");
             }
         }
         outcomes.set((good, cdevents, refused));
     });
     let (good, cdevents, refused) = outcomes.get();
-    assert!(good > 500 && cdevents > 200 && refused > 20, "{good} {cdevents} {refused}");
+    assert!(good > 500 && cdevents > 200 && refused < 100, "{good} {cdevents} {refused}");
 }
 
 // --- Tekton

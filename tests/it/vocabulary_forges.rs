@@ -3,6 +3,8 @@
 mod equal;
 mod forks;
 mod http;
+mod known;
+mod misfits;
 mod odd;
 
 use std::collections::HashSet;
@@ -156,11 +158,12 @@ fn mutated_payloads_never_panic_and_never_give_an_invalid_event() {
             }
             Err(error) => {
                 refused += 1;
-                prop_assert!(error.to_string().starts_with("the body is not a `"), "{}", error);
+                // Whatever is in an object, there is a raw event.
+                prop_assert!(!payload.is_object(), "{}", error);
             }
         }
         outcomes.set((cdevents, refused));
     });
     let (cdevents, refused) = outcomes.get();
-    assert!(cdevents > 500 && refused > 20, "{cdevents} {refused}");
+    assert!(cdevents > 500 && refused < 100, "{cdevents} {refused}");
 }

@@ -18,8 +18,9 @@ use crate::vocabulary::types::{Type, check};
 
 /// The most bytes of the data of one event.
 const MAX_DATA: usize = 1024 * 1024;
-/// The time of an event whose cause has none: nothing here reads a clock.
-const NO_TIME: &str = "1970-01-01T00:00:00Z";
+/// The time of an event whose cause has none and came in at no known time, such as that of an example: nothing here reads a
+/// clock.
+const NO_TIME: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
 /// What an emit's templates gave.
 struct Parts<'a> {
@@ -102,6 +103,11 @@ impl Basis<'_> {
         if is_cdevent(&new.ty) { self.cdevent(&new.ty, parts) } else { self.plain(&new.ty, parts) }
     }
 
+    /// When the event came in.
+    fn receipt(&self) -> jiff::Timestamp {
+        self.event.receipt().unwrap_or(NO_TIME)
+    }
+
     /// The time that an author wants, in the one spelling of ours.
     fn time(&self, text: &str, place: &str) -> Result<String, PlanError> {
         text.parse::<jiff::Timestamp>().map(|time| time.to_string()).map_err(|_| {
@@ -120,7 +126,7 @@ impl Basis<'_> {
         let ty = Type::parse(ty).map_err(|error| self.error(format!("{place}.type"), &error))?;
         check(&ty, &content)
             .map_err(|problems| self.error(format!("{place}.content"), &problems.join("; ")))?;
-        let time = time.and_then(|time| time.parse().ok()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let time = time.and_then(|time| time.parse().ok()).unwrap_or_else(|| self.receipt());
         let subject = subject.unwrap_or_else(|| self.event.id().to_owned());
         let of_author = links.is_some();
         let links = match links {
@@ -169,9 +175,9 @@ impl Basis<'_> {
     /// Any other event: the content is its data.
     fn plain(&self, ty: &str, parts: Parts<'_>) -> Result<Event, PlanError> {
         let Parts { place, source, subject, id, time, chain, extensions, content, .. } = parts;
-        let time = time.unwrap_or_else(|| NO_TIME.to_owned());
         let is_another = id != self.event.id();
-        let mut event = Event::builder(id, source, ty).time(time);
+        let mut event =
+            Event::builder(id, source, ty).time(time.unwrap_or_else(|| self.receipt().to_string()));
         if is_another {
             event = event.extension(CAUSATION_ID, self.event.id());
         }

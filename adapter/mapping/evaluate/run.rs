@@ -160,6 +160,8 @@ fn change(event: &Event) -> Option<(&str, &str)> {
         let source = data.pointer("/subject/source").and_then(Value::as_str);
         return Some((event.subject()?, source.unwrap_or(event.source())));
     }
-    let commit = data.pointer("/customData/push/after")?.as_str()?;
+    // What an annotated tag points to is no commit.
+    let push = data.pointer("/customData/push")?;
+    let commit = push.get("commit").or_else(|| push.get("after"))?.as_str()?;
     Some((commit, event.source()))
 }

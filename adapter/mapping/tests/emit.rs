@@ -43,6 +43,29 @@ fn an_author_may_give_id_time_chain_and_links() {
     assert_eq!(event.attribute("absent"), None);
 }
 
+/// The id does not depend on it: whoever sends again gets the same event.
+#[test]
+fn what_came_without_a_time_has_that_of_its_receipt() {
+    for ty in [CUSTOM, "com.example.done"] {
+        let at = |receipt: Option<&str>| {
+            let mut event = Event::builder("c-1", "/here", "com.example.came").json("{}").build().unwrap();
+            if let Some(receipt) = receipt {
+                event = event.received(receipt.parse().unwrap());
+            }
+            let text = emitting(ty, "").replace("dev.cdevents.change.created", "com.example.came");
+            let plan = set(&text).plan(&[Arc::new(event)]).complete().unwrap();
+            let [Action::Emit(emit)] = &plan.actions[..] else { panic!("{plan:?}") };
+            (emit.event.id().to_owned(), emit.event.time().unwrap().to_owned())
+        };
+        let (id, first) = at(Some("2026-01-02T03:04:05Z"));
+        let (again, second) = at(Some("2026-01-02T03:05:05Z"));
+        assert_eq!((first.as_str(), second.as_str()), ("2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z"));
+        assert_eq!(id, again);
+        // That of an example, which has to be the same at any time.
+        assert_eq!(at(None), (id, "1970-01-01T00:00:00Z".to_owned()));
+    }
+}
+
 #[test]
 fn links_may_be_written_out_and_stand_in_place_of_the_usual_one() {
     let fields =

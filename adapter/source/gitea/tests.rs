@@ -120,6 +120,29 @@ fn forges_are_told_apart_though_they_send_each_others_headers() {
     }
 }
 
+/// Some versions have no name for some events there, such as packages and those of Actions.
+#[test]
+fn where_the_event_has_no_name_its_finer_name_counts() {
+    for (forge, name) in [(Forge::Gitea, "gitea"), (Forge::Forgejo, "forgejo")] {
+        for (finer, event) in [
+            ("package", "package"),
+            ("status", "status"),
+            ("action_run_success", "action_run_success"),
+            ("pull_request_sync", "pull_request"),
+            ("pull_request_review_approved", "pull_request_approved"),
+            ("pull_request_comment", "issue_comment"),
+        ] {
+            let request = Request::signed(forge, BODY)
+                .with("x-gitea-event", "")
+                .with(&format!("x-{name}-event"), "")
+                .with(&format!("x-{name}-event-type"), finer);
+            assert_eq!(request.send(forge, BODY).unwrap().0.event, event, "{finer}");
+        }
+        let nameless = Request::signed(forge, BODY).with(&format!("x-{name}-event"), " ");
+        assert_eq!(refusal(nameless.send(forge, BODY)).0, 400);
+    }
+}
+
 #[test]
 fn headers_that_are_missing_or_odd_are_named() {
     let request = || Request::signed(Forge::Gitea, BODY);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::change::{association, created_on, extract_of};
+use super::change::{association, clone_url, created_on, extract_of};
 use super::payload::{Account, Commit, Links, PullRequest, Repository};
 use super::{borrow, login, page, place, time};
 use crate::vocabulary::cdevent::CdEvent;
@@ -62,6 +62,7 @@ struct Issue {
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let CommentEvent { comment, pullrequest, issue, commit, repository, actor } = delivery.payload()?;
+    delivery.needs(&["pullrequest", "issue", "commit"])?;
     let sha = borrow(commit.as_ref().and_then(|commit| commit.hash.as_ref()));
     let on = match (&pullrequest, &issue, &sha) {
         (Some(pull), ..) => On::Change { number: pull.id, created: created_on(pull) },
@@ -78,6 +79,10 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
         ..extract_of(pull, "")
     });
     let place = place(delivery.webhook, repository)?;
+    let mut change = change;
+    if let (Some(change), Some(pull)) = (&mut change, &pullrequest) {
+        change.source.repository_url = clone_url(pull, &place).map(Cow::Owned);
+    }
     let told = Told {
         on,
         comment: extract::Comment {

@@ -10,7 +10,17 @@ use crate::vocabulary::occurrence::git::{Deed, Kind, Told, write};
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let payload::PushEvent { push, repository, actor } = delivery.payload()?;
     let place = place(delivery.webhook, repository)?;
-    for change in push.changes.iter().flatten() {
+    let changes = push.and_then(|push| push.changes).unwrap_or_default();
+    for (i, change) in changes.iter().enumerate() {
+        let unknown = |member| delivery.misses_in("push.changes", i, member);
+        // One of a push says nothing about the others.
+        let Some(change) = change else { continue };
+        if ["old.type", "old.name", "old.target.hash", "new.type", "new.name", "new.target.hash"]
+            .into_iter()
+            .any(unknown)
+        {
+            continue;
+        }
         let deed = match (&change.old, &change.new) {
             (None, None) => continue,
             (None, Some(_)) => Deed::Created,
@@ -32,6 +42,7 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
             reference: &format!("{prefix}{name}"),
             before,
             after,
+            commit: after,
             forced: change.forced,
             commits: change.commits.map(|commits| commits.0),
             key: vec![before.unwrap_or_default(), after.unwrap_or_default()],

@@ -132,6 +132,11 @@ pub fn status(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         "SUCCESSFUL" | "FAILED" | "STOPPED" => TASK_FINISHED,
         _ => return Ok(()),
     };
+    delivery.needs(&[
+        "commit_status.commit.hash",
+        "commit_status.links.commit",
+        "commit_status.updated_on",
+    ])?;
     let page = status.links.as_ref().and_then(|links| links.commit.as_ref()?.href.rsplit('/').next());
     let sha = status.commit.as_ref().and_then(|commit| borrow(commit.hash.as_ref()));
     let Some(sha) = sha.or_else(|| page.filter(|sha| !sha.is_empty()).map(Cow::Borrowed)) else {
@@ -174,6 +179,7 @@ pub fn issue_updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<
 
 fn issue(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let IssueEvent { issue, changes, repository, actor } = delivery.payload()?;
+    delivery.needs(&["issue.updated_on", "changes.status.new"])?;
     let is_closed = |state: &str| CLOSED.contains(&state);
     let new_state = changes.as_ref().and_then(|changes| changes.status.as_ref()?.new.as_deref());
     let base = match base {
@@ -220,6 +226,7 @@ fn priority(word: &str) -> Option<&'static str> {
 
 pub fn forked(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: RepositoryEvent<'_> = delivery.payload()?;
+    delivery.needs(&["fork.uuid"])?;
     let Some(fork) = event.fork else {
         return Err(delivery.webhook.malformed("missing field `fork`"));
     };
@@ -233,6 +240,7 @@ pub fn modified(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
 
 pub fn deleted(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: RepositoryEvent<'_> = delivery.payload()?;
+    delivery.needs(&["repository.uuid"])?;
     repository(delivery, repositories::DELETED, event.repository, event.actor.as_ref(), out)
 }
 

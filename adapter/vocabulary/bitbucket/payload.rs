@@ -9,7 +9,7 @@ use crate::vocabulary::read::{Count, Text, When};
 #[derive(Debug, Deserialize)]
 pub struct PushEvent<'a> {
     #[serde(borrow)]
-    pub push: Changes<'a>,
+    pub push: Option<Changes<'a>>,
     #[serde(borrow)]
     pub repository: Repository<'a>,
     #[serde(borrow)]
@@ -19,7 +19,7 @@ pub struct PushEvent<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Changes<'a> {
     #[serde(borrow)]
-    pub changes: Option<Vec<RefChange<'a>>>,
+    pub changes: Option<Vec<Option<RefChange<'a>>>>,
 }
 
 /// What became of one ref.
@@ -86,9 +86,9 @@ pub struct PullRequest<'a> {
     pub author: Option<Account<'a>>,
     pub draft: Option<bool>,
     #[serde(borrow)]
-    pub source: Side<'a>,
+    pub source: Option<Side<'a>>,
     #[serde(borrow)]
-    pub destination: Side<'a>,
+    pub destination: Option<Side<'a>>,
     #[serde(borrow)]
     pub merge_commit: Option<Commit<'a>>,
     pub created_on: Option<When>,

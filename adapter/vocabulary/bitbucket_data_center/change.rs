@@ -1,20 +1,26 @@
 //! Changes: `pr:*`.
 
-use super::payload::{self, PullRequest, Repository};
+use std::borrow::Cow;
+
+use super::payload::{self, PullRequest, Repository, Side};
 use super::{borrow, checked_place, clone_url, href, login};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery};
-use crate::vocabulary::read::When;
-use crate::vocabulary::{PayloadError, extract, time};
+use crate::vocabulary::read::{Millis, When};
+use crate::vocabulary::{PayloadError, extract};
+
+const CLOSED: &[&str] = &["pullRequest.closedDate", "date"];
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["pullRequest.createdDate"])?;
     write(delivery, change, CREATED, Vec::new(), out)
 }
 
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["pullRequest.fromRef.latestCommit", "pullRequest.version", "date"])?;
     let pull = &change.pull_request;
     let occurrence = vec![
         delivery.webhook.event.clone(),
@@ -27,6 +33,7 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 pub fn merged(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(CLOSED)?;
     let occurrence = closed(&change);
     write(delivery, change, MERGED, occurrence, out)
 }
@@ -34,6 +41,8 @@ pub fn merged(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
 /// Declined, or deleted before it was merged.
 pub fn abandoned(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(CLOSED)?;
+    delivery.needs(&["pullRequest.state"])?;
     if change.pull_request.state.as_deref() == Some("MERGED") {
         return Ok(());
     }
@@ -43,6 +52,7 @@ pub fn abandoned(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), 
 
 pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["participant.user.name", "actor.name", "date"])?;
     let reviewer = change.participant.as_ref().and_then(|it| it.user.as_ref()).or(change.actor.as_ref());
     let occurrence = vec![
         delivery.webhook.event.clone(),
@@ -54,7 +64,7 @@ pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
 
 fn closed(change: &payload::Change<'_>) -> Vec<String> {
     vec![match change.pull_request.closed_date {
-        Some(millis) => millis.to_string(),
+        closed @ Some(_) => Millis::key(closed),
         None => When::exact(change.date),
     }]
 }
@@ -66,16 +76,14 @@ fn write<'a>(
     occurrence: Vec<String>,
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
-    let payload::Change { date, actor, pull_request: pull, participant } = change;
+    let payload::Change { date, actor, pull_request: pull, previous_from_hash, participant } = change;
     let own = match base {
         CREATED => pull.created_date,
         MERGED | ABANDONED => pull.closed_date,
         _ => None,
     };
-    let time = own
-        .and_then(time::from_epoch_millis)
-        .or(date.and_then(|date| date.0))
-        .unwrap_or(delivery.webhook.received);
+    let time =
+        own.and_then(|when| when.0).or(date.and_then(|date| date.0)).unwrap_or(delivery.webhook.received);
     let sender = login(actor.as_ref());
     let state = match delivery.webhook.event.as_str() {
         "pr:reviewer:approved" => "approved",
@@ -90,21 +98,23 @@ fn write<'a>(
         url: None,
         commit: participant.as_ref().and_then(|it| borrow(it.last_reviewed_commit.as_ref())),
     });
-    let place = checked_place(delivery.webhook, pull.to_ref.repository.clone())?;
-    let change = extract_of(&pull, base);
-    let created = pull.created_date.map(|millis| millis.to_string()).unwrap_or_default();
+    let place = checked_place(delivery.webhook, pull.repository().cloned())?;
+    let mut change = extract_of(&pull, base);
+    change.source.before = borrow(previous_from_hash.as_ref());
+    let created = Millis::key(pull.created_date);
     let told = Told { base, change, review, created, occurrence, time };
     occurrence::change::write(delivery, &told, &place, sender, out)
 }
 
 pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
-    let (from, to) = (&pull.from_ref, &pull.to_ref);
-    let path = |of: &Repository<'_>| {
-        let (key, slug) = (&*of.project.key, &*of.slug);
+    let (from, to) = (pull.from_ref.as_ref(), pull.to_ref.as_ref());
+    let (source, target) = (from.and_then(|from| from.repository.as_ref()), pull.repository());
+    let path = |of: Option<&Repository<'_>>| {
+        let (key, slug) = of.map_or(("", ""), |of| (&*of.project.key, &*of.slug));
         if key.is_empty() || slug.is_empty() { String::new() } else { format!("{key}/{slug}") }
     };
-    let (source, target) = (path(&from.repository), path(&to.repository));
-    let fork = extract::is_fork((from.repository.id, Some(&source)), (to.repository.id, Some(&target)));
+    let id = |of: Option<&Repository<'_>>| of.and_then(|of| of.id);
+    let fork = extract::is_fork((id(source), Some(&path(source))), (id(target), Some(&path(target))));
     let merge_commit = pull.properties.as_ref().and_then(|it| it.merge_commit.as_ref()?.id.as_ref());
     extract::Change {
         number: pull.id,
@@ -115,23 +125,26 @@ pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<
         draft: pull.draft.unwrap_or(false),
         labels: Vec::new(),
         source: extract::ChangeSource {
-            branch: branch(&from.id).into(),
-            sha: borrow(from.latest_commit.as_ref()).unwrap_or_default(),
-            repository_url: from.repository.links.as_ref().and_then(clone_url),
+            branch: branch(from).into(),
+            sha: sha(from),
+            before: None,
+            repository_url: source.and_then(|source| source.links.as_ref()).and_then(clone_url),
             fork,
         },
-        target: extract::ChangeTarget {
-            branch: branch(&to.id).into(),
-            sha: borrow(to.latest_commit.as_ref()).unwrap_or_default(),
-        },
+        target: extract::ChangeTarget { branch: branch(to).into(), sha: sha(to) },
         merge_commit: borrow(merge_commit).filter(|_| base == MERGED),
     }
 }
 
-fn branch(reference: &str) -> &str {
+fn sha<'b>(side: Option<&'b Side<'_>>) -> Cow<'b, str> {
+    borrow(side.and_then(|side| side.latest_commit.as_ref())).unwrap_or_default()
+}
+
+fn branch<'b>(side: Option<&'b Side<'_>>) -> &'b str {
+    let reference = side.and_then(|side| side.id.as_deref()).unwrap_or_default();
     reference.strip_prefix("refs/heads/").unwrap_or(reference)
 }
 
 fn head<'b>(pull: &'b PullRequest<'_>) -> &'b str {
-    pull.from_ref.latest_commit.as_deref().unwrap_or_default()
+    pull.from_ref.as_ref().and_then(|from| from.latest_commit.as_deref()).unwrap_or_default()
 }

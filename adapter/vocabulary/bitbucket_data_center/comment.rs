@@ -10,8 +10,8 @@ use super::{borrow, checked_place, login};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::Delivery;
 use crate::vocabulary::occurrence::comment::{On, Told, write};
-use crate::vocabulary::read::{Text, When};
-use crate::vocabulary::{PayloadError, extract, time};
+use crate::vocabulary::read::{Millis, Text, When};
+use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,18 +38,19 @@ struct Comment<'a> {
     text: Option<Text<'a>>,
     #[serde(borrow)]
     author: Option<User<'a>>,
-    created_date: Option<i64>,
+    created_date: Option<Millis>,
 }
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let CommentEvent { date, actor, comment, pull_request, repository, commit } = delivery.payload()?;
+    delivery.needs(&["pullRequest", "repository"])?;
     let sha = borrow(commit.as_ref());
     let (on, repository) = match (&pull_request, repository, &sha) {
-        (Some(pull), ..) => {
-            let created = pull.created_date.map(|millis| millis.to_string()).unwrap_or_default();
-            (On::Change { number: pull.id, created }, pull.to_ref.repository.clone())
-        }
-        (None, Some(repository), Some(sha)) => (On::Commit { sha }, repository),
+        (Some(pull), ..) => (
+            On::Change { number: pull.id, created: Millis::key(pull.created_date) },
+            pull.repository().cloned(),
+        ),
+        (None, Some(repository), Some(sha)) => (On::Commit { sha }, Some(repository)),
         _ => {
             return Err(delivery
                 .webhook
@@ -69,7 +70,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
         change: pull_request.as_ref().map(|pull| extract_of(pull, "")),
         time: comment
             .created_date
-            .and_then(time::from_epoch_millis)
+            .and_then(|when| when.0)
             .or(date.and_then(|date| date.0))
             .unwrap_or(delivery.webhook.received),
     };

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{Millis, Text, When};
 
 /// Any event: whose repository it is about.
 #[derive(Debug, Deserialize)]
@@ -33,6 +33,7 @@ struct TargetRef<'a> {
 
 /// `repo:refs_changed`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Push<'a> {
     pub date: Option<When>,
     #[serde(borrow)]
@@ -40,7 +41,10 @@ pub struct Push<'a> {
     #[serde(borrow)]
     pub repository: Repository<'a>,
     #[serde(borrow)]
-    pub changes: Option<Vec<RefChange<'a>>>,
+    pub changes: Option<Vec<Option<RefChange<'a>>>>,
+    /// What a push of one ref leads to; not every version sends it.
+    #[serde(borrow)]
+    pub to_commit: Option<Commit<'a>>,
 }
 
 /// What became of one ref.
@@ -67,11 +71,14 @@ pub struct Change<'a> {
     pub actor: Option<User<'a>>,
     #[serde(borrow)]
     pub pull_request: PullRequest<'a>,
+    /// The newest commit before `pr:from_ref_updated`.
+    #[serde(borrow)]
+    pub previous_from_hash: Option<Text<'a>>,
     #[serde(borrow)]
     pub participant: Option<Participant<'a>>,
 }
 
-/// Its times are milliseconds since 1970.
+/// Its times are milliseconds since 1970, or text as that of `date`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest<'a> {
@@ -84,12 +91,12 @@ pub struct PullRequest<'a> {
     /// `OPEN`, `MERGED` or `DECLINED`.
     #[serde(borrow)]
     pub state: Option<Text<'a>>,
-    pub created_date: Option<i64>,
-    pub closed_date: Option<i64>,
+    pub created_date: Option<Millis>,
+    pub closed_date: Option<Millis>,
     #[serde(borrow)]
-    pub from_ref: Side<'a>,
+    pub from_ref: Option<Side<'a>>,
     #[serde(borrow)]
-    pub to_ref: Side<'a>,
+    pub to_ref: Option<Side<'a>>,
     #[serde(borrow)]
     pub author: Option<Participant<'a>>,
     #[serde(borrow)]
@@ -102,11 +109,11 @@ pub struct PullRequest<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Side<'a> {
     #[serde(borrow)]
-    pub id: Text<'a>,
+    pub id: Option<Text<'a>>,
     #[serde(borrow)]
     pub latest_commit: Option<Text<'a>>,
     #[serde(borrow)]
-    pub repository: Repository<'a>,
+    pub repository: Option<Repository<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +176,15 @@ pub struct Link<'a> {
     pub href: Option<Text<'a>>,
     #[serde(borrow)]
     pub name: Option<Text<'a>>,
+}
+
+// === impl PullRequest ===
+
+impl<'a> PullRequest<'a> {
+    /// The repository that it would be merged into, which it belongs to.
+    pub fn repository(&self) -> Option<&Repository<'a>> {
+        self.to_ref.as_ref()?.repository.as_ref()
+    }
 }
 
 // === impl Whose ===

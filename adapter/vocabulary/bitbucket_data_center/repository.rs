@@ -23,12 +23,13 @@ struct RepositoryEvent<'a> {
 
 pub fn modified(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let RepositoryEvent { date, actor, old, new } = delivery.payload()?;
+    delivery.needs(&["date"])?;
     let is_renamed = |old: &Repository<'_>| old.slug != new.slug || old.project.key != new.project.key;
     let previous = old.filter(is_renamed).map(|old| extract::Name {
         owner: old.project.key.to_string().into(),
         name: old.slug.to_string().into(),
     });
-    let place = checked_place(delivery.webhook, new)?;
+    let place = checked_place(delivery.webhook, Some(new))?;
     if place.origin.is_empty() {
         // The event cannot be without the address of the repository.
         return Ok(());

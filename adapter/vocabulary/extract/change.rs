@@ -44,6 +44,9 @@ pub struct ChangeSource<'a> {
     /// The newest commit; absent (empty) when there is none.
     #[serde(skip_serializing_if = "is_empty")]
     pub sha: Text<'a>,
+    /// The newest commit before the push that the event is about; absent where there was none or the forge does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Text<'a>>,
     /// What `git clone` takes; absent when the repository is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository_url: Option<Text<'a>>,
@@ -115,7 +118,7 @@ impl Change<'_> {
 /// Nothing is known of it, so that it may be anybody's.
 impl Default for ChangeSource<'_> {
     fn default() -> Self {
-        Self { branch: Cow::default(), sha: Cow::default(), repository_url: None, fork: true }
+        Self { branch: Cow::default(), sha: Cow::default(), before: None, repository_url: None, fork: true }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::vocabulary::github::ticket::Milestone;
 use crate::vocabulary::github::{key, login, place, time};
 use crate::vocabulary::occurrence::change::{REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery};
-use crate::vocabulary::read::Text;
+use crate::vocabulary::read::{List, Text};
 use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
@@ -46,11 +46,11 @@ struct DetailsEvent<'a> {
 #[derive(Debug, Deserialize)]
 struct Details<'a> {
     #[serde(borrow)]
-    labels: Option<Vec<Label<'a>>>,
+    labels: Option<List<Label<'a>>>,
     #[serde(borrow)]
-    assignees: Option<Vec<Account<'a>>>,
+    assignees: Option<List<Account<'a>>>,
     #[serde(borrow)]
-    requested_reviewers: Option<Vec<Account<'a>>>,
+    requested_reviewers: Option<List<Account<'a>>>,
     #[serde(borrow)]
     milestone: Option<Milestone<'a>>,
 }
@@ -58,6 +58,14 @@ struct Details<'a> {
 pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: Change<'_> = delivery.payload()?;
     let DetailsEvent { pull_request: details, requested_reviewer } = delivery.payload()?;
+    delivery.needs(&[
+        "pull_request.updated_at",
+        "pull_request.labels[]",
+        "pull_request.assignees[]",
+        "pull_request.requested_reviewers[]",
+        "pull_request.milestone.title",
+        "requested_reviewer.login",
+    ])?;
     let pull = &change.pull_request;
     let mut occurrence = vec![delivery.action().to_owned(), key(pull.updated_at)];
     // One entry for each, and an empty one between, so that no two lists run together.
@@ -78,12 +86,19 @@ pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
 pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: Change<'_> = delivery.payload()?;
     let pull = &change.pull_request;
+    delivery.needs(&[
+        "sender.login",
+        "review.content",
+        "pull_request.head.sha",
+        "pull_request.updated_at",
+        "pull_request.review_comments",
+    ])?;
     let content = change.review.as_ref().and_then(|review| review.content.as_deref());
     let occurrence = vec![
         state(delivery).to_owned(),
         login(change.sender.as_ref()).unwrap_or_default().into_owned(),
         content.unwrap_or_default().to_owned(),
-        pull.head.sha.to_string(),
+        pull.head_sha().to_owned(),
         key(pull.updated_at),
         pull.review_comments.map_or_else(String::new, |count| count.to_string()),
     ];

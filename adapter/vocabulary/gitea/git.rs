@@ -48,6 +48,7 @@ struct Announcement<'a> {
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let push: Push<'_> = delivery.payload()?;
     let Some((kind, name)) = split(&push.reference) else { return Ok(()) };
+    delivery.needs(&["before", "after", "repository.updated_at"])?;
     let (Some(before), Some(after)) = (push.before.as_deref(), push.after.as_deref()) else { return Ok(()) };
     if before == after {
         // Nothing was moved: somebody tries the hook.
@@ -73,6 +74,7 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         reference: &push.reference,
         before,
         after,
+        commit: None,
         forced: forced(deed),
         commits: push.total_commits,
         key,
@@ -102,6 +104,7 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
     if name.is_empty() {
         return Ok(());
     }
+    delivery.needs(&["sha", "repository.updated_at"])?;
     let after = sha.as_deref().filter(|sha| deed == Deed::Created && !is_zero(sha));
     let earlier = When::key(repository.updated_at);
     let key: Vec<&str> = match after {
@@ -116,6 +119,7 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
         reference: &format!("{prefix}{}", &*name),
         before: None,
         after,
+        commit: None,
         forced: forced(deed),
         commits: None,
         key,

@@ -62,6 +62,14 @@ pub fn deleted(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 fn tell(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let PackageEvent { repository, mut package, sender } = delivery.payload()?;
+    delivery.needs(&[
+        "package.repository",
+        "package.owner.login",
+        "package.owner.html_url",
+        "package.type",
+        "package.version",
+        "repository",
+    ])?;
     let place = match package.repository.take().or(repository) {
         Some(repository) => place(delivery.webhook, repository)?,
         None => place_of_account(delivery, package.owner.as_ref())?,
@@ -124,7 +132,7 @@ fn extract_of<'b>(package: &'b Package<'_>, place: &Place<'_>) -> Option<extract
         }
         // The registry is the forge itself.
         let host = place.origin.split_once("://").map_or("", |(_, host)| host);
-        about.image = owner.map(|owner| Cow::Owned(format!("{host}/{owner}/{name}")));
+        about.image = owner.map(|owner| Cow::Owned(format!("{host}/{owner}/{name}").to_lowercase()));
         about.tag = Some(version);
     }
     about.kind = Cow::Owned(kind);

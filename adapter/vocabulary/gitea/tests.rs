@@ -6,7 +6,8 @@ mod raw;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::vocabulary::testing::{A, B, RECEIVED, ZERO, data};
+use crate::event::Event;
+use crate::vocabulary::testing::{A, B, RECEIVED, ZERO, data, lost};
 use crate::vocabulary::{Forge, events, testing};
 
 fn webhook(event: &str, body: &Value) -> Webhook {

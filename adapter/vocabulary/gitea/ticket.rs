@@ -9,6 +9,7 @@ use crate::vocabulary::occurrence::ticket::UPDATED;
 
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["issue.updated_at", "issue.labels[]", "issue.assignees[]", "issue.milestone.title"])?;
     let issue = &event.issue;
     let mut occurrence = vec![
         delivery.action().to_owned(),

@@ -145,6 +145,17 @@ fn told(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> 
     let state = borrow(alert.state.as_ref());
     let reason = borrow(alert.dismissed_reason.as_ref().or(alert.resolution.as_ref()));
     let fallback = if delivery.action() == "fixed" { "fixed" } else { "dismissed" };
+    delivery.needs(match base {
+        CREATED => &["alert.created_at"],
+        UPDATED => &["alert.updated_at"],
+        _ => &[
+            "alert.fixed_at",
+            "alert.resolved_at",
+            "alert.dismissed_at",
+            "alert.auto_dismissed_at",
+            "alert.updated_at",
+        ],
+    })?;
     let place = place(delivery.webhook, repository)?;
     let told = Told {
         base,

@@ -15,6 +15,7 @@ use crate::vocabulary::{PayloadError, extract};
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["pull_request.created_at"])?;
     let created_at = key(change.pull_request.created_at);
     let time = time(delivery, &[change.pull_request.created_at]);
     write(delivery, change, CREATED, vec![created_at], time, out)
@@ -22,11 +23,12 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["pull_request.head.sha", "pull_request.updated_at"])?;
     let pull = &change.pull_request;
     let changes = change.changes.map_or("", |changes| changes.get());
     let occurrence = vec![
         delivery.action().to_owned(),
-        pull.head.sha.to_string(),
+        pull.head_sha().to_owned(),
         key(pull.updated_at),
         changes.to_owned(),
     ];
@@ -38,6 +40,8 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
     let details: payload::Details<'_> = delivery.payload()?;
+    delivery.needs(&["pull_request.updated_at"])?;
+    delivery.needs(payload::Details::FIELDS)?;
     let pull = &change.pull_request;
     let occurrence = vec![delivery.action().to_owned(), key(pull.updated_at), details.name().to_owned()];
     let time = time(delivery, &[pull.updated_at]);
@@ -46,6 +50,7 @@ pub fn detailed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
 
 pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["pull_request.merged_at", "pull_request.closed_at"])?;
     let pull = &change.pull_request;
     let is_merged = pull.merged.unwrap_or_else(|| pull.merged_at.is_some_and(|when| when.0.is_some()));
     let (ty, at) =
@@ -77,7 +82,7 @@ fn write<'a>(
     time: Timestamp,
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
-    let payload::Change { pull_request: pull, review, repository, sender, .. } = change;
+    let payload::Change { pull_request: pull, review, before, repository, sender, .. } = change;
     let place = place(delivery.webhook, repository)?;
     let review = review.as_ref().map(|review| extract::Review {
         state: Cow::Owned(review.state.as_deref().unwrap_or_default().to_ascii_lowercase()),
@@ -85,20 +90,25 @@ fn write<'a>(
         url: borrow(review.html_url.as_ref()),
         commit: borrow(review.commit_id.as_ref()),
     });
-    let change = extract_of(&pull, base);
+    let mut change = extract_of(&pull, base);
+    change.source.before = borrow(before.as_ref());
     let told = Told { base, change, review, created: key(pull.created_at), occurrence, time };
     occurrence::change::write(delivery, &told, &place, login(sender.as_ref()), out)
 }
 
 pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<'b> {
-    let (head, target) = (&pull.head, &pull.base);
-    let named = |side: &'b Side<'_>| match &side.repo {
+    let (head, target) = (pull.head.as_ref(), pull.base.as_ref());
+    let branch = |side: Option<&'b Side<'_>>| borrow(side.and_then(|side| side.branch.as_ref()));
+    let sha = |side: Option<&'b Side<'_>>| borrow(side.and_then(|side| side.sha.as_ref()));
+    let repo = |side: Option<&'b Side<'_>>| side.and_then(|side| side.repo.as_ref());
+    let named = |side| match repo(side) {
         Some(repo) => (repo.id, repo.full_name.as_deref()),
         None => (None, None),
     };
     // What Gitea has no branch for is there under this name: a proposal that was pushed without write access (AGit), and a
     // branch that is gone.
-    let fork = head.branch.starts_with("refs/pull/") || extract::is_fork(named(head), named(target));
+    let is_proposal = branch(head).is_some_and(|branch| branch.starts_with("refs/pull/"));
+    let fork = is_proposal || extract::is_fork(named(head), named(target));
     extract::Change {
         number: pull.number,
         title: Cow::Borrowed(pull.title.as_deref().unwrap_or_default()),
@@ -114,14 +124,15 @@ pub fn extract_of<'b>(pull: &'b PullRequest<'_>, base: &str) -> extract::Change<
             .map(|label| Cow::Borrowed(&*label.name))
             .collect(),
         source: extract::ChangeSource {
-            branch: Cow::Borrowed(&head.branch),
-            sha: Cow::Borrowed(&head.sha),
-            repository_url: borrow(head.repo.as_ref().and_then(|repo| repo.clone_url.as_ref())),
+            branch: branch(head).unwrap_or_default(),
+            sha: sha(head).unwrap_or_default(),
+            before: None,
+            repository_url: borrow(repo(head).and_then(|repo| repo.clone_url.as_ref())),
             fork,
         },
         target: extract::ChangeTarget {
-            branch: Cow::Borrowed(&target.branch),
-            sha: Cow::Borrowed(&target.sha),
+            branch: branch(target).unwrap_or_default(),
+            sha: sha(target).unwrap_or_default(),
         },
         // An open pull request has one too: of a merge that GitHub only tried.
         merge_commit: borrow(pull.merge_commit_sha.as_ref()).filter(|_| base == MERGED),

@@ -10,7 +10,7 @@ use super::{borrow, key, login, place, time};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::run::{FINISHED, TASK_FINISHED, TASK_STARTED, Told, id, write};
 use crate::vocabulary::occurrence::{Delivery, subject_part};
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 /// `check_run`.
@@ -28,7 +28,7 @@ struct CheckRunEvent<'a> {
 struct CheckRun<'a> {
     id: u64,
     #[serde(borrow)]
-    name: Text<'a>,
+    name: Option<Text<'a>>,
     #[serde(borrow)]
     head_sha: Option<Text<'a>>,
     #[serde(borrow)]
@@ -41,7 +41,7 @@ struct CheckRun<'a> {
     check_suite: Option<SuiteOfRun<'a>>,
     #[serde(borrow)]
     app: Option<App<'a>>,
-    pull_requests: Option<Vec<PullRequest>>,
+    pull_requests: Option<List<PullRequest>>,
     started_at: Option<When>,
     completed_at: Option<When>,
 }
@@ -89,7 +89,7 @@ struct CheckSuite<'a> {
     conclusion: Option<Text<'a>>,
     #[serde(borrow)]
     app: Option<App<'a>>,
-    pull_requests: Option<Vec<PullRequest>>,
+    pull_requests: Option<List<PullRequest>>,
     updated_at: Option<When>,
 }
 
@@ -128,8 +128,13 @@ fn check(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) ->
     let (run, suite) = (&event.check_run, event.check_run.check_suite.as_ref());
     let is_finished = base == TASK_FINISHED;
     let conclusion = run.conclusion.as_deref().filter(|_| is_finished);
+    // The jobs of GitHub Actions tell of themselves, so whose check this is decides.
+    delivery.needs(&["check_run.app.slug"])?;
     if is_actions(run.app.as_ref()) || conclusion == Some(ACTION_REQUIRED) {
         return Ok(());
+    }
+    if is_finished {
+        delivery.needs(&["check_run.completed_at"])?;
     }
     let changes = changes(run.pull_requests.as_deref(), event.repository.id);
     let place = place(delivery.webhook, event.repository)?;
@@ -139,7 +144,7 @@ fn check(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) ->
         base,
         run: extract::Run {
             id: Cow::Owned(run.id.to_string()),
-            name: Cow::Borrowed(&run.name),
+            name: borrow(run.name.as_ref()).unwrap_or_default(),
             conclusion: conclusion.map(Cow::Borrowed),
             url: borrow(run.html_url.as_ref()),
             app: name_of(run.app.as_ref()),
@@ -165,9 +170,11 @@ pub fn suite_finished(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result
     let event: CheckSuiteEvent<'_> = delivery.payload()?;
     let suite = &event.check_suite;
     let conclusion = suite.conclusion.as_deref();
+    delivery.needs(&["check_suite.app.slug"])?;
     if is_actions(suite.app.as_ref()) || conclusion == Some(ACTION_REQUIRED) {
         return Ok(());
     }
+    delivery.needs(&["check_suite.updated_at"])?;
     let changes = changes(suite.pull_requests.as_deref(), event.repository.id);
     let place = place(delivery.webhook, event.repository)?;
     let told = Told {
@@ -202,6 +209,10 @@ pub fn status(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         "success" | "failure" | "error" | "warning" | "skipped" => TASK_FINISHED,
         _ => return Ok(()),
     };
+    delivery.needs(&["id", "context"])?;
+    if event.id.is_none() {
+        delivery.needs(&["updated_at"])?;
+    }
     let is_finished = base == TASK_FINISHED;
     let context = event.context.as_deref().filter(|context| !context.is_empty()).unwrap_or("default");
     let outcome = is_finished.then(|| delivery.outcome(&event.state));

@@ -66,6 +66,7 @@ struct Issue<'a> {
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let CommentEvent { comment, issue, pull_request, repository, sender } = delivery.payload()?;
+    delivery.needs(&["pull_request", "issue", "comment.commit_id"])?;
     let on = match (&issue, &pull_request, &comment.commit_id) {
         (_, Some(pull), _) => On::Change { number: pull.number, created: key(pull.created_at) },
         // GitHub makes both at the same time, and they count alike.

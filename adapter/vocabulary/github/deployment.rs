@@ -16,7 +16,7 @@ use crate::vocabulary::occurrence::deployment::{
     REJECTED, REMOVED, REQUESTED, ROLLED_BACK, Told, write, write_approval,
 };
 use crate::vocabulary::occurrence::release::purl_of_release;
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 /// `deployment` and `deployment_status`.
@@ -88,7 +88,7 @@ struct ReviewEvent<'a> {
     #[serde(borrow)]
     workflow_job_run: Option<JobRun<'a>>,
     #[serde(borrow)]
-    workflow_job_runs: Option<Vec<JobRun<'a>>>,
+    workflow_job_runs: Option<List<JobRun<'a>>>,
     #[serde(borrow)]
     environment: Option<Text<'a>>,
     #[serde(borrow)]
@@ -101,7 +101,7 @@ struct ReviewEvent<'a> {
     #[serde(borrow)]
     approver: Option<Account<'a>>,
     #[serde(borrow)]
-    reviewers: Option<Vec<Reviewer<'a>>>,
+    reviewers: Option<List<Reviewer<'a>>>,
     since: Option<When>,
     #[serde(borrow)]
     repository: Repository<'a>,
@@ -151,6 +151,7 @@ const MAX_JOBS: usize = 256;
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: DeploymentEvent<'_> = delivery.payload()?;
+    delivery.needs(&["deployment.environment"])?;
     let time = time(delivery, &[event.deployment.created_at]);
     tell(delivery, event, CREATED, Vec::new(), time, out)
 }
@@ -160,6 +161,7 @@ pub fn status(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
     let Some(status) = &event.deployment_status else {
         return Err(delivery.webhook.malformed("missing field `deployment_status`"));
     };
+    delivery.needs(&["deployment_status.environment", "deployment.environment", "deployment.task"])?;
     let base = match &*status.state {
         "success" if event.deployment.task.as_deref() == Some("rollback") => ROLLED_BACK,
         "success" => DEPLOYED,
@@ -239,6 +241,7 @@ pub fn review(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
     let Some(run) = event.workflow_run.take() else {
         return Err(delivery.webhook.malformed("missing field `workflow_run`"));
     };
+    delivery.needs(&["workflow_run.run_attempt", "workflow_job_run.id", "workflow_job_runs[]"])?;
     let repository = event.repository.id;
     let place = place(delivery.webhook, event.repository)?;
     // One decision may be about several jobs; each of them has asked for it.

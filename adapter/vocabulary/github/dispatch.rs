@@ -33,6 +33,7 @@ struct Dispatch<'a> {
 
 pub fn requested(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let dispatch: Dispatch<'_> = delivery.payload()?;
+    delivery.needs(&["workflow", "ref", "branch"])?;
     let named = [dispatch.workflow.as_deref(), delivery.action.as_deref()];
     let Some(name) = named.into_iter().flatten().find(|name| !name.is_empty()) else {
         return Err(delivery

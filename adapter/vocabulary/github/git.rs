@@ -12,6 +12,7 @@ use crate::vocabulary::read::When;
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let push: payload::Push<'_> = delivery.payload()?;
     let Some((kind, name)) = split(&push.reference) else { return Ok(()) };
+    delivery.needs(&["before", "after", "repository.pushed_at"])?;
     let before = push.before.as_deref().filter(|sha| !is_zero(sha));
     let after = push.after.as_deref().filter(|sha| !is_zero(sha));
     let deed = match (push.created, push.deleted) {
@@ -41,7 +42,9 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         reference: &push.reference,
         before,
         after,
-        forced: Some(push.forced.unwrap_or(false)),
+        // Of a branch it is `after`.
+        commit: push.head_commit.as_ref().filter(|_| kind == Kind::Tag).and_then(|it| it.id.as_deref()),
+        forced: push.forced.or((!delivery.misses("forced")).then_some(false)),
         commits: push.commits.map(|commits| commits.0),
         key,
         time: time(delivery, push.repository.pushed_at, commit),
@@ -69,6 +72,7 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
     if name.is_empty() {
         return Ok(());
     }
+    delivery.needs(&["repository.pushed_at"])?;
     // Without the time of the push there is nothing that the `push` would have too; a redelivery still has the same id.
     let key = When::key(repository.pushed_at).unwrap_or_else(|| delivery.webhook.delivery.clone());
     let told = Told {
@@ -78,6 +82,7 @@ fn announced(delivery: &Delivery<'_>, deed: Deed, out: &mut Vec<CdEvent>) -> Res
         reference: &format!("{prefix}{}", &*name),
         before: None,
         after: None,
+        commit: None,
         forced: Some(false),
         commits: None,
         key: vec![&key],

@@ -10,7 +10,7 @@ use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::package::{Told, write};
 use crate::vocabulary::occurrence::release::PUBLISHED;
 use crate::vocabulary::occurrence::{Delivery, Place};
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ struct Version<'a> {
     #[serde(borrow)]
     package_url: Option<Text<'a>>,
     #[serde(borrow)]
-    package_files: Option<Vec<File<'a>>>,
+    package_files: Option<List<File<'a>>>,
     #[serde(borrow)]
     container_metadata: Option<Container<'a>>,
 }
@@ -97,8 +97,28 @@ struct Labels<'a> {
 /// Where container images of github.com are; other hosts say it in the payload.
 const IMAGES: (&str, &str) = ("https://github.com", "ghcr.io");
 
+/// What a version is known by.
+const NEEDED: &[&str] = &[
+    "updated_at",
+    "package_type",
+    "ecosystem",
+    "namespace",
+    "owner.login",
+    "owner.html_url",
+    "package_version.version",
+    "package_version.package_url",
+    "package_version.package_files[]",
+    "package_version.container_metadata.tag.name",
+    "package_version.container_metadata.tag.digest",
+];
+
 pub fn published(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let PackageEvent { package, repository, sender } = delivery.payload()?;
+    for field in ["package", "registry_package"] {
+        let below = NEEDED.iter().map(|member| format!("{field}.{member}"));
+        below.into_iter().try_for_each(|path| delivery.needs(&[&path]))?;
+    }
+    delivery.needs(&["repository"])?;
     let Some(version) = &package.version else { return Ok(()) };
     let place = match repository {
         Some(repository) => place(delivery.webhook, repository)?,
@@ -163,7 +183,8 @@ fn extract_of_image<'b>(
         version: digest.clone().or_else(|| borrow(version.number.as_ref())).unwrap_or_default(),
         tag: Some(name),
         digest,
-        image: image.or_else(usual),
+        // No registry takes capitals.
+        image: image.or_else(usual).map(|image| Cow::Owned(image.to_lowercase())),
         url: borrow(version.html_url.as_ref().or(package.html_url.as_ref())),
         sha: borrow(revision).filter(|sha| sha.len() >= 40 && sha.bytes().all(|b| b.is_ascii_hexdigit())),
     })

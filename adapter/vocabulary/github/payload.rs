@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::vocabulary::read::{Count, Text, When};
+use crate::vocabulary::read::{Count, List, Text, When};
 
 /// `push`.
 #[derive(Debug, Deserialize)]
@@ -19,7 +19,8 @@ pub struct Push<'a> {
     pub deleted: Option<bool>,
     pub forced: Option<bool>,
     pub commits: Option<Count>,
-    pub head_commit: Option<Commit>,
+    #[serde(borrow)]
+    pub head_commit: Option<Commit<'a>>,
     #[serde(borrow)]
     pub repository: Repository<'a>,
     #[serde(borrow)]
@@ -27,7 +28,9 @@ pub struct Push<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Commit {
+pub struct Commit<'a> {
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
     pub timestamp: Option<When>,
 }
 
@@ -54,6 +57,9 @@ pub struct Change<'a> {
     /// What an `edited` changed; compared as text only.
     #[serde(borrow)]
     pub changes: Option<&'a RawValue>,
+    /// The newest commit before a `synchronize`.
+    #[serde(borrow)]
+    pub before: Option<Text<'a>>,
     #[serde(borrow)]
     pub repository: Repository<'a>,
     #[serde(borrow)]
@@ -96,11 +102,11 @@ pub struct PullRequest<'a> {
     pub author_association: Option<Text<'a>>,
     pub draft: Option<bool>,
     #[serde(borrow)]
-    pub labels: Option<Vec<Label<'a>>>,
+    pub labels: Option<List<Label<'a>>>,
     #[serde(borrow)]
-    pub head: Side<'a>,
+    pub head: Option<Side<'a>>,
     #[serde(borrow)]
-    pub base: Side<'a>,
+    pub base: Option<Side<'a>>,
     pub merged: Option<bool>,
     #[serde(borrow)]
     pub merge_commit_sha: Option<Text<'a>>,
@@ -120,9 +126,9 @@ pub struct Label<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Side<'a> {
     #[serde(borrow, rename = "ref")]
-    pub branch: Text<'a>,
+    pub branch: Option<Text<'a>>,
     #[serde(borrow)]
-    pub sha: Text<'a>,
+    pub sha: Option<Text<'a>>,
     /// `null` once the repository is deleted.
     #[serde(borrow)]
     pub repo: Option<SideRepository<'a>>,
@@ -181,7 +187,7 @@ pub struct Release<'a> {
     pub published_at: Option<When>,
     pub updated_at: Option<When>,
     #[serde(borrow)]
-    pub assets: Option<Vec<Asset<'a>>>,
+    pub assets: Option<Vec<Option<Asset<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,6 +217,8 @@ pub struct Repository<'a> {
     #[serde(borrow)]
     pub clone_url: Option<Text<'a>>,
     #[serde(borrow)]
+    pub ssh_url: Option<Text<'a>>,
+    #[serde(borrow)]
     pub default_branch: Option<Text<'a>>,
     pub pushed_at: Option<When>,
     pub created_at: Option<When>,
@@ -223,9 +231,22 @@ pub struct Account<'a> {
     pub login: Option<Text<'a>>,
 }
 
+// === impl PullRequest ===
+
+impl PullRequest<'_> {
+    /// The newest commit; empty when it is not told.
+    pub fn head_sha(&self) -> &str {
+        self.head.as_ref().and_then(|head| head.sha.as_deref()).unwrap_or_default()
+    }
+}
+
 // === impl Details ===
 
 impl Details<'_> {
+    /// Where the name stands.
+    pub const FIELDS: &'static [&'static str] =
+        &["label", "assignee.login", "requested_reviewer.login", "requested_team.name", "milestone.title"];
+
     /// What was added or taken away; empty when it has no name.
     pub fn name(&self) -> &str {
         let accounts = [&self.assignee, &self.requested_reviewer];

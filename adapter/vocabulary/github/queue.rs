@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::payload::{Account, Commit, Repository};
-use super::{login, place, time};
+use super::{borrow, login, place, time};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::Delivery;
 use crate::vocabulary::occurrence::change::{Told, UPDATED, write};
@@ -28,10 +28,11 @@ struct Group<'a> {
     #[serde(borrow)]
     head_ref: Text<'a>,
     #[serde(borrow)]
-    base_sha: Text<'a>,
+    base_sha: Option<Text<'a>>,
     #[serde(borrow)]
-    base_ref: Text<'a>,
-    head_commit: Option<Commit>,
+    base_ref: Option<Text<'a>>,
+    #[serde(borrow)]
+    head_commit: Option<Commit<'a>>,
 }
 
 /// The queue has merged the change with those before it, and wants to know whether that works. Of the change there is only
@@ -48,13 +49,14 @@ pub fn requested(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), 
             source: extract::ChangeSource {
                 branch: branch(&group.head_ref).into(),
                 sha: group.head_sha.lend(),
+                before: None,
                 repository_url: place.clone_url.clone(),
                 // The branch of the queue is in the repository itself, wherever the change came from.
                 fork: false,
             },
             target: extract::ChangeTarget {
-                branch: branch(&group.base_ref).into(),
-                sha: group.base_sha.lend(),
+                branch: group.base_ref.as_deref().map(branch).unwrap_or_default().into(),
+                sha: borrow(group.base_sha.as_ref()).unwrap_or_default(),
             },
             ..extract::Change::default()
         },

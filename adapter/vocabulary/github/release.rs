@@ -18,6 +18,17 @@ pub fn published(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), 
     write(delivery, event, PUBLISHED, time, out)
 }
 
+/// Gitea's `updated`: what was a draft before is told by this alone, and what was not, as the publication that it is already.
+pub fn edited(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
+    let event: payload::ReleaseEvent<'_> = delivery.payload()?;
+    delivery.needs(&["release.draft"])?;
+    if event.release.draft != Some(false) {
+        return Ok(());
+    }
+    let time = event.release.published_at.and_then(|when| when.0).unwrap_or(delivery.webhook.received);
+    write(delivery, event, PUBLISHED, time, out)
+}
+
 /// `unpublished` and `deleted`. Neither has a time of its own.
 pub fn withdrawn(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: payload::ReleaseEvent<'_> = delivery.payload()?;
@@ -37,6 +48,7 @@ fn write<'a>(
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
     let payload::ReleaseEvent { release, repository, sender } = event;
+    delivery.needs(&["release.published_at", "release.updated_at"])?;
     let place = place(delivery.webhook, repository)?;
     let target = release.target_commitish.as_ref();
     let told = Told {
@@ -51,7 +63,7 @@ fn write<'a>(
             prerelease: release.prerelease.unwrap_or(false),
             asset: None,
         },
-        assets: release.assets.iter().flatten().take(MAX_ASSETS).map(extract_of).collect(),
+        assets: assets(delivery, &release),
         purl_type: delivery.webhook.forge.name(),
         id: release.id.to_string(),
         published: When::key(release.published_at)
@@ -62,6 +74,16 @@ fn write<'a>(
         time,
     };
     occurrence::release::write(delivery, &told, &place, login(sender.as_ref()), out)
+}
+
+/// Those of which everything is known that their events are told apart by.
+fn assets<'b>(delivery: &Delivery<'_>, release: &'b payload::Release<'_>) -> Vec<extract::Asset<'b>> {
+    let is_whole = |i: usize| {
+        !delivery.misses_in("release.assets", i, "browser_download_url")
+            && !delivery.misses_in("release.assets", i, "digest")
+    };
+    let all = release.assets.iter().flatten().take(MAX_ASSETS).enumerate();
+    all.filter(|(i, _)| is_whole(*i)).filter_map(|(_, asset)| asset.as_ref()).map(extract_of).collect()
 }
 
 fn extract_of<'b>(asset: &'b Asset<'_>) -> extract::Asset<'b> {

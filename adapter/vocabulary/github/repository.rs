@@ -74,6 +74,7 @@ const PUBLICIZED: &str = "publicized";
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let RepositoryEvent { repository, sender, .. } = delivery.payload()?;
+    delivery.needs(&["repository.created_at"])?;
     let at = repository.created_at;
     let place = place(delivery.webhook, repository)?;
     tell_created(delivery, at, &place, login(sender.as_ref()), out)
@@ -82,6 +83,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 /// The event is about the new repository, not about the one that it was made from.
 pub fn forked(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let ForkEvent { forkee, sender } = delivery.payload()?;
+    delivery.needs(&["forkee.created_at"])?;
     let at = forkee.created_at;
     let place = place_at(delivery.webhook, "forkee", forkee)?;
     tell_created(delivery, at, &place, login(sender.as_ref()), out)
@@ -106,6 +108,7 @@ fn tell_created(
 
 pub fn modified(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let RepositoryEvent { repository, changes, sender } = delivery.payload()?;
+    delivery.needs(&["repository.updated_at"])?;
     let (created, updated) = (repository.created_at, repository.updated_at);
     let place = place(delivery.webhook, repository)?;
     let action = if delivery.action().is_empty() { PUBLICIZED } else { delivery.action() };
@@ -125,6 +128,7 @@ pub fn modified(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), P
 
 pub fn deleted(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let RepositoryEvent { repository, sender, .. } = delivery.payload()?;
+    delivery.needs(&["repository.id"])?;
     let created = When::key(repository.created_at);
     let place = place(delivery.webhook, repository)?;
     let told = Told {

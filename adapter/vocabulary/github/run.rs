@@ -12,7 +12,7 @@ use crate::vocabulary::occurrence::run::{
     FINISHED, MAX_CHANGES, QUEUED, STARTED, TASK_FINISHED, TASK_STARTED, Told, id, write,
 };
 use crate::vocabulary::outcome::Outcome;
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 /// `workflow_run`.
@@ -46,7 +46,7 @@ pub struct WorkflowRun<'a> {
     #[serde(borrow)]
     pub html_url: Option<Text<'a>>,
     pub run_attempt: Option<u64>,
-    pub pull_requests: Option<Vec<PullRequest>>,
+    pub pull_requests: Option<List<PullRequest>>,
     pub run_started_at: Option<When>,
     pub created_at: Option<When>,
     pub updated_at: Option<When>,
@@ -94,7 +94,7 @@ struct WorkflowJob<'a> {
     run_id: u64,
     run_attempt: Option<u64>,
     #[serde(borrow)]
-    name: Text<'a>,
+    name: Option<Text<'a>>,
     #[serde(borrow)]
     workflow_name: Option<Text<'a>>,
     #[serde(borrow)]
@@ -106,7 +106,7 @@ struct WorkflowJob<'a> {
     #[serde(borrow)]
     conclusion: Option<Text<'a>>,
     #[serde(borrow)]
-    steps: Option<Vec<Step<'a>>>,
+    steps: Option<List<Step<'a>>>,
     started_at: Option<When>,
     completed_at: Option<When>,
 }
@@ -157,6 +157,7 @@ fn workflow(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>)
         names.into_iter().flatten().find(|name| !name.is_empty()).map_or_else(Cow::default, Text::lend);
     about.file = about.file.or_else(|| borrow(workflow.and_then(|it| it.path.as_ref())).map(without_ref));
     about.conclusion = about.conclusion.filter(|_| base == FINISHED);
+    delivery.needs(&["workflow_run.run_attempt"])?;
     let subject = subject(run.id, run.run_attempt);
     let place = place(delivery.webhook, event.repository)?;
     let told = Told {
@@ -201,7 +202,7 @@ fn job(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> R
         base,
         run: extract::Run {
             id: Cow::Owned(job.id.to_string()),
-            name: Cow::Borrowed(&job.name),
+            name: borrow(job.name.as_ref()).unwrap_or_default(),
             pipeline: borrow(job.workflow_name.as_ref()).filter(|name| !name.is_empty()),
             attempt: job.run_attempt,
             conclusion: conclusion.map(Cow::Borrowed),
@@ -263,7 +264,7 @@ pub fn outcome(delivery: &Delivery<'_>, conclusion: Option<&str>) -> Outcome {
 }
 
 /// A workflow's path may have the ref after it: `.github/workflows/ci.yml@refs/heads/main`.
-fn without_ref(path: Cow<'_, str>) -> Cow<'_, str> {
+pub fn without_ref(path: Cow<'_, str>) -> Cow<'_, str> {
     let end = [".yml@", ".yaml@"].into_iter().find_map(|mark| Some(path.find(mark)? + mark.len() - 1));
     match (end, path) {
         (Some(end), Cow::Borrowed(path)) => Cow::Borrowed(&path[..end]),

@@ -18,8 +18,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::event::Event;
 use crate::vocabulary::occurrence::custom;
-use crate::vocabulary::testing::{A, B, RECEIVED, ZERO, data};
+use crate::vocabulary::testing::{A, B, RECEIVED, ZERO, data, lost};
 use crate::vocabulary::types::resolve;
 use crate::vocabulary::{Forge, events, testing};
 

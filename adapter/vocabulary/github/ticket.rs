@@ -13,7 +13,7 @@ use crate::vocabulary::occurrence::ticket::{
     CLOSED, CREATED, ISSUES, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED,
 };
 use crate::vocabulary::occurrence::{self, Delivery};
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
@@ -48,9 +48,9 @@ pub struct Issue<'a> {
     #[serde(borrow)]
     user: Option<Account<'a>>,
     #[serde(borrow)]
-    pub labels: Option<Vec<Label<'a>>>,
+    pub labels: Option<List<Label<'a>>>,
     #[serde(borrow)]
-    pub assignees: Option<Vec<Account<'a>>>,
+    pub assignees: Option<List<Account<'a>>>,
     #[serde(borrow)]
     pub milestone: Option<Milestone<'a>>,
     #[serde(borrow, rename = "type")]
@@ -93,12 +93,14 @@ struct Comment {
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["issue.created_at"])?;
     let time = time(delivery, &[event.issue.created_at]);
     write(delivery, event, CREATED, Vec::new(), time, out)
 }
 
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["issue.updated_at"])?;
     let text = |text: Option<&Text<'_>>| text.map(|text| text.to_string());
     let what = match delivery.action() {
         "labeled" | "unlabeled" => event.label.as_ref().map(|label| label.name.to_string()),
@@ -108,6 +110,9 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
         "edited" => event.changes.map(|changes| changes.get().to_owned()),
         _ => None,
     };
+    if what.is_none() {
+        delivery.needs(&["label", "assignee.login", "milestone.title", "type.name"])?;
+    }
     let occurrence =
         vec![delivery.action().to_owned(), key(event.issue.updated_at), what.unwrap_or_default()];
     let time = time(delivery, &[event.issue.updated_at]);
@@ -125,6 +130,9 @@ pub fn commented(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), 
 
 pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    if delivery.action() != "deleted" {
+        delivery.needs(&["issue.closed_at"])?;
+    }
     let (at, time) = match delivery.action() {
         "deleted" => (None, time(delivery, &[event.issue.updated_at])),
         _ => (event.issue.closed_at, time(delivery, &[event.issue.closed_at, event.issue.updated_at])),

@@ -15,8 +15,13 @@ use crate::vocabulary::options::Optional;
 use crate::vocabulary::read::When;
 use crate::vocabulary::{PayloadError, extract};
 
+const CREATED_AT: &str = "object_attributes.created_at";
+const UPDATED_AT: &str = "object_attributes.updated_at";
+const HEAD: &str = "object_attributes.last_commit.id";
+
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&[CREATED_AT])?;
     let time = time(delivery, change.request.created_at);
     write(delivery, change, CREATED, Vec::new(), time, out)
 }
@@ -24,6 +29,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 /// `reopen`, and `update` of what is worth an event.
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&[HEAD, UPDATED_AT, "object_attributes.oldrev"])?;
     let wants_all = delivery.options.wants(Optional::ChangeDetails);
     if delivery.action() == "update" && !wants_all && !is_edition(&change) {
         return Ok(());
@@ -42,6 +48,7 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 pub fn merged(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&[CREATED_AT])?;
     let occurrence = vec![When::key(change.request.created_at).unwrap_or_default()];
     let time = time(delivery, change.request.updated_at);
     write(delivery, change, MERGED, occurrence, time, out)
@@ -49,6 +56,7 @@ pub fn merged(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
 
 pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&[UPDATED_AT])?;
     let occurrence = vec![When::exact(change.request.updated_at)];
     let time = time(delivery, change.request.updated_at);
     write(delivery, change, ABANDONED, occurrence, time, out)
@@ -58,6 +66,7 @@ pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
 /// the last that the rules ask for.
 pub fn reviewed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let change: payload::Change<'_> = delivery.payload()?;
+    delivery.needs(&["user.username", HEAD, UPDATED_AT])?;
     let user = change.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default();
     let occurrence = vec![
         delivery.action().to_owned(),
@@ -96,7 +105,8 @@ fn write<'a>(
     let state = if delivery.action().starts_with("un") { "dismissed" } else { "approved" };
     let review = (base == REVIEWED).then(|| extract::Review {
         state: Cow::Borrowed(state),
-        author: sender.clone(),
+        // Whoever pushed has taken nothing back.
+        author: sender.clone().filter(|_| request.system != Some(true)),
         url: None,
         commit: None,
     });
@@ -122,15 +132,16 @@ pub fn extract_of<'b>(
         draft: request.draft.or(request.work_in_progress).unwrap_or(false),
         labels: labels.take(MAX_LABELS).collect(),
         source: extract::ChangeSource {
-            branch: Cow::Borrowed(&request.source_branch),
+            branch: borrow(request.source_branch.as_ref()).unwrap_or_default(),
             sha: Cow::Borrowed(head(request)),
+            before: borrow(request.oldrev.as_ref()),
             repository_url: borrow(request.source.as_ref().and_then(|it| it.git_http_url.as_ref())),
             // A project that is gone was another one.
             fork: request.source_project_id.is_none()
                 || request.source_project_id != request.target_project_id,
         },
         target: extract::ChangeTarget {
-            branch: Cow::Borrowed(&request.target_branch),
+            branch: borrow(request.target_branch.as_ref()).unwrap_or_default(),
             sha: Cow::Borrowed(""),
         },
         merge_commit: borrow(request.merge_commit_sha.as_ref()).filter(|_| base == MERGED),

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::change::extract_of;
 use super::payload::{Commit, MergeRequest, Project, User};
@@ -18,8 +17,7 @@ use crate::vocabulary::{PayloadError, extract};
 struct NoteEvent<'a> {
     #[serde(borrow, rename = "object_attributes")]
     note: Note<'a>,
-    #[serde(borrow)]
-    merge_request: Option<&'a RawValue>,
+    merge_request: Option<Numbered>,
     issue: Option<Numbered>,
     #[serde(borrow)]
     commit: Option<Commit<'a>>,
@@ -27,6 +25,13 @@ struct NoteEvent<'a> {
     project: Project<'a>,
     #[serde(borrow)]
     user: Option<User<'a>>,
+}
+
+/// The merge request that a note is on.
+#[derive(Debug, Deserialize)]
+struct OfRequest<'a> {
+    #[serde(borrow)]
+    merge_request: Option<MergeRequest<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,18 +70,11 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
     if note.system == Some(true) || note.action.as_deref().is_some_and(|action| action != "create") {
         return Ok(());
     }
-    let merge_request = merge_request.filter(|request| request.get() != "null").map(RawValue::get);
-    let numbered = match merge_request {
-        Some(json) => Some(
-            serde_json::from_str::<Numbered>(json)
-                .map_err(|error| delivery.webhook.malformed(format!("`merge_request`: {error}")))?,
-        ),
-        None => None,
-    };
+    delivery.needs(&["merge_request", "issue", "commit.id", "object_attributes.commit_id"])?;
     let created = |it: &Numbered| When::key(it.created_at).unwrap_or_default();
     let commit_id = borrow(commit.as_ref().and_then(|commit| commit.id.as_ref()))
         .or_else(|| borrow(note.commit_id.as_ref()));
-    let on = match (&numbered, &issue, &commit_id) {
+    let on = match (&merge_request, &issue, &commit_id) {
         (Some(it), ..) => On::Change { number: it.iid, created: created(it) },
         (None, Some(it), _) => On::Ticket { number: it.iid, created: created(it) },
         (None, None, Some(sha)) => On::Commit { sha },
@@ -84,7 +82,7 @@ pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
     };
     let place = place(delivery.webhook, project)?;
     // Of the merge request that a note is on, not everything needs to be there.
-    let request = merge_request.and_then(|json| serde_json::from_str::<MergeRequest<'_>>(json).ok());
+    let request = delivery.payload::<OfRequest<'_>>().ok().and_then(|it| it.merge_request);
     let told = Told {
         on,
         comment: extract::Comment {

@@ -65,6 +65,7 @@ fn deployment(
     if event.environment.is_empty() {
         return Err(delivery.webhook.malformed("`environment` must not be empty"));
     }
+    delivery.needs(&["status_changed_at"])?;
     let place = place(delivery.webhook, event.project)?;
     // The whole commit stands at the end of its page only.
     let is_sha = |text: &&str| text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit());

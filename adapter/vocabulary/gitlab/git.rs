@@ -9,6 +9,7 @@ use crate::vocabulary::occurrence::git::{Deed, Told, is_zero, split, write};
 pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let push: payload::Push<'_> = delivery.payload()?;
     let Some((kind, name)) = split(&push.reference) else { return Ok(()) };
+    delivery.needs(&["before", "after"])?;
     let before = push.before.as_deref().filter(|sha| !is_zero(sha));
     let after = push.after.as_deref().filter(|sha| !is_zero(sha));
     let deed = match (before, after) {
@@ -30,6 +31,7 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         reference: &push.reference,
         before,
         after,
+        commit: push.checkout_sha.as_deref().filter(|sha| !is_zero(sha)),
         forced: None,
         commits: push.total_commits_count.or(push.commits.as_ref().map(|commits| commits.len() as u64)),
         key: vec![before.unwrap_or_default(), after.unwrap_or_default()],

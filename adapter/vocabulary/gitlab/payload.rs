@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 
 /// `push` and `tag_push`.
 #[derive(Debug, Deserialize)]
@@ -15,11 +15,14 @@ pub struct Push<'a> {
     pub before: Option<Text<'a>>,
     #[serde(borrow)]
     pub after: Option<Text<'a>>,
+    /// The commit, also of an annotated tag.
+    #[serde(borrow)]
+    pub checkout_sha: Option<Text<'a>>,
     #[serde(borrow)]
     pub user_username: Option<Text<'a>>,
     /// At most 20, the newest last.
     #[serde(borrow)]
-    pub commits: Option<Vec<Commit<'a>>>,
+    pub commits: Option<List<Commit<'a>>>,
     pub total_commits_count: Option<u64>,
     #[serde(borrow)]
     pub project: Project<'a>,
@@ -42,7 +45,7 @@ pub struct Change<'a> {
     #[serde(borrow, rename = "object_attributes")]
     pub request: MergeRequest<'a>,
     #[serde(borrow)]
-    pub labels: Option<Vec<Label<'a>>>,
+    pub labels: Option<List<Label<'a>>>,
     /// What an `update` changed.
     #[serde(borrow)]
     pub changes: Option<&'a RawValue>,
@@ -60,13 +63,13 @@ pub struct MergeRequest<'a> {
     /// What `draft` was called before GitLab 14.
     pub work_in_progress: Option<bool>,
     #[serde(borrow)]
-    pub source_branch: Text<'a>,
+    pub source_branch: Option<Text<'a>>,
     pub source_project_id: Option<u64>,
     /// `null` once the project is deleted.
     #[serde(borrow)]
     pub source: Option<SideProject<'a>>,
     #[serde(borrow)]
-    pub target_branch: Text<'a>,
+    pub target_branch: Option<Text<'a>>,
     pub target_project_id: Option<u64>,
     #[serde(borrow)]
     pub last_commit: Option<Commit<'a>>,
@@ -75,6 +78,8 @@ pub struct MergeRequest<'a> {
     /// The newest commit before an `update` that pushed others.
     #[serde(borrow)]
     pub oldrev: Option<Text<'a>>,
+    /// Set for what GitLab did itself, such as to take approvals back when somebody pushed.
+    pub system: Option<bool>,
     pub created_at: Option<When>,
     pub updated_at: Option<When>,
 }
@@ -127,7 +132,7 @@ pub struct Release<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Assets<'a> {
     #[serde(borrow)]
-    pub links: Option<Vec<AssetLink<'a>>>,
+    pub links: Option<Vec<Option<AssetLink<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,6 +152,8 @@ pub struct Project<'a> {
     pub web_url: Text<'a>,
     #[serde(borrow)]
     pub git_http_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub git_ssh_url: Option<Text<'a>>,
     #[serde(borrow)]
     pub default_branch: Option<Text<'a>>,
 }

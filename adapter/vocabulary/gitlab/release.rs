@@ -31,7 +31,13 @@ fn write<'a>(
     let payload::Release { id, tag, name, url, created_at, project, assets, commit } = release;
     let place = place(delivery.webhook, project)?;
     let commit = borrow(commit.as_ref().and_then(|commit| commit.id.as_ref()));
+    delivery.needs(&["created_at", "tag"])?;
     let links = assets.as_ref().and_then(|assets| assets.links.as_deref()).unwrap_or_default();
+    let is_whole = |i: usize| {
+        !delivery.misses_in("assets.links", i, "name") && !delivery.misses_in("assets.links", i, "url")
+    };
+    let links = links.iter().take(MAX_ASSETS).enumerate().filter(|(i, _)| is_whole(*i));
+    let links = links.filter_map(|(_, link)| link.as_ref()).map(extract_of);
     let told = Told {
         base,
         release: extract::Release {
@@ -44,7 +50,7 @@ fn write<'a>(
             prerelease: false,
             asset: None,
         },
-        assets: links.iter().take(MAX_ASSETS).map(extract_of).collect(),
+        assets: links.collect(),
         purl_type: "gitlab",
         id: id.to_string(),
         published: When::key(created_at).unwrap_or_default(),

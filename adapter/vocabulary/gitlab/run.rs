@@ -11,7 +11,7 @@ use crate::vocabulary::occurrence::Delivery;
 use crate::vocabulary::occurrence::run::{
     FINISHED, QUEUED, STARTED, TASK_FINISHED, TASK_STARTED, Told, id, write,
 };
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 /// What GitLab calls itself in `customData.run.app`.
@@ -24,7 +24,7 @@ struct PipelineEvent<'a> {
     pipeline: Pipeline<'a>,
     merge_request: Option<MergeRequest>,
     #[serde(borrow)]
-    builds: Option<Vec<Build<'a>>>,
+    builds: Option<List<Build<'a>>>,
     #[serde(borrow)]
     project: Project<'a>,
     #[serde(borrow)]
@@ -71,7 +71,7 @@ struct Build<'a> {
 struct JobEvent<'a> {
     build_id: u64,
     #[serde(borrow)]
-    build_name: Text<'a>,
+    build_name: Option<Text<'a>>,
     #[serde(borrow)]
     build_failure_reason: Option<Text<'a>>,
     build_started_at: Option<When>,
@@ -135,6 +135,9 @@ fn pipeline(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>)
     let is_finished = base == FINISHED;
     let project_id = project.id;
     let change = merge_request.filter(|it| it.target_project_id == project_id).and_then(|it| it.iid);
+    if is_finished {
+        delivery.needs(&["object_attributes.finished_at"])?;
+    }
     let place = place(delivery.webhook, project)?;
     let builds = builds.unwrap_or_default();
     let failed = builds
@@ -184,6 +187,8 @@ fn pipeline(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>)
 fn job(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let job: JobEvent<'_> = delivery.payload()?;
     let is_finished = base == TASK_FINISHED;
+    // Both name the project, but not always by the same address.
+    delivery.needs(&["project"])?;
     let place = match (job.project, job.repository) {
         (Some(project), _) => place(delivery.webhook, project)?,
         (None, Some(repository)) => place_of_repository(delivery.webhook, repository, job.project_id)?,
@@ -202,7 +207,7 @@ fn job(delivery: &Delivery<'_>, base: &'static str, out: &mut Vec<CdEvent>) -> R
         base,
         run: extract::Run {
             id: Cow::Owned(job.build_id.to_string()),
-            name: Cow::Borrowed(&job.build_name),
+            name: borrow(job.build_name.as_ref()).unwrap_or_default(),
             pipeline: borrow(job.commit.as_ref().and_then(|commit| commit.name.as_ref())),
             conclusion: is_finished.then(|| Cow::Borrowed(delivery.action())),
             app: Some(Cow::Borrowed(APP)),

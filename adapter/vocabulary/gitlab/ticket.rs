@@ -11,7 +11,7 @@ use crate::vocabulary::occurrence::ticket::{
     CLOSED, CREATED, ISSUES, MAX_ASSIGNEES, MAX_LABELS, Told, UPDATED,
 };
 use crate::vocabulary::occurrence::{self, Delivery};
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{List, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
@@ -19,9 +19,9 @@ struct IssueEvent<'a> {
     #[serde(borrow, rename = "object_attributes")]
     issue: Issue<'a>,
     #[serde(borrow)]
-    labels: Option<Vec<Label<'a>>>,
+    labels: Option<List<Label<'a>>>,
     #[serde(borrow)]
-    assignees: Option<Vec<User<'a>>>,
+    assignees: Option<List<User<'a>>>,
     /// Compared as text only.
     #[serde(borrow)]
     changes: Option<&'a RawValue>,
@@ -51,12 +51,14 @@ struct Issue<'a> {
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["object_attributes.created_at"])?;
     let time = time(delivery, event.issue.created_at);
     write(delivery, event, CREATED, Vec::new(), time, out)
 }
 
 pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["object_attributes.updated_at"])?;
     let occurrence = vec![
         delivery.action().to_owned(),
         When::exact(event.issue.updated_at),
@@ -68,6 +70,7 @@ pub fn updated(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
 
 pub fn closed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let event: IssueEvent<'_> = delivery.payload()?;
+    delivery.needs(&["object_attributes.closed_at", "object_attributes.updated_at"])?;
     let known = |when: Option<When>| when.filter(|when| when.0.is_some());
     let at = known(event.issue.closed_at).or(event.issue.updated_at);
     let occurrence = vec![When::exact(at)];

@@ -60,8 +60,10 @@ pub struct Told<'a> {
     pub reference: &'a str,
     /// The commit before, if there was one and the payload has it.
     pub before: Option<&'a str>,
-    /// The commit after, likewise.
+    /// The commit after, likewise; of an annotated tag its object, which is no commit.
     pub after: Option<&'a str>,
+    /// The commit that the ref leads to in the end, where the payload has it.
+    pub commit: Option<&'a str>,
     /// Whether commits were taken away; `None` when the forge does not say.
     pub forced: Option<bool>,
     /// How many commits the forge tells of.
@@ -79,7 +81,9 @@ pub fn write(
     sender: Option<Cow<'_, str>>,
     out: &mut Vec<CdEvent>,
 ) -> Result<(), PayloadError> {
-    let chain = match (told.deed, told.after) {
+    // Of a branch both are one.
+    let commit = told.commit.or(told.after.filter(|_| told.kind == Kind::Branch));
+    let chain = match (told.deed, commit.or(told.after)) {
         (Deed::Created | Deed::Updated, Some(sha)) => place.chain(&["commit", sha]),
         (Deed::Deleted, _) | (_, None) => {
             place.chain(&["ref", told.reference, told.key.first().copied().unwrap_or_default()])
@@ -92,6 +96,7 @@ pub fn write(
         tag: (told.kind == Kind::Tag).then_some(Cow::Borrowed(told.name)),
         before: told.before.map(Cow::Borrowed),
         after: told.after.map(Cow::Borrowed),
+        commit: commit.map(Cow::Borrowed),
         forced: told.forced,
         commits: told.commits,
     });

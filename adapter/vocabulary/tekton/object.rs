@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::RunKind;
+use crate::event::annotation;
 use crate::vocabulary::time;
 
 /// How far a run has come.
@@ -95,13 +96,27 @@ impl<'a> Object<'a> {
         self.of_condition("message")
     }
 
-    /// The pipeline's name as Tekton itself labels it, or will.
+    /// The pipeline's name: the same from the first event of a run to the last. Tekton's label comes only when the run has
+    /// begun, and is the run's own name where no Pipeline of the cluster is named, so that it counts last.
     pub fn pipeline(&self) -> &'a str {
-        self.label("tekton.dev/pipeline")
-            .or_else(|| self.text("/spec/pipelineRef/name"))
-            .or_else(|| self.text("/metadata/generateName").map(|name| name.trim_end_matches('-')))
-            .filter(|name| !name.is_empty())
-            .unwrap_or(self.name)
+        [
+            self.text("/spec/pipelineRef/name"),
+            self.resolved_name(),
+            self.text("/metadata/generateName").map(|name| name.trim_end_matches('-')),
+            self.label(annotation::MAPPING),
+            self.label("tekton.dev/pipeline"),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|name| is_plain(name))
+        .unwrap_or(self.name)
+    }
+
+    /// What a resolver is asked for by name, such as that of a hub, a bundle or the cluster.
+    fn resolved_name(&self) -> Option<&'a str> {
+        let params = self.json.pointer("/spec/pipelineRef/params")?.as_array()?;
+        let (_, name) = params.iter().filter_map(named).find(|(name, _)| *name == "name")?;
+        name.as_str()
     }
 
     /// The task's name in its pipeline, or of the task that it refers to.
@@ -113,6 +128,11 @@ impl<'a> Object<'a> {
             .or_else(|| self.text("/spec/customSpec/kind"))
             .filter(|name| !name.is_empty())
             .unwrap_or("<embedded>")
+    }
+
+    /// The pipeline that a task belongs to, as Tekton labels it; the name of the run itself, which it also puts there, is none.
+    pub fn pipeline_of_task(&self) -> Option<&'a str> {
+        self.label("tekton.dev/pipeline").filter(|name| Some(*name) != self.label("tekton.dev/pipelineRun"))
     }
 
     /// Name and uid of the `PipelineRun` that this run is a task of.

@@ -313,3 +313,51 @@ fn things_that_are_no_runs_have_no_transitions() {
     odd["status"] = json!({"conditions": "none", "startTime": 5});
     assert_eq!(names(&odd, RunKind::PipelineRun), ["queued"]);
 }
+
+/// Where Tekton has no name of a Pipeline it labels a run with the run's own, once the run has begun.
+#[test]
+fn a_run_has_one_pipeline_from_its_first_event_to_its_last() {
+    let resolver = |params: Value| json!({"pipelineRef": {"resolver": "hub", "params": params}});
+    for (metadata, spec, pipeline) in [
+        (
+            json!({"generateName": "build-"}),
+            resolver(json!([{"name": "url", "value": "https://g.example.com/r"}])),
+            "build",
+        ),
+        (json!({"generateName": "b-"}), resolver(json!([{"name": "name", "value": "golang"}])), "golang"),
+        (json!({"generateName": "build-"}), json!({"pipelineSpec": {"tasks": []}}), "build"),
+        (
+            json!({"labels": {"pipewright.dev/mapping": "push-build"}}),
+            json!({"pipelineSpec": {"tasks": []}}),
+            "push-build",
+        ),
+        (json!({"generateName": "x-"}), json!({"pipelineRef": {"name": "deploy"}}), "deploy"),
+        (json!({}), json!({"pipelineSpec": {"tasks": []}}), "build-1"),
+        (json!({}), resolver(json!([{"name": "name", "value": 5}, 6, null])), "build-1"),
+    ] {
+        let mut run = pipeline_run(&done("True", "Succeeded"));
+        run["spec"] = spec.clone();
+        run["metadata"].as_object_mut().unwrap().remove("labels");
+        for (name, value) in metadata.as_object().unwrap() {
+            run["metadata"][name] = value.clone();
+        }
+        let told = |run: &Value| {
+            let all = transitions(run, RunKind::PipelineRun, &cluster());
+            let data = all.iter().map(|it| it.event.tree().unwrap());
+            data.flat_map(|it| {
+                [&it["subject"]["content"]["pipelineName"], &it["customData"]["tekton"]["pipeline"]]
+                    .map(Value::clone)
+            })
+            .collect::<Vec<_>>()
+        };
+        let mut all = told(&run);
+        run["metadata"]["labels"]["tekton.dev/pipeline"] = json!("build-1");
+        all.extend(told(&run));
+        // Queued, started and finished.
+        assert_eq!(all.len(), 12);
+        assert!(all.iter().all(|name| *name == pipeline), "{spec}: {all:?}");
+    }
+    let mut task = task_run(&done("True", "Succeeded"));
+    task["metadata"]["labels"]["tekton.dev/pipeline"] = json!("build-1");
+    assert_eq!(last(&task, RunKind::TaskRun)["customData"]["tekton"].get("pipeline"), None);
+}

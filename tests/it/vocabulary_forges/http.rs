@@ -116,3 +116,28 @@ async fn a_test_of_the_connection_is_accepted_and_no_cdevent() {
     }
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_used_of_a_payload_is_counted_by_what_it_costs() {
+    let service = service().await;
+    let mut body = super::fixture("gitlab/push.user-as-number.json");
+    for (what, counted) in [
+        (None, "costs=\"field\"} 1"),
+        (Some(json!(5)), "costs=\"event\"} 1"),
+        // An object whatever is in it.
+        (Some(json!({})), "costs=\"event\"} 2"),
+    ] {
+        if let Some(odd) = what {
+            body["project"] = odd;
+        }
+        let mut headers = headers(Forge::GitLab, "Push Hook", "d-1");
+        headers.push(("X-Gitlab-Token", SECRET));
+        let answer = service.send("POST", "/webhooks/gitlab", &headers, body.to_string()).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let raw = service.events.take();
+        assert_eq!(raw[0].ty(), "com.gitlab.push");
+        let metrics = service.get("/metrics").await.text;
+        let line = format!("pipewright_payload_misfits_total{{forge=\"gitlab\",{counted}");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+}

@@ -118,7 +118,7 @@ fn the_payload_may_name_the_artifact() {
 fn a_deployment_without_an_environment_is_refused_with_its_name() {
     let mut body = deployment(&json!({}));
     body["deployment"]["environment"] = json!(null);
-    let error = events(&webhook("deployment", &body)).unwrap_err().to_string();
+    let error = lost(&webhook("deployment", &body));
     assert!(error.contains("`deployment.environment`"), "{error}");
 }
 

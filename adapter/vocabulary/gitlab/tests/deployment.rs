@@ -53,5 +53,5 @@ fn without_the_page_of_the_commit_there_is_its_short_name_and_without_an_environ
     body["commit_url"] = json!(null);
     assert_eq!(data(&one(&body))["customData"]["deployment"]["sha"], &A[..8]);
     body["environment"] = json!("");
-    assert!(events(&webhook("Deployment Hook", &body)).is_err());
+    assert!(lost(&webhook("Deployment Hook", &body)).contains("`environment`"));
 }
