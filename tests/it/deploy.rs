@@ -1,5 +1,6 @@
 //! `deploy/`: its manifests against the real API server, its pods under its service account, its image.
 
+mod closed;
 mod facts;
 mod image;
 mod install;
@@ -21,9 +22,13 @@ use crate::support::{BUILD_PIPELINE, deployed};
 
 /// What a user installs: the documents of `deploy/base`, and the Secret.
 fn installed(cluster: &pipewright_cluster::Cluster) -> Vec<Value> {
+    with_secret(render(cluster, Path::new("deploy/base")))
+}
+
+/// The documents of a folder, and the Secret.
+fn with_secret(mut documents: Vec<Value>) -> Vec<Value> {
     use base64::Engine as _;
     let secret = base64::prelude::BASE64_STANDARD.encode(SECRET);
-    let mut documents = render(cluster, Path::new("deploy/base"));
     documents
         .push(json!({"kind": "Secret", "metadata": {"name": "github-webhook"}, "data": {"secret": secret}}));
     documents

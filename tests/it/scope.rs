@@ -230,9 +230,13 @@ fn deliveries() -> Option<Vec<(String, Webhook)>> {
     }
     for path in corpus::json_files(&root.join("forge/gitea-live")) {
         let recorded = corpus::json(&path);
-        let Some(event) = recorded["headers"]["X-Gitea-Event"].as_str() else { continue };
-        let body = recorded["body"].as_str().map_or_else(|| recorded["body"].to_string(), str::to_owned);
-        all.push((path.display().to_string(), webhook(Forge::Gitea, event, "d-1", body)));
+        let headers = recorded["request"]["headers"].as_array().unwrap();
+        let event = headers.iter().find(|header| header[0] == "X-Gitea-Event").unwrap()[1].as_str().unwrap();
+        // A form holds the same again.
+        if recorded["body"].is_object() {
+            let name = path.display().to_string();
+            all.push((name, webhook(Forge::Gitea, event, "d-1", recorded["body"].to_string())));
+        }
     }
     Some(all)
 }
@@ -247,17 +251,26 @@ fn told(webhook: &Webhook, hosts: &[&str], repositories: &[&str]) -> Result<Vec<
 #[test]
 fn every_recorded_payload_keeps_to_any_host_and_any_repository() {
     let Some(deliveries) = deliveries() else { return };
-    let mut left_out = Vec::new();
+    let (mut left_out, mut refused) = (Vec::new(), Vec::new());
     for (name, webhook) in &deliveries {
         let free = told(webhook, &[], &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
         let hosted = told(webhook, &["*"], &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(free, hosted, "{name}");
-        let bound = told(webhook, &["*"], &["*"]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let bound = match told(webhook, &["*"], &["*"]) {
+            Ok(events) => events,
+            Err(error) => {
+                refused.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
         if free != bound {
             left_out.push(format!("{} of {}", free.len() - bound.len(), name));
         }
     }
-    assert!(deliveries.len() > 300, "{}", deliveries.len());
+    assert!(deliveries.len() > 200, "{}", deliveries.len());
+    // One was put together by hand from the payloads of two repositories.
+    let is_of_two = |it: &&String| it.starts_with("pull_request_review/dismissed.payload.json: `source`");
+    assert_eq!(refused.iter().filter(|it| !is_of_two(it)).count(), 0, "{refused:#?}");
     // Only what is told of the fork that somebody made.
     assert!(left_out.iter().all(|it| it.contains("fork")), "{left_out:#?}");
 }

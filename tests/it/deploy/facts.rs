@@ -1,5 +1,6 @@
 //! Facts about the rendered manifests: what is hardened, what belongs together, what follows from one name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::manifests::{OVERLAYS, cluster, listed, overlay};
 use super::{edit, editable};
-use crate::support::deployed::{only, render};
+use crate::support::deployed::{self, only, render};
 use crate::support::program::PROJECT;
 
 #[test]
@@ -83,7 +84,7 @@ fn the_parts_fit_together() {
         let container = &template["spec"]["containers"][0];
         for (port, listen) in [(0, settings.process.listen), (1, settings.process.admin_listen)] {
             let port = &container["ports"][port]["containerPort"];
-            assert_eq!(listen, format!("0.0.0.0:{port}"));
+            assert_eq!(listen, format!("[::]:{port}"));
         }
         assert_eq!(only(&documents, "Service")["spec"]["ports"].as_array().unwrap().len(), 1);
         assert_eq!(only(&documents, "Service")["spec"]["ports"][0]["targetPort"], "http");
@@ -202,7 +203,30 @@ fn the_cluster_wide_rules_are_those_of_one_namespace() {
     let (base, wide) = (render(&cluster, &overlay("base")), render(&cluster, &overlay("cluster-wide")));
     let runs =
         base.iter().find(|it| it["kind"] == "Role" && it["metadata"]["name"] == "pipewright-runs").unwrap();
-    assert_eq!(only(&wide, "ClusterRole")["rules"], runs["rules"]);
+    let rules = |name: &str| {
+        let role = wide.iter().find(|it| it["kind"] == "ClusterRole" && it["metadata"]["name"] == name);
+        deployed::granted(&role.unwrap()["rules"])
+    };
+    let (watch, start) = (rules("pipewright-watch"), rules("pipewright-start"));
+    assert_eq!(watch.union(&start).cloned().collect::<BTreeSet<_>>(), deployed::granted(&runs["rules"]));
+    // What starts runs is bound in one namespace, never everywhere.
+    assert!(watch.iter().all(|right| right.verb != "create"), "{watch:?}");
+    assert_eq!(only(&wide, "ClusterRoleBinding")["roleRef"]["name"], "pipewright-watch");
+}
+
+/// Nobody may send CloudEvents as shipped, by whatever port.
+#[test]
+fn no_overlay_says_that_anybody_may_send_events() {
+    let Some(cluster) = cluster() else { return };
+    for (name, _) in OVERLAYS {
+        let documents = render(&cluster, &overlay(name));
+        let map = documents.iter().find(|it| it["data"]["pipewright.yaml"].is_string()).unwrap();
+        let settings = Settings::parse(map["data"]["pipewright.yaml"].as_str().unwrap()).unwrap();
+        assert!(settings.process.event_tokens.is_empty() && !settings.process.insecure_events, "{name}");
+        for source in settings.sources {
+            assert!(source.warning().is_none(), "{name}: {}", source.name);
+        }
+    }
 }
 
 /// The filters of a Trigger are the dialect that mappings speak, so that our own evaluation can say what they let through.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::deployed::{kubectl, only, render};
 use crate::support::ground::Real;
+use crate::support::program::PROJECT;
 use crate::support::skip;
 
 /// What each overlay installs, beside what `deploy/base/adapter` does.
@@ -29,7 +30,13 @@ pub const OVERLAYS: [(&str, &[&str]); 4] = [
     ("tekton", &["Namespace pipewright", "Role ci/pipewright-runs", "RoleBinding ci/pipewright-runs"]),
     (
         "cluster-wide",
-        &["Namespace pipewright", "ClusterRole pipewright-runs", "ClusterRoleBinding pipewright-runs"],
+        &[
+            "Namespace pipewright",
+            "ClusterRole pipewright-watch",
+            "ClusterRoleBinding pipewright-watch",
+            "ClusterRole pipewright-start",
+            "RoleBinding pipewright-start",
+        ],
     ),
 ];
 const EVERYWHERE: [&str; 9] = [
@@ -222,18 +229,22 @@ async fn the_restricted_level_of_pod_security_takes_the_pod_and_nothing_less_har
     }
 }
 
-/// The cluster is that of all tests, so nothing is changed.
-#[test]
-fn the_patch_of_tektons_events_names_our_service_and_takes_nothing_away() {
-    let Some(cluster) = cluster() else { return };
-    let namespace = ["-n", "tekton-pipelines"];
-    let file = "--patch-file=deploy/tekton/config-events.yaml";
-    let patch = ["patch", "configmap", "config-events", "--dry-run=server", "-o", "json"];
-    let patched = kubectl(&cluster, &[&patch[..], &namespace, &[file]].concat(), "").unwrap();
-    let data = serde_json::from_str::<Value>(&patched).unwrap()["data"].clone();
-    let documents = render(&cluster, &overlay("tekton"));
-    let service = &only(&documents, "Service")["metadata"];
-    let [name, own] = ["name", "namespace"].map(|field| service[field].as_str().unwrap());
-    assert_eq!(data["sink"], format!("http://{name}.{own}.svc/events"));
-    assert!(data["_example"].is_string(), "what was there stays: {data}");
+/// What a forge on the internet reaches by the example, as the API server takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_an_ingress_leads_to_webhooks_only() {
+    let Some(real) = Real::new().await else { return };
+    let text = std::fs::read_to_string(Path::new(PROJECT).join("deploy/ingress.yaml")).unwrap();
+    let ingress: Value = serde_saphyr::from_str(&text).unwrap();
+    validate(&real.cluster, &real.namespace, std::slice::from_ref(&ingress)).unwrap();
+    let rules = ingress["spec"]["rules"].as_array().unwrap();
+    let [rule] = &rules[..] else { panic!("{rules:?}") };
+    let paths = rule["http"]["paths"].as_array().unwrap();
+    let [path] = &paths[..] else { panic!("{paths:?}") };
+    assert_eq!((path["path"].as_str(), path["pathType"].as_str()), (Some("/webhooks/"), Some("Prefix")));
+    assert!(ingress["spec"]["defaultBackend"].is_null());
+    let documents = render(&real.cluster, &overlay("base"));
+    let service = &path["backend"]["service"];
+    let leads =
+        documents.iter().find(|it| it["kind"] == "Service" && it["metadata"]["name"] == service["name"]);
+    assert_eq!(leads.unwrap()["spec"]["ports"][0]["targetPort"], "http");
 }

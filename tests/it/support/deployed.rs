@@ -97,21 +97,28 @@ async fn install_account(admin: &Client, cluster: &Cluster, namespace: &str) {
 pub fn rights(documents: &[Value]) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for role in documents.iter().filter(|document| document["kind"] == "Role") {
-        for rule in role["rules"].as_array().unwrap() {
-            let list = |field: &str| {
-                let words = rule[field].as_array().into_iter().flatten();
-                words.map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
-            };
-            let (groups, names) = (list("apiGroups"), list("resourceNames"));
-            assert!(groups.len() == 1 && names.len() <= 1, "{rule}");
-            for resource in list("resources") {
-                rights.extend(list("verbs").into_iter().map(|verb| Right {
-                    group: groups[0].clone(),
-                    resource: resource.clone(),
-                    name: names.first().cloned(),
-                    verb,
-                }));
-            }
+        rights.append(&mut granted(&role["rules"]));
+    }
+    rights
+}
+
+/// What the rules of one role grant.
+pub fn granted(rules: &Value) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for rule in rules.as_array().unwrap() {
+        let list = |field: &str| {
+            let words = rule[field].as_array().into_iter().flatten();
+            words.map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (groups, names) = (list("apiGroups"), list("resourceNames"));
+        assert!(groups.len() == 1 && names.len() <= 1, "{rule}");
+        for resource in list("resources") {
+            rights.extend(list("verbs").into_iter().map(|verb| Right {
+                group: groups[0].clone(),
+                resource: resource.clone(),
+                name: names.first().cloned(),
+                verb,
+            }));
         }
     }
     rights
