@@ -116,7 +116,7 @@ fn what_only_an_event_can_tell_is_left_to_the_event() {
     let inline = "{params: [{name: list, value: \"{{labels}}\"}], pipelineSpec: {params: [{name: list, type: array}], tasks: [{name: a, taskSpec: {params: [{name: list, type: array}], steps: [{image: x, command: [echo], args: [\"$(params.list[*])\"]}]}, params: [{name: list, value: \"$(params.list[*])\"}]}]}}";
     assert_eq!(params(inline)[0]["value"], json!(["bug", "urgent"]));
     // What a template puts into another field shows only now.
-    let timeout = with_spec("{pipelineRef: {name: build}, timeouts: {pipeline: \"{{one}}\"}}");
+    let timeout = with_spec("{pipelineRef: {name: build}, timeouts: {pipeline: \"{{one}}\", unsafe: true}}");
     let error = plan_error(&timeout, &change("t"));
     assert!(error.reason.contains("time: invalid duration"), "{error}");
     assert_eq!(error.place, "do[0].pipelineRun.spec.timeouts.pipeline");
