@@ -7,9 +7,8 @@ pub mod runs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::web;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,7 +28,7 @@ use crate::server::{Bounds, State};
 use crate::settings::{Announce, MappingPath, Process, SchemaFilesError, Settings, read_schemas};
 use crate::sink::{DEFAULT, Sinks};
 use crate::source::events::EventAuth;
-use crate::telemetry::metrics::OfSource;
+use crate::telemetry::metrics::Port;
 use crate::telemetry::{LogControl, Metrics};
 use crate::vocabulary::schema::Schemas;
 
@@ -57,6 +56,8 @@ pub enum StartError {
     /// A port cannot be opened.
     #[error("cannot listen on `{address}`")]
     Listen {
+        /// Which one.
+        port: Port,
         /// The address.
         address: String,
         /// Why.
@@ -77,15 +78,22 @@ pub enum StartError {
 pub struct Service {
     /// The public port.
     pub address: SocketAddr,
+    /// Where events come in; the public port, unless they have an address of their own.
+    pub events_address: SocketAddr,
     /// The admin port.
     pub admin_address: SocketAddr,
+    /// The port for probes alone.
+    pub probe_address: Option<SocketAddr>,
     /// Metrics, the same as at `/metrics`.
     pub metrics: Metrics,
     gate: Gate,
     stop: watch::Sender<bool>,
     /// Ends the watch of runs, so that another replica takes it over.
     hand_over: watch::Sender<bool>,
-    handles: Vec<ServerHandle>,
+    /// The ports of senders.
+    serving: Vec<ServerHandle>,
+    /// Those of operators, which answer to the end.
+    telling: Vec<ServerHandle>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -99,10 +107,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 
-    let listener = ports::listen(&process.listen)?;
-    let admin_listener = ports::listen(&process.admin_listen)?;
-    let address = ports::local_address(&listener, &process.listen)?;
-    let admin_address = ports::local_address(&admin_listener, &process.admin_listen)?;
+    let listeners = ports::Listeners::open(&process)?;
+    let (address, admin_address) = (listeners.public.address, listeners.admin.address);
+    let events_address = listeners.events.as_ref().map_or(address, |it| it.address);
+    let probe_address = listeners.probe.as_ref().map(|it| it.address);
 
     let schemas = read_schemas(&process.schemas)?;
     let catalog = catalog(&process, &sinks, schemas.clone());
@@ -116,14 +124,11 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
 
-    let Doors { sources, event_auth, secrets } = doors::open(documents, &process, &client).await?;
-    for (source, keys) in secrets {
-        let unreadable = metrics.secrets_unreadable.get_or_create(&OfSource { source }).clone();
-        let told = move |age: Duration| {
-            unreadable.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        };
-        tasks.push(tokio::spawn(until(stopped.clone(), async move { keys.refresh(told).await })));
+    let mut doors = doors::open(documents, &process, &client).await?;
+    for refresher in doors.refreshers(&metrics) {
+        tasks.push(tokio::spawn(until(stopped.clone(), refresher)));
     }
+    let Doors { sources, event_auth, admin_tokens, event_tls, .. } = doors;
 
     let runs = runs::Runs::new(&process, client.clone(), pipeline.clone(), metrics.clone())
         .map_err(|error| StartError::Source(error.to_string()))?;
@@ -164,16 +169,11 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let admin_state = web::Data::new(Admin {
         metrics: metrics.clone(),
         log,
+        tokens: admin_tokens,
+        body_deadline: process.limits.body_deadline,
         observe: Arc::new({
             let standing = standing.clone();
-            move |metrics| {
-                let (leads, transitions) = standing.leads();
-                metrics.set_leader(leads, transitions);
-                let runs = &standing.runs;
-                let oldest = runs.oldest_undelivered().unwrap_or_default();
-                metrics.set_watch(runs.delivered(), runs.lost(), runs.relists(), oldest);
-                metrics.deleted_runs.set(i64::try_from(runs.departed()).unwrap_or(i64::MAX));
-            }
+            move |metrics| observe(&standing, metrics)
         }),
         checks: Arc::new({
             let gate = gate.clone();
@@ -182,18 +182,22 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         schema: Arc::new(move |file| schemas.file(file)),
     });
 
-    let main = ports::public(&process, listener, gate.clone(), &metrics, state)?;
-    let admin = ports::admin(&process, admin_listener, gate.clone(), admin_state)?;
-    let handles = vec![main.handle(), admin.handle()];
-    for server in [main, admin] {
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        }));
-    }
-    tracing::info!(%address, admin = %admin_address, "serving");
-    Ok(Service { address, admin_address, metrics, gate, stop, hand_over, handles, tasks })
+    let servers = listeners.serve(&process, &gate, &metrics, &state, event_tls.as_ref(), &admin_state)?;
+    let [serving, telling] = [servers.serving, servers.telling].map(|servers| run(servers, &mut tasks));
+    tracing::info!(%address, events = %events_address, admin = %admin_address, probe = ?probe_address, "serving");
+    Ok(Service {
+        address,
+        events_address,
+        admin_address,
+        probe_address,
+        metrics,
+        gate,
+        stop,
+        hand_over,
+        serving,
+        telling,
+        tasks,
+    })
 }
 
 /// What mappings may refer to.
@@ -248,18 +252,35 @@ impl Service {
     /// Takes no more requests, finishes those in flight, and ends.
     pub async fn stop(self) {
         self.drain();
-        let mut handles = self.handles.into_iter();
-        if let Some(main) = handles.next() {
-            main.stop(true).await;
-        }
+        futures::future::join_all(self.serving.iter().map(|port| port.stop(true))).await;
         let _ = self.stop.send(true);
-        for admin in handles {
-            admin.stop(true).await;
-        }
+        futures::future::join_all(self.telling.iter().map(|port| port.stop(true))).await;
         for task in self.tasks {
             let _ = task.await;
         }
     }
+}
+
+/// Runs servers, each as a task of its own.
+fn run(servers: Vec<Server>, tasks: &mut Vec<JoinHandle<()>>) -> Vec<ServerHandle> {
+    let handles = servers.iter().map(Server::handle).collect();
+    tasks.extend(servers.into_iter().map(|server| {
+        tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        })
+    }));
+    handles
+}
+
+fn observe(standing: &runs::Standing, metrics: &Metrics) {
+    let (leads, transitions) = standing.leads();
+    metrics.set_leader(leads, transitions);
+    let runs = &standing.runs;
+    let oldest = runs.oldest_undelivered().unwrap_or_default();
+    metrics.set_watch(runs.delivered(), runs.lost(), runs.relists(), oldest);
+    metrics.deleted_runs.set(i64::try_from(runs.departed()).unwrap_or(i64::MAX));
 }
 
 async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {

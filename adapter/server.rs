@@ -7,6 +7,10 @@ pub mod connection;
 pub mod events;
 pub mod gate;
 pub mod listen;
+mod peer;
+mod seats;
+mod stream;
+pub mod tls;
 pub mod webhooks;
 
 use std::collections::HashMap;
@@ -82,22 +86,37 @@ pub struct Bounds {
     pub event_deadline: Duration,
 }
 
-/// Registers the routes of the public port, and the same below `base`, where there is one.
-pub fn routes(config: &mut web::ServiceConfig, base: &str) {
+/// Which routes a port has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// Those of webhooks.
+    Webhooks,
+    /// Those of CloudEvents.
+    Events,
+    /// Both.
+    All,
+}
+
+/// Registers routes, and the same below `base`, where there is one.
+pub fn routes(which: Routes, config: &mut web::ServiceConfig, base: &str) {
     let bases = if base.is_empty() { vec![""] } else { vec!["", base] };
     for base in bases {
-        config
-            .service(
+        if which != Routes::Events {
+            config.service(
                 web::resource(format!("{base}/webhooks/{{source}}"))
                     .route(web::post().to(webhooks::receive))
                     .default_service(web::to(|| async { answer::wrong_method("POST") })),
-            )
-            .service(event_route(if base.is_empty() { "/" } else { base }))
-            .service(event_route(&format!("{base}/events")));
+            );
+        }
+        if which != Routes::Webhooks {
+            config
+                .service(event_route(if base.is_empty() { "/" } else { base }))
+                .service(event_route(&format!("{base}/events")));
+        }
     }
     let base = base.to_owned();
     config.default_service(web::to(move |request: HttpRequest| {
-        let answer = answer::no_such_path(&request, &base);
+        let answer = answer::no_such_path(&request, which, &base);
         async move { answer }
     }));
 }
@@ -129,6 +148,7 @@ async fn answered(
     if code != StatusCode::TOO_MANY_REQUESTS && (code.is_client_error() || code.is_server_error()) {
         tracing::warn!(
             path = request.path(),
+            peer = peer::address(request),
             delivery = delivery_id(&RequestHeaders(request)).unwrap_or_default(),
             event_id = answer::header(request, "ce-id").unwrap_or_default(),
             status = code.as_u16(),

@@ -13,7 +13,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::server::tls;
 use crate::sink;
+use crate::source::oidc;
 use crate::source::secret::SecretReference;
 use crate::vocabulary::options::{Optional, Options};
 use crate::vocabulary::outcome::Outcomes;
@@ -40,14 +42,20 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Process {
-    /// Where webhooks and events come in.
+    /// Where webhooks come in, and events unless they have an address of their own.
     pub listen: String,
     /// What stands before the paths of the public port, for whoever serves it below one: they are served with it and
     /// without it.
     #[serde(deserialize_with = "base_path")]
     pub base_path: String,
+    /// Where events come in; absent: at `listen`.
+    pub events_listen: Option<String>,
     /// Where health, metrics and the log level are.
     pub admin_listen: String,
+    /// Where health is as well, apart from everything else; absent: nowhere else.
+    pub probe_listen: Option<String>,
+    /// Bearer tokens with which the log level can be changed from elsewhere than loopback.
+    pub admin_tokens: Vec<SecretReference>,
     /// The namespace of runs whose mapping names none.
     pub namespace: String,
     /// The namespace whose runs are watched; `*` is all of them.
@@ -74,6 +82,10 @@ pub struct Process {
     pub optional_events: Vec<Optional>,
     /// Bearer tokens of the CloudEvents route.
     pub event_tokens: Vec<SecretReference>,
+    /// The issuer of JWTs with which events may be sent.
+    pub event_oidc: Option<oidc::Document>,
+    /// TLS at `eventsListen`, with client certificates by which senders are known.
+    pub event_tls: Option<tls::Document>,
     /// Whether the CloudEvents route takes events from everybody.
     pub insecure_events: bool,
     /// Origins that may register at the CloudEvents route (`WebHook-Request-Origin`); `*` is any.
@@ -198,6 +210,11 @@ impl Process {
             ..Options::default()
         }
     }
+
+    /// Checks what the fields' own forms do not.
+    fn check(&self) -> Result<(), String> {
+        self.event_oidc.as_ref().map_or(Ok(()), oidc::Document::check)
+    }
 }
 
 impl Default for Process {
@@ -205,7 +222,10 @@ impl Default for Process {
         Self {
             listen: "127.0.0.1:8080".into(),
             base_path: String::new(),
+            events_listen: None,
             admin_listen: "127.0.0.1:8081".into(),
+            probe_listen: None,
+            admin_tokens: Vec::new(),
             namespace: "default".into(),
             watch_namespace: "*".into(),
             event_source: "https://pipewright.local/".into(),
@@ -219,6 +239,8 @@ impl Default for Process {
             outcomes: Outcomes::default(),
             optional_events: Vec::new(),
             event_tokens: Vec::new(),
+            event_oidc: None,
+            event_tls: None,
             insecure_events: false,
             allowed_origins: Vec::new(),
             kubeconfig: None,
@@ -275,8 +297,11 @@ impl Settings {
     /// Every path that a settings file can name.
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { process, sources, sinks } = self;
-        let secrets =
-            sources.iter_mut().flat_map(SourceDocument::secrets_mut).chain(&mut process.event_tokens);
+        let secrets = sources
+            .iter_mut()
+            .flat_map(SourceDocument::secrets_mut)
+            .chain(&mut process.event_tokens)
+            .chain(&mut process.admin_tokens);
         let files = secrets.filter_map(|secret| match secret {
             SecretReference::File(path) => Some(path),
             SecretReference::SecretKeyRef(_) | SecretReference::Literal(_) => None,
@@ -284,7 +309,12 @@ impl Settings {
         let tokens = sinks.iter_mut().filter_map(|sink| sink.spec.token_file.as_mut());
         let mappings = process.mappings.iter_mut().map(|mappings| &mut mappings.path);
         let folders = mappings.chain(&mut process.schemas).chain(&mut process.kubeconfig);
-        folders.chain(files).chain(tokens)
+        let keys = process.event_oidc.as_mut().and_then(|it| it.ca_file.as_mut());
+        let certificates = process
+            .event_tls
+            .iter_mut()
+            .flat_map(|it| [&mut it.cert_file, &mut it.key_file, &mut it.client_ca_file]);
+        folders.chain(files).chain(tokens).chain(keys).chain(certificates)
     }
 
     /// Reads documents from a text.
@@ -324,6 +354,7 @@ impl Settings {
                 "Settings" => {
                     seen = true;
                     settings.process = from_yaml::<Body<Process>>(&document)?.spec;
+                    settings.process.check()?;
                 }
                 "Source" => {
                     let source = source::read(name()?, &document)?;

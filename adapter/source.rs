@@ -8,6 +8,7 @@ pub mod gitea;
 pub mod github;
 pub mod gitlab;
 mod headers;
+pub mod oidc;
 pub mod secret;
 pub mod sending;
 pub mod signature;

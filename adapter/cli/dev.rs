@@ -107,7 +107,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         }
         let namespace = settings.process.namespace.clone();
         let mappings: Vec<PathBuf> = settings.process.mappings.iter().map(|it| it.path.clone()).collect();
-        let admin = settings.process.admin_listen.clone();
         let started = app::start(Parts {
             clients: memory.clients(&namespace),
             settings,
@@ -116,7 +115,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             on_reload: Some(Box::new(told)),
         })
         .await;
-        let service = serve::started(started, &admin, ["--port", "--admin-port"])?;
+        let service = serve::started(started, ["--port", "--admin-port"])?;
         print(&welcome(
             &mappings,
             service.address,
@@ -139,6 +138,8 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
     // Nobody else reaches loopback, and an event is to be tried without a proof, as a webhook is with a known secret.
     process.insecure_events = true;
     process.event_tokens = Vec::new();
+    (process.event_oidc, process.event_tls, process.admin_tokens) = (None, None, Vec::new());
+    (process.events_listen, process.probe_listen) = (None, None);
     // Of the embedded cluster; this pod's namespace, if any, is not in it.
     process.leader_election.namespace = Some(process.namespace.clone());
     if !arguments.mappings.is_empty() {

@@ -12,6 +12,7 @@ use crate::cluster;
 use crate::settings::SourceDocument;
 use crate::sink::{Environment, Sinks};
 use crate::telemetry::log;
+use crate::telemetry::metrics::Port;
 
 /// Where a `SinkBinding` projects the token for the bound sink.
 const TOKEN_FILE: &str = "/oidc/token";
@@ -21,12 +22,18 @@ const TOKEN_FILE: &str = "/oidc/token";
 pub(super) struct Arguments {
     #[command(flatten)]
     settings: SettingsArguments,
-    /// Where webhooks and events come in [default: 127.0.0.1:8080]
+    /// Where webhooks come in, and events unless they have an address of their own [default: 127.0.0.1:8080]
     #[arg(long, env = "PIPEWRIGHT_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Where events come in [default: with the webhooks]
+    #[arg(long, env = "PIPEWRIGHT_EVENTS_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
+    events_listen: Option<String>,
     /// Where health and metrics are [default: 127.0.0.1:8081]
     #[arg(long, env = "PIPEWRIGHT_ADMIN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Where health is as well, for probes alone [default: nowhere else]
+    #[arg(long, env = "PIPEWRIGHT_PROBE_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
+    probe_listen: Option<String>,
     /// The namespace of runs whose mapping names none [default: default]
     #[arg(long, env = "PIPEWRIGHT_NAMESPACE", hide_env_values = true)]
     namespace: Option<String>,
@@ -71,6 +78,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     if let Some(listen) = arguments.admin_listen {
         process.admin_listen = listen;
     }
+    if arguments.events_listen.is_some() {
+        process.events_listen = arguments.events_listen;
+    }
+    if arguments.probe_listen.is_some() {
+        process.probe_listen = arguments.probe_listen;
+    }
     if let Some(namespace) = arguments.namespace {
         process.namespace = namespace;
     }
@@ -91,25 +104,25 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Sinks::new(&environment(), settings.sinks.iter().map(|sink| (sink.name.clone(), sink.spec.clone())))?;
     runtime()?.block_on(async move {
         let clients = cluster::connect(settings.process.kubeconfig.as_deref()).await?;
-        let admin = settings.process.admin_listen.clone();
         let parts = Parts { settings, clients, sinks, log: Some(log), on_reload: None };
-        let service = started(app::start(parts).await, &admin, ["--listen", "--admin-listen"])?;
+        let service = started(app::start(parts).await, ["--listen", "--admin-listen"])?;
         ended().await?;
         stop(service, Duration::from_secs(arguments.drain_seconds)).await;
         Ok(Ended::Well)
     })
 }
 
-/// A service, or an error that names the flag to change: the first one for the public port, the second for `admin`.
-pub(super) fn started(
-    result: Result<Service, StartError>,
-    admin: &str,
-    flags: [&str; 2],
-) -> anyhow::Result<Service> {
+/// A service, or an error that names the flag to change: the first one is that of the public port, the second that of
+/// the admin port.
+pub(super) fn started(result: Result<Service, StartError>, flags: [&str; 2]) -> anyhow::Result<Service> {
     result.map_err(|error| match error {
-        StartError::Listen { address, source } => {
-            let [public, second] = flags;
-            let flag = if address == admin { second } else { public };
+        StartError::Listen { port, address, source } => {
+            let flag = match port {
+                Port::public => flags[0],
+                Port::admin => flags[1],
+                Port::events => "--events-listen",
+                Port::probe => "--probe-listen",
+            };
             anyhow::anyhow!(
                 "cannot listen on `{address}`: {source}; free the port, or name another with {flag}"
             )

@@ -1,13 +1,25 @@
 //! The admin port: `/livez`, `/readyz`, `/metrics`, `/schemas`, `/log-level`.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::BytesMut;
+use futures::StreamExt;
+use tracing::Level;
 
+use super::connection::Progress;
+use super::peer;
+use crate::source::Field;
+use crate::source::token::TokenAuth;
 use crate::telemetry::{LogControl, Metrics};
 
+/// The longest list of directives.
+const MAX_BODY: usize = 4096;
 /// The content type of `/metrics`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -42,6 +54,10 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The log level; absent where the process does not own the logger.
     pub log: Option<LogControl>,
+    /// Who may change it from elsewhere than loopback.
+    pub tokens: Option<TokenAuth>,
+    /// Time for a body to arrive.
+    pub body_deadline: Duration,
     /// Brings metrics up to date that are counted elsewhere.
     pub observe: Arc<dyn Fn(&Metrics) + Send + Sync>,
     /// Computes the conditions of readiness.
@@ -61,6 +77,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/log-level").route(web::get().to(log_level)).route(web::put().to(set_log_level)),
         );
+}
+
+/// Registers the routes of the port for probes alone.
+pub fn probe_routes(config: &mut web::ServiceConfig) {
+    config.route("/livez", web::get().to(livez)).route("/readyz", web::get().to(readyz));
 }
 
 /// Answers as long as the process can: it never depends on another system.
@@ -107,15 +128,88 @@ async fn log_level(admin: web::Data<Admin>) -> String {
     admin.log.as_ref().map(LogControl::current).unwrap_or_default() + "\n"
 }
 
-async fn set_log_level(body: String, admin: web::Data<Admin>) -> HttpResponse {
+/// Changes the level, for who is on this machine or has a token: whoever can silence the log can work unseen.
+async fn set_log_level(request: HttpRequest, payload: web::Payload, admin: web::Data<Admin>) -> HttpResponse {
     let Some(log) = &admin.log else {
         return HttpResponse::NotFound().body("this process has no log level of its own\n");
     };
-    match log.set(&body) {
+    let authorization = Field::of(request.headers().get_all(AUTHORIZATION).map(HeaderValue::as_bytes));
+    let known = admin.tokens.as_ref().is_some_and(|tokens| tokens.allows(authorization, ""));
+    if !known && !peer::is_local(&request) {
+        let status = if admin.tokens.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
+        tracing::warn!(
+            peer = peer::address(&request),
+            status = status.as_u16(),
+            "change of the log level refused"
+        );
+        return HttpResponse::build(status).body(
+            "the log level is changed from loopback (`kubectl port-forward`), or with a token of `adminTokens` as \
+             `Authorization: Bearer …`\n",
+        );
+    }
+    let level = match body(&request, payload, admin.body_deadline).await {
+        Ok(level) => level,
+        Err((status, text)) => return HttpResponse::build(status).body(text),
+    };
+    if let Err(error) = log.check(&level) {
+        return HttpResponse::BadRequest().body(format!("{error}\n"));
+    }
+    // First the line and then the change, which may be the end of all lines.
+    let told = tell(log, &level, &request);
+    match log.set(&level) {
         Ok(()) => {
-            tracing::info!(level = log.current(), "log level changed");
+            if !told {
+                tell(log, &level, &request);
+            }
             HttpResponse::Ok().body(log.current() + "\n")
         }
         Err(error) => HttpResponse::BadRequest().body(format!("{error}\n")),
     }
+}
+
+/// Writes who changes the level, at one that shows. Whether any does.
+fn tell(log: &LogControl, level: &str, request: &HttpRequest) -> bool {
+    macro_rules! line {
+        ($write:ident) => {
+            tracing::$write!(
+                from = log.current(),
+                to = level.trim(),
+                peer = peer::address(request),
+                "log level is changed"
+            )
+        };
+    }
+    if tracing::enabled!(Level::INFO) {
+        line!(info);
+    } else if tracing::enabled!(Level::WARN) {
+        line!(warn);
+    } else {
+        line!(error);
+    }
+    tracing::enabled!(Level::ERROR)
+}
+
+/// The body as text, within its size and its time.
+async fn body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    deadline: Duration,
+) -> Result<String, (StatusCode, &'static str)> {
+    let collected = tokio::time::timeout(deadline, async {
+        let mut bytes = BytesMut::new();
+        while let Some(part) = payload.next().await {
+            let part = part.map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off\n"))?;
+            if bytes.len() + part.len() > MAX_BODY {
+                return Err((StatusCode::PAYLOAD_TOO_LARGE, "a log level has at most 4096 bytes\n"));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    });
+    let bytes =
+        collected.await.map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"))??;
+    if let Some(progress) = request.conn_data::<Rc<Progress>>() {
+        progress.body_read();
+    }
+    String::from_utf8(bytes.to_vec()).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not text\n"))
 }

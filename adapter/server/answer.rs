@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::Routes;
 use crate::event::Event;
 use crate::event::attribute::shown;
 use crate::event::http::encode_structured;
@@ -172,14 +173,18 @@ pub fn wrong_method(allow: &'static str) -> HttpResponse {
 }
 
 /// 410: senders such as Knative try a 404 again, but no route of ours appears later.
-pub fn no_such_path(request: &HttpRequest, base: &str) -> HttpResponse {
+pub fn no_such_path(request: &HttpRequest, served: Routes, base: &str) -> HttpResponse {
     let below = if base.is_empty() { String::new() } else { format!(", each also below `{base}`") };
+    let send = match served {
+        Routes::All => "send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{source}`",
+        Routes::Webhooks => {
+            "send webhooks to `/webhooks/{source}`; CloudEvents have an address of their own, `eventsListen` of the settings"
+        }
+        Routes::Events => "send CloudEvents to `/` or `/events`; webhooks have another address",
+    };
     plain(
         &mut HttpResponse::Gone(),
-        format!(
-            "nothing is served at `{}`; send CloudEvents to `/` or `/events`, webhooks to `/webhooks/{{source}}`{below}",
-            shown(request.path())
-        ),
+        format!("nothing is served at `{}`; {send}{below}", shown(request.path())),
     )
 }
 

@@ -13,12 +13,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::seats::{Seat, Seats};
+use super::stream::Stream;
+use super::tls::{self, ClientSubject, Tls};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{ConnectionBound, Refused};
+use crate::telemetry::metrics::{ByPort, ConnectionBound, Port, Refused};
 
 /// How long an idle connection is kept: longer than the usual proxy's, so that the proxy closes first.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -28,6 +32,9 @@ pub const LINGER: Duration = Duration::from_secs(3);
 const LINGER_BYTES: usize = 1024 * 1024;
 /// How long a peer may take none of the bytes of its answer.
 const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// How many connections that were told to leave may still be there.
+const LEAVING: usize = 64;
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-length: 0\r\n\r\n";
@@ -51,12 +58,18 @@ pub struct Limits {
 pub struct Connections {
     open: Arc<AtomicUsize>,
     limits: Limits,
+    port: Port,
     metrics: Metrics,
+    /// Who leaves when it is full; absent where newcomers are turned away instead.
+    seats: Option<Arc<Seats>>,
 }
 
 /// A socket with its bounds, as actix-http reads and writes it.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
+    /// Whose certificate the peer has shown.
+    subject: Option<ClientSubject>,
+    seat: Option<Arc<Seat>>,
     progress: Rc<Progress>,
     timer: Pin<Box<Sleep>>,
     /// Since when the peer takes no bytes.
@@ -75,6 +88,7 @@ pub struct Progress {
     parsed: Cell<bool>,
     /// The body of the request at hand has not been read to its end.
     unread: Cell<bool>,
+    seat: Option<Arc<Seat>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +109,27 @@ enum Phase {
 
 impl Connections {
     /// None yet.
-    pub fn new(limits: Limits, metrics: Metrics) -> Self {
-        Self { open: Arc::default(), limits, metrics }
+    pub fn new(port: Port, limits: Limits, metrics: Metrics) -> Self {
+        Self { open: Arc::default(), limits, port, metrics, seats: None }
+    }
+
+    /// When it is full the oldest connection leaves, so that whoever comes is heard.
+    #[must_use]
+    pub fn closing_the_oldest(self) -> Self {
+        Self { seats: Some(Arc::default()), ..self }
     }
 
     /// Takes a socket in, or tells the peer to come again and drops it.
     pub fn admit(&self, stream: TcpStream) -> Option<Connection> {
-        let max = self.limits.connections;
+        let full = self.open.load(Ordering::Relaxed) >= self.limits.connections;
+        let mut max = self.limits.connections;
+        if let Some(seats) = &self.seats
+            && full
+            && seats.vacate()
+        {
+            self.refused(ConnectionBound::oldest);
+            max += LEAVING;
+        }
         let taken = self
             .open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1));
@@ -111,13 +139,16 @@ impl Connections {
             let _ = stream.into_std().and_then(|mut stream| stream.write(TOO_MANY));
             return None;
         }
-        self.metrics.connections.inc();
+        self.gauge().inc();
         // Answers are small and written at once.
         let _ = stream.set_nodelay(true);
         let now = Instant::now();
+        let seat = self.seats.as_ref().map(|seats| seats.take());
         Some(Connection {
-            stream,
-            progress: Rc::new(Progress::new(now)),
+            stream: Stream::Plain(stream),
+            subject: None,
+            progress: Rc::new(Progress::new(now, seat.clone())),
+            seat,
             timer: Box::pin(sleep_until(now + self.limits.head_deadline)),
             stalled: None,
             connections: self.clone(),
@@ -130,15 +161,20 @@ impl Connections {
     }
 
     fn refused(&self, bound: ConnectionBound) {
-        self.metrics.connections_refused.get_or_create(&Refused { bound }).inc();
+        self.metrics.connections_refused.get_or_create(&Refused { port: self.port, bound }).inc();
+    }
+
+    fn gauge(&self) -> Gauge {
+        self.metrics.connections.get_or_create_owned(&ByPort { port: self.port })
     }
 }
 
 // === impl Progress ===
 
 impl Progress {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, seat: Option<Arc<Seat>>) -> Self {
         Self {
+            seat,
             phase: Cell::new(Phase::Head),
             since: Cell::new(now),
             bytes: Cell::new(0),
@@ -167,6 +203,9 @@ impl Progress {
     }
 
     fn enter(&self, phase: Phase, now: Instant) {
+        if let Some(seat) = &self.seat {
+            seat.busy.store(phase == Phase::Request, Ordering::Relaxed);
+        }
         self.phase.set(phase);
         self.since.set(now);
         self.bytes.set(0);
@@ -187,6 +226,45 @@ impl Connection {
     /// What the requests on it report to.
     pub fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
+    }
+
+    /// Whose certificate the peer has shown.
+    pub fn subject(&self) -> Option<ClientSubject> {
+        self.subject.clone()
+    }
+
+    /// Does the handshake, in the time that a head may take.
+    ///
+    /// # Errors
+    /// When there is none: it takes too long, or the peer speaks no TLS, or shows a certificate that does not count.
+    pub async fn secure(mut self, tls: &Tls) -> io::Result<Self> {
+        let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Nothing) else {
+            return Ok(self);
+        };
+        let peer = stream.peer_addr().ok();
+        let limit = self.connections.limits.head_deadline;
+        let shaken = tokio::time::timeout(limit, tls.acceptor().accept(stream)).await;
+        match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => {
+                self.subject = tls::subject(stream.get_ref().1);
+                self.stream = Stream::Tls(Box::new(stream));
+                self.progress.enter(Phase::Head, Instant::now());
+                Ok(self)
+            }
+            Err(error) => {
+                self.connections.refused(ConnectionBound::handshake);
+                // Who only looks whether the port is open sends nothing.
+                if error.kind() != io::ErrorKind::UnexpectedEof {
+                    let peer = peer.map(|it| it.to_string()).unwrap_or_default();
+                    tracing::warn!(peer, %error, "TLS handshake failed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn is_lost(&self, context: &Context<'_>) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.is_lost(context))
     }
 
     /// When the present wait ends. Nothing is read while nothing can be written, so then only that counts.
@@ -224,7 +302,7 @@ impl Connection {
     ) -> Poll<io::Result<()>> {
         self.connections.refused(bound);
         if self.stalled.is_none() {
-            let _ = self.stream.try_write(answer);
+            self.stream.try_write(context, answer);
         }
         let _ = Pin::new(&mut self.stream).poll_shutdown(context);
         self.progress.enter(Phase::Refused, Instant::now());
@@ -260,6 +338,9 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let now = Instant::now();
+        if this.is_lost(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         // Who takes no answers is not asked for more requests: actix-http would go on and keep all their answers.
         if this.stalled.is_some() {
             this.watch(context);
@@ -304,6 +385,9 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.is_lost(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
         if result.is_ready() {
             if this.stalled.take().is_some() {
@@ -336,6 +420,6 @@ impl AsyncWrite for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.connections.open.fetch_sub(1, Ordering::Relaxed);
-        self.connections.metrics.connections.dec();
+        self.connections.gauge().dec();
     }
 }

@@ -3,20 +3,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::Answer;
+use super::tls::ClientSubject;
 use super::webhooks::RequestHeaders;
 use super::{State, answer, answered, body, shared};
 use crate::event::Event;
 use crate::event::http::{self, Handshake, HandshakeRequest};
 use crate::pipeline::Incoming;
-use crate::source::events::Credentials;
+use crate::source::events::{Credentials, Denied};
 use crate::source::{Headers, Voucher, alias};
 use crate::telemetry::metrics::{Authentication, ByRoute, Route};
+
+/// When to come again with a token whose key is not known yet: as soon as the issuer may be asked again.
+const KEYS_RETRY: Duration = Duration::from_secs(10);
 
 /// Receives events; acknowledges all of them or none.
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
@@ -26,7 +30,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             Ok(ticket) => ticket,
             Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
-        let voucher = match admit(&state, &request) {
+        let voucher = match admit(&state, &request).await {
             Ok(voucher) => voucher,
             Err(answer) => return answer,
         };
@@ -84,16 +88,20 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
 }
 
 /// Who vouches for the events of this request; decided before any byte of the body is read.
-fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
+async fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
     let headers = RequestHeaders(request);
-    let credentials =
-        Credentials { authorization: headers.get("authorization"), query: request.query_string() };
-    let admitted = state.event_auth.admit(&credentials);
+    let credentials = Credentials {
+        authorization: headers.get("authorization"),
+        query: request.query_string(),
+        certificate: request.conn_data::<ClientSubject>().map(|it| it.0.as_str()),
+    };
+    let admitted = state.event_auth.admit(&credentials).await;
     let by = admitted.as_ref().map_or("none", Voucher::way);
     state.metrics.events_authenticated.get_or_create(&Authentication { by }).inc();
-    admitted.map_err(|denied| {
-        let status = StatusCode::from_u16(denied.status()).unwrap_or(StatusCode::UNAUTHORIZED);
-        Answer::refused(status, denied.to_string())
+    admitted.map_err(|denied| match denied {
+        Denied::Later(_) => Answer::unavailable(denied.to_string(), Some(KEYS_RETRY)),
+        Denied::Closed | Denied::Forbidden(_) => Answer::refused(StatusCode::FORBIDDEN, denied.to_string()),
+        Denied::Unproved(_) => Answer::refused(StatusCode::UNAUTHORIZED, denied.to_string()),
     })
 }
 

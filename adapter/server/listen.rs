@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -22,6 +23,7 @@ use super::answer;
 use super::body;
 use super::connection::{Connection, Connections, KEEP_ALIVE, LINGER, Progress};
 use super::gate::Gate;
+use super::tls::Tls;
 
 /// How a port is served.
 pub struct Port {
@@ -31,6 +33,8 @@ pub struct Port {
     pub workers: Option<usize>,
     /// Who may come in.
     pub connections: Connections,
+    /// What it speaks TLS with; without it it speaks none.
+    pub tls: Option<Arc<Tls>>,
     /// While it drains, connections are closed after their answers.
     pub gate: Gate,
     /// How long requests in flight may take after shutdown began.
@@ -45,7 +49,7 @@ pub fn serve<F>(port: Port, routes: F) -> io::Result<Server>
 where
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
-    let Port { listener, workers, connections, gate, shutdown } = port;
+    let Port { listener, workers, connections, tls, gate, shutdown } = port;
     let mut builder = ServerBuilder::new()
         .disable_signals()
         .shutdown_timeout(shutdown.as_secs())
@@ -58,6 +62,7 @@ where
     let builder = builder.listen("http", listener, move || {
         let (routes, connections, gate, stopping) =
             (routes.clone(), connections.clone(), gate.clone(), stopping.clone());
+        let tls = tls.clone();
         let draining = gate.clone();
         let app = App::new().configure(move |config| routes(config));
         // People write a slash at the end, and proxies join two paths with two of them.
@@ -96,15 +101,21 @@ where
             .client_disconnect_timeout(LINGER)
             .on_connect_ext(|connection: &Connection, data: &mut actix_web::dev::Extensions| {
                 data.insert(connection.progress());
+                if let Some(subject) = connection.subject() {
+                    data.insert(subject);
+                }
             })
             .expect(fn_service(move |request| ready(invite(&expecting, request))))
             .finish(map_config(app.into_factory(), |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            let connection = connections.admit(stream);
+            let (connection, tls) = (connections.admit(stream), tls.clone());
             async move {
-                let connection =
+                let mut connection =
                     connection.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+                if let Some(tls) = tls {
+                    connection = connection.secure(&tls).await.map_err(DispatchError::Io)?;
+                }
                 Ok((connection, Protocol::Http1, peer))
             }
         })

@@ -1,5 +1,6 @@
 //! `POST /webhooks/{source}`: the delivery of a forge, or of any other sender.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -8,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
 use super::answer::{Answer, Effects};
-use super::{State, answer, answered, body, shared};
+use super::{State, answer, answered, body, peer, shared};
 use crate::event::attribute::shown;
 use crate::pipeline::{Incoming, Outcome};
 use crate::source::{
@@ -43,8 +44,12 @@ pub async fn receive(
             Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
         };
         let Some(source) = state.sources.get(name.as_str()) else {
-            return unknown(&state, &name);
+            return unknown(&state, &request, &name);
         };
+        if RequestHeaders(&request).get("authorization") == Field::Repeated {
+            let text = "header `authorization` appears twice: send it once";
+            return Answer::refused(StatusCode::UNAUTHORIZED, text);
+        }
         let bounds = &state.bounds;
         let body = match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds).await {
             Ok(body) => body,
@@ -165,11 +170,17 @@ fn refuse(rejection: &Rejection) -> Answer {
     Answer::refused(status, rejection.to_string())
 }
 
-fn unknown(state: &State, name: &str) -> Answer {
-    let mut known: Vec<&str> = state.sources.keys().map(String::as_str).collect();
-    known.sort_unstable();
-    Answer::refused(
-        StatusCode::NOT_FOUND,
-        format!("there is no source `{}`; the sources are: {}", shown(name), known.join(", ")),
-    )
+/// Strangers are not told which sources there are; who sends from this machine has started them.
+fn unknown(state: &State, request: &HttpRequest, name: &str) -> Answer {
+    let mut text = format!("there is no source `{}`", shown(name));
+    if peer::is_local(request) {
+        let mut known: Vec<&str> = state.sources.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        let _ = write!(text, "; the sources are: {}", known.join(", "));
+    } else {
+        text.push_str(
+            ": the path is `/webhooks/` and `metadata.name` of a `Source` document in the settings",
+        );
+    }
+    Answer::refused(StatusCode::NOT_FOUND, text)
 }

@@ -48,7 +48,7 @@ pub(super) fn place_of(secrets: &Secrets, given: &[u8]) -> Option<usize> {
 }
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
+pub(super) fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start())
 }

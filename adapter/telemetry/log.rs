@@ -69,6 +69,11 @@ impl LogControl {
         self.handle.reload(filter).map_err(|error| LogError::Setup(error.to_string()))
     }
 
+    /// Whether [`Self::set`] would take it.
+    pub fn check(&self, directives: &str) -> Result<(), LogError> {
+        parse(directives).map(drop)
+    }
+
     /// The level in force.
     pub fn current(&self) -> String {
         self.handle.with_current(ToString::to_string).unwrap_or_default()

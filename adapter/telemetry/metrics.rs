@@ -69,11 +69,38 @@ pub enum ConnectionBound {
     head_size,
     /// The peer does not take its answer.
     write_time,
+    /// It was the oldest, and another one came.
+    oldest,
+    /// There was no TLS handshake, or not in time, or with a certificate that does not count.
+    handshake,
+}
+
+/// Where connections come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the variant is the label's value")]
+pub enum Port {
+    /// `listen`.
+    public,
+    /// `eventsListen`.
+    events,
+    /// `adminListen`.
+    admin,
+    /// `probeListen`.
+    probe,
+}
+
+/// Labels of metrics by port only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByPort {
+    /// Where connections come in.
+    pub port: Port,
 }
 
 /// Labels of [`Metrics::connections_refused`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Refused {
+    /// Where it came in.
+    pub port: Port,
     /// The bound that was met.
     pub bound: ConnectionBound,
 }
@@ -227,9 +254,9 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Bytes of request bodies held.
     pub body_bytes: Gauge,
-    /// Open connections at the public port.
-    pub connections: Gauge,
-    /// Connections at the public port that met a bound.
+    /// Open connections by port.
+    pub connections: Family<ByPort, Gauge>,
+    /// Connections that met a bound.
     pub connections_refused: Family<Refused, Counter>,
     /// Mappings in force.
     pub mappings: Gauge,
@@ -336,11 +363,8 @@ impl Metrics {
                 "Times that this replica began or ceased to lead"
             ),
             in_flight: metric!("inflight", "Requests in flight"),
-            connections: metric!("connections", "Open connections at the public port"),
-            connections_refused: metric!(
-                "connections_refused",
-                "Connections at the public port that met a bound"
-            ),
+            connections: metric!("connections", "Open connections by port"),
+            connections_refused: metric!("connections_refused", "Connections that met a bound"),
             mappings: metric!("mappings", "Mappings in force"),
             mapping_problems: metric!("mapping_problems", "Errors in the newest versions of mapping files"),
             mappings_invalid: metric!(

@@ -9,8 +9,8 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, Authentication, ByCost, ByMapping, ByRoute, BySink, ConnectionBound, Effect, EffectResult,
-    OfSource, Refused, Route, Send, Shed, ShedReason, Signature,
+    Answer, Authentication, ByCost, ByMapping, ByPort, ByRoute, BySink, ConnectionBound, Effect,
+    EffectResult, OfSource, Port, Refused, Route, Send, Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
 use pipewright::vocabulary::outcome::{Outcome, Outcomes};
@@ -101,7 +101,9 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.events_authenticated.get_or_create(&Authentication { by: "token" }));
     drop(metrics.foreign.get_or_create(&OfSource { source: "s".to_owned() }));
     drop(metrics.misfits.get_or_create(&ByCost { forge: "github", costs: "field" }));
-    drop(metrics.connections_refused.get_or_create(&Refused { bound: ConnectionBound::head_time }));
+    let port = Port::public;
+    drop(metrics.connections.get_or_create(&ByPort { port }));
+    drop(metrics.connections_refused.get_or_create(&Refused { port, bound: ConnectionBound::head_time }));
     let by_mapping = ByMapping { mapping: "m".to_owned() };
     drop(metrics.plan_errors.get_or_create(&by_mapping));
     drop(metrics.transition_failures.get_or_create(&by_mapping));
@@ -382,7 +384,12 @@ fn the_commented_settings_show_the_defaults() {
         "announce",
         "announceProgress",
         "outcomes",
+        "eventsListen",
+        "probeListen",
+        "adminTokens",
         "eventTokens",
+        "eventOidc",
+        "eventTls",
         "insecureEvents",
         "allowedOrigins",
         "limits",

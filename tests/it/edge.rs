@@ -3,6 +3,7 @@
 
 mod addresses;
 mod floods;
+mod operators;
 mod paths;
 mod payloads;
 mod replay;

@@ -1,5 +1,9 @@
 //! Who may send CloudEvents: nobody, unless the settings say so.
 
+mod issuer;
+mod mtls;
+mod oidc;
+
 use serde_json::{Value, json};
 
 use crate::support::service::{Answer, Service, Setup, literal};

@@ -13,6 +13,9 @@ use super::{Conversation, announcing, delivery, head, raise_files};
 use crate::support::process::{Adapter, Cluster, Folder, fixture, post_webhook, shipped_mappings};
 use crate::support::{BUILD_PIPELINE, http};
 
+/// Connections of senders.
+const CONNECTIONS: &str = "pipewright_connections{port=\"public\"}";
+
 /// How an attacker begins, and the byte that it repeats once a second.
 struct Attack {
     begin: Vec<u8>,
@@ -195,7 +198,7 @@ async fn who_announces_a_large_body_and_sends_nothing_holds_no_memory() {
         stream.write_all(large.as_bytes()).await.unwrap();
         holders.push(stream);
     }
-    service.until("they are in", async || service.metric("pipewright_connections").await > 49.5).await;
+    service.until("they are in", async || service.metric(CONNECTIONS).await > 49.5).await;
     service.github("good", "{}").await.accepted("sent");
     let body = format!("{{\"a\":\"{}\"}}", "x".repeat(700_000));
     service.github("good", body).await.accepted("sent");
@@ -216,7 +219,7 @@ async fn connections_beyond_the_bound_are_told_to_come_again_and_counted() {
         .into_iter()
         .map(Result::unwrap)
         .collect();
-    service.until("they are in", async || service.metric("pipewright_connections").await > 9.5).await;
+    service.until("they are in", async || service.metric(CONNECTIONS).await > 9.5).await;
     for _ in 0..5 {
         let conversation = Conversation::hold(service.address, b"").await;
         assert_eq!(conversation.statuses(), [503], "{conversation:?}");
@@ -224,11 +227,14 @@ async fn connections_beyond_the_bound_are_told_to_come_again_and_counted() {
         assert!(conversation.closed);
     }
     let refused = service.get("/metrics").await.text;
-    assert!(refused.contains("pipewright_connections_refused_total{bound=\"connections\"} 5"), "{refused}");
+    assert!(
+        refused.contains("pipewright_connections_refused_total{port=\"public\",bound=\"connections\"} 5"),
+        "{refused}"
+    );
     // The admin port is another one.
     assert_eq!(service.get("/readyz").await.status, 200);
     drop(idle);
-    service.until("they are gone", async || service.metric("pipewright_connections").await < 0.5).await;
+    service.until("they are gone", async || service.metric(CONNECTIONS).await < 0.5).await;
     service.github("after", "{}").await.accepted("sent");
     service.stop().await;
 }
@@ -261,8 +267,11 @@ async fn who_does_not_take_an_answer_is_not_waited_for() {
     let answers = service.metric("pipewright_answer_duration_seconds_count{route=\"webhook\"}").await;
     // The rest never left the sender's buffers, or was thrown away with the connection.
     assert!(answers > 1_000.0, "{answers}");
-    service.until("it is gone", async || service.metric("pipewright_connections").await < 0.5).await;
+    service.until("it is gone", async || service.metric(CONNECTIONS).await < 0.5).await;
     let text = service.get("/metrics").await.text;
-    assert!(text.contains("pipewright_connections_refused_total{bound=\"write_time\"} 1"), "{text}");
+    assert!(
+        text.contains("pipewright_connections_refused_total{port=\"public\",bound=\"write_time\"} 1"),
+        "{text}"
+    );
     service.stop().await;
 }

@@ -256,6 +256,14 @@ impl Adapter {
         self.child = Some(Kill(command.spawn().unwrap()));
     }
 
+    /// Takes CloudEvents with this token only, and not from everybody. Before the start.
+    pub fn event_token(&self, folder: &Folder, token: &str) {
+        let path = &self.command[self.command.iter().position(|word| word == "--settings").unwrap() + 1];
+        let text = std::fs::read_to_string(path).unwrap();
+        let token = format!("eventTokens: [{{file: {}}}]", folder.write("event-token", token).display());
+        std::fs::write(path, text.replace("insecureEvents: true", &token)).unwrap();
+    }
+
     /// Adds settings before the start: the fields of `spec` as a YAML flow.
     pub fn settings(&self, spec: &str) {
         let path = &self.command[self.command.iter().position(|word| word == "--settings").unwrap() + 1];

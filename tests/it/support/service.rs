@@ -294,7 +294,9 @@ impl Setup {
         let running = app::start(parts).await?;
         Ok(Service {
             address: running.address,
+            events_address: running.events_address,
             admin: running.admin_address,
+            probe: running.probe_address,
             ground,
             events,
             directory,
@@ -308,8 +310,12 @@ impl Setup {
 pub struct Service {
     /// The public port.
     pub address: SocketAddr,
+    /// Where events come in; the public port, unless they have an address of their own.
+    pub events_address: SocketAddr,
     /// The admin port.
     pub admin: SocketAddr,
+    /// The port for probes alone.
+    pub probe: Option<SocketAddr>,
     /// Its cluster.
     pub ground: Ground,
     /// What the default sink took.

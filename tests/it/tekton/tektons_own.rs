@@ -10,6 +10,9 @@ use crate::support::deployed::kubectl;
 use crate::support::ground::Real;
 use crate::support::http;
 
+/// With which Tekton may send.
+pub const TOKEN: &str = "tektons-own";
+
 /// Stands between Tekton and the adapter.
 #[derive(Clone)]
 pub struct Relay {
@@ -40,7 +43,8 @@ pub struct Switched {
 impl Relay {
     pub fn start(to: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        // All that Tekton can show is an address.
+        let url = format!("http://{}/?access_token={TOKEN}", listener.local_addr().unwrap());
         let relay = Self { url, to: format!("{to}/"), http: http(), seen: Arc::default() };
         let data = web::Data::new(relay.clone());
         let server = HttpServer::new(move || {
@@ -73,7 +77,7 @@ impl Relay {
 async fn hand_on(request: HttpRequest, body: web::Bytes, relay: web::Data<Relay>) -> HttpResponse {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let events = pipewright::event::http::decode(headers, body.clone()).unwrap();
-    let mut onward = relay.http.post(&relay.to).body(body.to_vec());
+    let mut onward = relay.http.post(format!("{}?{}", relay.to, request.query_string())).body(body.to_vec());
     for (name, value) in request.headers() {
         if name.as_str().starts_with("ce-") || name.as_str() == "content-type" {
             onward = onward.header(name.as_str(), value.as_bytes());

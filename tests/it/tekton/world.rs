@@ -72,6 +72,7 @@ impl World {
              leaderElection: {{leaseDuration: PT5S, renewDeadline: PT4S, retryPeriod: PT0.5S}}{settings}}}"
         ));
         apply(&real, objects);
+        adapter.event_token(&folder, super::tektons_own::TOKEN);
         adapter.start();
         adapter.ready().await;
         let client = real.client();
