@@ -580,7 +580,7 @@ async fn an_answer_never_repeats_what_the_sender_sent() {
     let service = announcing().start().await;
     let answers: Vec<Answer> = vec![
         service.github("push", r#"{"hush": "#).await,
-        service.github("push", r#"{"ref": {"hush": 1}}"#).await,
+        service.github("push", r#"["hush"]"#).await,
         service.delivery("github", SECRET, "hush<b>", "1", "{}").await,
     ];
     for answer in answers {

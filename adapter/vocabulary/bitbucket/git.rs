@@ -21,20 +21,22 @@ pub fn pushed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pay
         {
             continue;
         }
-        let deed = match (&change.old, &change.new) {
+        // An empty object is no ref.
+        let (old, new) = (there(change.old.as_ref()), there(change.new.as_ref()));
+        let deed = match (old, new) {
             (None, None) => continue,
             (None, Some(_)) => Deed::Created,
             (Some(_), None) => Deed::Deleted,
             (Some(_), Some(_)) => Deed::Updated,
         };
-        let Some((kind, name)) = change.new.as_ref().or(change.old.as_ref()).and_then(split) else {
+        let Some((kind, name)) = new.or(old).and_then(split) else {
             continue;
         };
         let prefix = match kind {
             Kind::Branch => "refs/heads/",
             Kind::Tag => "refs/tags/",
         };
-        let (before, after) = (hash(change.old.as_ref()), hash(change.new.as_ref()));
+        let (before, after) = (hash(old), hash(new));
         let told = Told {
             kind,
             deed,
@@ -64,6 +66,10 @@ fn split<'b>(of: &'b Ref<'_>) -> Option<(Kind, &'b str)> {
         _ => return None,
     };
     Some((kind, of.name.as_deref().filter(|name| !name.is_empty())?))
+}
+
+fn there<'b, 'a>(of: Option<&'b Ref<'a>>) -> Option<&'b Ref<'a>> {
+    of.filter(|it| it.kind.is_some() || it.name.is_some() || it.target.is_some())
 }
 
 fn hash<'b>(of: Option<&'b Ref<'_>>) -> Option<&'b str> {

@@ -101,8 +101,8 @@ fn a_push_of_several_refs_is_an_event_for_each() {
         json!({
             "forge": {"name": "bitbucket", "event": "repo:push", "delivery": "delivery-1"},
             "sender": "eve",
-            "repository": {"owner": "acme", "name": "shop", "url": "https://bitbucket.org/acme/shop"},
-            "push": {"ref": "refs/heads/a", "branch": "a", "after": A},
+            "repository": {"owner": "acme", "name": "shop", "url": "https://bitbucket.org/acme/shop", "cloneUrl": "https://bitbucket.org/acme/shop.git"},
+            "push": {"ref": "refs/heads/a", "branch": "a", "after": A, "commit": A},
         })
     );
     assert_eq!(run("repo:push", &push(&json!(null))).len(), 1);
@@ -116,9 +116,9 @@ fn a_new_pull_request_is_a_created_change() {
     assert_eq!(
         data(&event)["customData"]["change"],
         json!({
-            "number": 42, "title": "Add \"carts\"", "author": "mallory", "draft": false, "labels": [],
+            "number": 42, "title": "Add \"carts\"", "author": "mallory", "authorAssociation": "unknown", "draft": false, "labels": [],
             "url": "https://bitbucket.org/acme/shop/pull-requests/42",
-            "source": {"branch": "carts", "sha": "aaaaaaaaaaaa", "fork": true},
+            "source": {"branch": "carts", "sha": "aaaaaaaaaaaa", "repositoryUrl": "https://bitbucket.org/mallory/shop.git", "fork": true},
             "target": {"branch": "main", "sha": "bbbbbbbbbbbb"},
         })
     );
@@ -194,7 +194,7 @@ fn what_is_not_known_is_absent() {
     assert_eq!(
         custom["change"],
         json!({
-            "number": 42, "title": "", "author": "An App", "draft": false, "labels": [],
+            "number": 42, "title": "", "author": "An App", "authorAssociation": "unknown", "draft": false, "labels": [],
             "source": {"branch": "", "fork": true}, "target": {"branch": "main", "sha": "bbbbbbbbbbbb"},
         })
     );

@@ -87,8 +87,9 @@ fn a_push_of_several_refs_is_an_event_for_each() {
             "sender": "eve",
             "repository": {
                 "owner": "ACME", "name": "shop", "url": PAGE, "cloneUrl": "https://git.example.com/bb/scm/ACME/shop.git",
+                "sshUrl": "ssh://git@git.example.com/acme/shop.git",
             },
-            "push": {"ref": "refs/heads/a", "branch": "a", "after": A},
+            "push": {"ref": "refs/heads/a", "branch": "a", "after": A, "commit": A},
         })
     );
 }
@@ -101,7 +102,7 @@ fn a_new_pull_request_is_a_created_change() {
     assert_eq!(
         data(&event)["customData"]["change"],
         json!({
-            "number": 42, "title": "Add \"carts\"", "author": "mallory", "draft": false, "labels": [],
+            "number": 42, "title": "Add \"carts\"", "author": "mallory", "authorAssociation": "unknown", "draft": false, "labels": [],
             "url": format!("{PAGE}/pull-requests/42"),
             "source": {
                 "branch": "feature/carts", "sha": A, "fork": true,

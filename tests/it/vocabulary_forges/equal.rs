@@ -126,11 +126,18 @@ pub fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
         _ => "UPDATE",
     };
     let commits = json!([{}, {}]);
+    let commit = if after == ZERO { Value::Null } else { json!({"id": after}) };
+    let gitea_silent: &[&str] = match (deed, is_tag) {
+        ("UPDATE", true) => &["/push/forced", "/push/commit"],
+        ("UPDATE", false) => &["/push/forced"],
+        ("ADD", true) => &["/push/commit"],
+        _ => &[],
+    };
     let change = json!({
         "old": side(before), "new": side(after), "forced": false, "commits": commits,
     });
     let mut moved = data_center(json!({
-        "changes": [{"refId": reference, "fromHash": before, "toHash": after, "type": deed}],
+        "changes": [{"refId": reference, "fromHash": before, "toHash": after, "type": deed}], "toCommit": commit,
     }));
     moved["repository"] = data_center_repository(7, "acme");
     [
@@ -139,7 +146,7 @@ pub fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
             "push",
             github(json!({
                 "ref": reference, "before": before, "after": after, "created": before == ZERO,
-                "deleted": after == ZERO, "forced": false, "commits": commits,
+                "deleted": after == ZERO, "forced": false, "commits": commits, "head_commit": commit,
             })),
             &[],
         ),
@@ -149,23 +156,18 @@ pub fn pushes(kind: &str, name: &str, before: &str, after: &str) -> [Sent; 5] {
             github(json!({
                 "ref": reference, "before": before, "after": after, "commits": [{}], "total_commits": 2,
             })),
-            if deed == "UPDATE" { &["/push/forced"] } else { &[] },
+            gitea_silent,
         ),
         sent(
             Forge::GitLab,
             if is_tag { "Tag Push Hook" } else { "Push Hook" },
             gitlab(json!({
                 "object_kind": if is_tag { "tag_push" } else { "push" }, "ref": reference, "before": before,
-                "after": after, "commits": commits, "total_commits_count": 2,
+                "after": after, "commits": commits, "total_commits_count": 2, "checkout_sha": commit["id"],
             })),
             &["/push/forced"],
         ),
-        sent(
-            Forge::Bitbucket,
-            "repo:push",
-            bitbucket(json!({"push": {"changes": [change]}})),
-            &["/repository/cloneUrl"],
-        ),
+        sent(Forge::Bitbucket, "repo:push", bitbucket(json!({"push": {"changes": [change]}})), &[]),
         sent(
             Forge::BitbucketDataCenter,
             "repo:refs_changed",
@@ -215,8 +217,8 @@ pub fn changes((event, action, gitlab_action, cloud, data_center_event): Names) 
         "pullrequest": {
             "id": 42, "title": "Add carts", "links": {"html": {"href": CHANGE}}, "author": {"nickname": "eve"},
             "draft": true, "merge_commit": {"hash": B}, "created_on": "2026-01-01T00:00:00+00:00",
-            "source": {"branch": {"name": "feature/x"}, "commit": {"hash": A}, "repository": {"uuid": "{8}"}},
-            "destination": {"branch": {"name": "main"}, "commit": {"hash": B}, "repository": {"uuid": "{7}"}},
+            "source": {"branch": {"name": "feature/x"}, "commit": {"hash": A}, "repository": {"uuid": "{8}", "full_name": "mallory/shop"}},
+            "destination": {"branch": {"name": "main"}, "commit": {"hash": B}, "repository": {"uuid": "{7}", "full_name": "acme/shop"}},
         },
     }));
     let mut at_data_center = data_center(json!({
@@ -230,6 +232,11 @@ pub fn changes((event, action, gitlab_action, cloud, data_center_event): Names) 
             "properties": {"mergeCommit": {"id": B}},
         },
     }));
+    let is_push = gitlab_action == Some("update");
+    if is_push {
+        at_github["before"] = json!(B);
+        at_data_center["previousFromHash"] = json!(B);
+    }
     if is_review {
         at_github["review"] =
             json!({"id": 1, "state": state, "user": {"login": "eve"}, "commit_id": A, "html_url": CHANGE});
@@ -257,7 +264,7 @@ pub fn changes((event, action, gitlab_action, cloud, data_center_event): Names) 
     if let Some(action) = gitlab_action {
         let request = json!({
             "iid": 42, "title": "Add carts", "url": CHANGE, "author_id": 3, "draft": true, "action": action,
-            "source_branch": "feature/x", "source_project_id": 8, "source": {"git_http_url": FORK}, "oldrev": B,
+            "source_branch": "feature/x", "source_project_id": 8, "source": {"git_http_url": FORK}, "oldrev": is_push.then_some(B),
             "target_branch": "main", "target_project_id": 7, "last_commit": {"id": A}, "merge_commit_sha": B,
             "created_at": "2026-01-01 00:00:00 UTC", "updated_at": "2026-01-01 01:00:00 UTC",
         });
@@ -270,10 +277,10 @@ pub fn changes((event, action, gitlab_action, cloud, data_center_event): Names) 
         };
         all.push(sent(Forge::GitLab, "Merge Request Hook", body, silent));
     }
-    let silent: &[&str] = if is_review {
-        &["/repository/cloneUrl", "/change/source/repositoryUrl", "/review/url", "/review/commit"]
-    } else {
-        &["/repository/cloneUrl", "/change/source/repositoryUrl"]
+    let silent: &[&str] = match (is_review, is_push) {
+        (true, _) => &["/review/url", "/review/commit"],
+        (false, true) => &["/change/source/before"],
+        (false, false) => &[],
     };
     all.push(sent(Forge::Bitbucket, cloud, at_cloud, silent));
     let silent: &[&str] = if is_review {
@@ -380,7 +387,7 @@ fn tickets(action: &str, gitlab_action: &str, cloud: &'static str, is_closed: bo
         sent(Forge::Gitea, "issues", at_github.clone(), &[]),
         sent(Forge::GitHub, "issues", at_github, &[]),
         sent(Forge::GitLab, "Issue Hook", at_gitlab, &[]),
-        sent(Forge::Bitbucket, cloud, at_cloud, &["/repository/cloneUrl"]),
+        sent(Forge::Bitbucket, cloud, at_cloud, &[]),
     ]
 }
 
@@ -427,8 +434,7 @@ fn comments_on_changes() {
                         "id": 9, "content": {"raw": "/test"}, "links": {"html": {"href": comment}},
                         "inline": {"path": "cart.rs"}, "user": {"nickname": "eve"},
                     });
-                    let silent = &["/repository/cloneUrl", "/change/source/repositoryUrl"];
-                    ("pullrequest:comment_created", silent)
+                    ("pullrequest:comment_created", &[])
                 }
                 Forge::BitbucketDataCenter => {
                     body["comment"] = json!({"id": 9, "text": "/test", "author": {"name": "eve"}});
@@ -472,7 +478,7 @@ fn comments_on_tickets() {
                     "id": 9, "content": {"raw": "/close"}, "links": {"html": {"href": comment}},
                     "user": {"nickname": "eve"},
                 });
-                ("issue:comment_created", &["/repository/cloneUrl"])
+                ("issue:comment_created", &[])
             }
             _ => {
                 body["action"] = json!("created");

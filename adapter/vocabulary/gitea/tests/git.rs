@@ -18,7 +18,7 @@ fn a_push_counts_all_commits_and_does_not_say_whether_it_was_forced() {
                 "cloneUrl": "https://git.example.com/Acme/shop.git", "defaultBranch": "main",
             },
             "push": {
-                "ref": "refs/heads/feature/a", "branch": "feature/a", "before": A, "after": B, "commits": 55,
+                "ref": "refs/heads/feature/a", "branch": "feature/a", "before": A, "after": B, "commit": B, "commits": 55,
             },
         })
     );
@@ -87,7 +87,10 @@ fn what_a_payload_does_not_have_is_absent() {
     });
     let event = one("push", &bare);
     let custom = &data(&event)["customData"];
-    assert_eq!(custom["push"], json!({"ref": "refs/heads/x", "branch": "x", "before": A, "after": B}));
+    assert_eq!(
+        custom["push"],
+        json!({"ref": "refs/heads/x", "branch": "x", "before": A, "after": B, "commit": B})
+    );
     assert_eq!(custom.get("sender"), None);
     for incomplete in [json!({"before": null}), json!({"after": null})] {
         let mut body = bare.clone();

@@ -21,7 +21,7 @@ fn an_opened_pull_request_is_a_created_change() {
         data(&event)["customData"]["change"],
         json!({
             "number": 42, "title": "Add \"carts\"", "url": "https://github.com/Acme/shop/pull/42",
-            "author": "mallory", "draft": false, "labels": ["urgent"],
+            "author": "mallory", "authorAssociation": "unknown", "draft": false, "labels": ["urgent"],
             "source": {
                 "branch": "carts", "sha": A, "repositoryUrl": "https://github.com/mallory/shop.git", "fork": true,
             },

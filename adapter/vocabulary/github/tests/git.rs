@@ -27,7 +27,7 @@ fn a_push_to_a_branch_is_an_update_of_the_ref() {
                 "cloneUrl": "https://github.com/Acme/shop.git", "defaultBranch": "main",
             },
             "push": {
-                "ref": "refs/heads/feature/a", "branch": "feature/a", "before": A, "after": B, "forced": false,
+                "ref": "refs/heads/feature/a", "branch": "feature/a", "before": A, "after": B, "commit": B, "forced": false,
                 "commits": 2,
             },
         })

@@ -227,7 +227,7 @@ fn a_comment_belongs_to_what_it_is_on() {
     assert_eq!(
         data(&event)["customData"]["comment"],
         json!({
-            "id": "9", "on": "change", "number": 42, "body": "/test all", "author": "mallory", "bot": false,
+            "id": "9", "on": "change", "number": 42, "body": "/test all", "author": "mallory", "authorAssociation": "unknown", "bot": false,
             "url": "https://github.com/Acme/shop/issues/42#c9",
         })
     );

@@ -41,7 +41,7 @@ fn an_image_with_a_tag_is_an_artifact() {
         data(&event)["customData"]["package"],
         json!({
             "type": "container", "namespace": "Acme", "name": "Shop", "version": DIGEST, "tag": "v1",
-            "digest": DIGEST, "image": "ghcr.io/Acme/Shop", "url": "https://github.com/Acme/shop/packages/1", "sha": A,
+            "digest": DIGEST, "image": "ghcr.io/acme/shop", "url": "https://github.com/Acme/shop/packages/1", "sha": A,
         })
     );
     // The image was made from a commit: the chain is that one's.

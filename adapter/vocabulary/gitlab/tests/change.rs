@@ -14,7 +14,7 @@ fn an_opened_merge_request_is_a_created_change() {
     assert_eq!(
         data(&event)["customData"]["change"],
         json!({
-            "number": 42, "title": "Add \"carts\"", "author": "eve", "draft": false, "labels": ["urgent"],
+            "number": 42, "title": "Add \"carts\"", "author": "eve", "authorAssociation": "unknown", "draft": false, "labels": ["urgent"],
             "url": "https://gitlab.example.com/acme/web/shop/-/merge_requests/42",
             "source": {
                 "branch": "carts", "sha": A, "repositoryUrl": "https://gitlab.example.com/mallory/shop.git",
@@ -115,7 +115,7 @@ fn what_is_not_known_is_absent() {
     assert_eq!(
         data(&event)["customData"]["change"],
         json!({
-            "number": 42, "title": "", "draft": true, "labels": ["urgent"], "target": {"branch": "main"},
+            "number": 42, "title": "", "authorAssociation": "unknown", "draft": true, "labels": ["urgent"], "target": {"branch": "main"},
             // A project that is gone was another one.
             "source": {"branch": "carts", "fork": true},
         })

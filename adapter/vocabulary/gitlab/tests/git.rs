@@ -38,7 +38,7 @@ fn who_what_and_where_is_told() {
                 "owner": "acme/web", "name": "shop", "url": "https://gitlab.example.com/acme/web/shop",
                 "cloneUrl": "https://gitlab.example.com/acme/web/shop.git", "defaultBranch": "main",
             },
-            "push": {"ref": "refs/heads/main", "branch": "main", "before": A, "after": B, "commits": 55},
+            "push": {"ref": "refs/heads/main", "branch": "main", "before": A, "after": B, "commit": B, "commits": 55},
         })
     );
     assert_eq!(
