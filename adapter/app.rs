@@ -184,7 +184,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
 
     let servers = listeners.serve(&process, &gate, &metrics, &state, event_tls.as_ref(), &admin_state)?;
     let [serving, telling] = [servers.serving, servers.telling].map(|servers| run(servers, &mut tasks));
-    tracing::info!(%address, events = %events_address, admin = %admin_address, probe = ?probe_address, "serving");
+    tracing::info!(%address, events = %events_address, admin = %admin_address, probe = probe_address.map(tracing::field::display), "serving");
     Ok(Service {
         address,
         events_address,
@@ -279,7 +279,7 @@ fn observe(standing: &runs::Standing, metrics: &Metrics) {
     metrics.set_leader(leads, transitions);
     let runs = &standing.runs;
     let oldest = runs.oldest_undelivered().unwrap_or_default();
-    metrics.set_watch(runs.delivered(), runs.lost(), runs.relists(), oldest);
+    metrics.set_watch(runs.delivered(), runs.failed_calls(), runs.lost(), runs.relists(), oldest);
     metrics.deleted_runs.set(i64::try_from(runs.departed()).unwrap_or(i64::MAX));
 }
 

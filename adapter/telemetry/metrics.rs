@@ -234,6 +234,8 @@ pub struct Metrics {
     pub transitions: Counter,
     /// Full lists of Tekton objects after the first.
     pub watch_relists: Counter,
+    /// Runs that could not be read or marked.
+    pub watch_failures: Counter,
     /// Effects of run transitions that failed and are tried again.
     pub transition_failures: Family<ByMapping, Counter>,
     /// Effects of run transitions that were refused for good.
@@ -344,6 +346,10 @@ impl Metrics {
             plan_errors: metric!("plan_errors", "Plans of a mapping that could not be computed"),
             transitions: metric!("transitions_delivered", "Run transitions delivered"),
             watch_relists: metric!("watch_relists", "Full lists of Tekton objects after the first"),
+            watch_failures: metric!(
+                "watch_failures",
+                "Runs that could not be read or marked; each is tried again"
+            ),
             transition_failures: metric!(
                 "transition_failures",
                 "Effects of run transitions that failed and are tried again"
@@ -388,7 +394,15 @@ impl Metrics {
     }
 
     /// Takes over what the watch of runs has counted.
-    pub fn set_watch(&self, delivered: u64, lost: u64, relists: u64, oldest: std::time::Duration) {
+    pub fn set_watch(
+        &self,
+        delivered: u64,
+        failed_calls: u64,
+        lost: u64,
+        relists: u64,
+        oldest: std::time::Duration,
+    ) {
+        self.watch_failures.inner().store(failed_calls, Ordering::Relaxed);
         self.transitions.inner().store(delivered, Ordering::Relaxed);
         self.transitions_lost.inner().store(lost, Ordering::Relaxed);
         self.watch_relists.inner().store(relists, Ordering::Relaxed);

@@ -120,6 +120,9 @@ where
     /// When to look again after a failure.
     pub(super) fn after(&self, key: &ObjectRef<Run>, failure: &Failure) -> Action {
         self.status.count_failure();
+        if let Failure::Read(_) | Failure::Mark(_) = failure {
+            self.status.count_failed_call();
+        }
         let failures = self.status.ledger.failed(key, failure.to_string());
         report(key, failures, failure);
         Action::requeue(wait(failures, failure))

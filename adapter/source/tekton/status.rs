@@ -18,6 +18,7 @@ pub struct Status {
     kinds: Vec<(RunKind, AtomicU8)>,
     delivered: AtomicU64,
     failures: AtomicU64,
+    failed_calls: AtomicU64,
     relists: AtomicU64,
     lost: AtomicU64,
     pub(super) ledger: Ledger,
@@ -44,6 +45,7 @@ impl Status {
             kinds: kinds.iter().map(|kind| (*kind, AtomicU8::new(0))).collect(),
             delivered: AtomicU64::default(),
             failures: AtomicU64::default(),
+            failed_calls: AtomicU64::default(),
             relists: AtomicU64::default(),
             lost: AtomicU64::default(),
             ledger: Ledger::default(),
@@ -60,6 +62,11 @@ impl Status {
     /// Deliveries and marks that failed and are tried again.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Runs that the API server did not give, or whose mark it did not take; each is tried again.
+    pub fn failed_calls(&self) -> u64 {
+        self.failed_calls.load(Ordering::Relaxed)
     }
 
     /// Lists after the first, which follow a gap in the watch.
@@ -145,6 +152,10 @@ impl Status {
 
     pub(super) fn count_delivered(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failed_call(&self) {
+        self.failed_calls.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_failure(&self) {

@@ -1,8 +1,10 @@
 //! Nothing that nobody vouches for starts a run: every folder of `deploy/` as it is shipped, on the real API server, with every
 //! port in reach.
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use super::manifests::{OVERLAYS, overlay};
@@ -139,8 +141,8 @@ async fn runs(real: &Real) -> usize {
     runs.list(&ListParams::default()).await.unwrap().items.len()
 }
 
-/// A pod of an overlay in a namespace of the test.
-async fn start(real: &Real, name: &str) -> Pod {
+/// A pod of an overlay in a namespace of the test, whose settings have been edited.
+async fn start_with(real: &Real, name: &str, edit: impl FnOnce(String) -> String) -> Pod {
     make_pipeline(&real.client(), &real.namespace).await;
     let documents = with_secret(render(&real.cluster, &overlay(name)));
     let kubeconfig = deployed::kubeconfig(&real.cluster, &real.namespace).await;
@@ -148,9 +150,28 @@ async fn start(real: &Real, name: &str) -> Pod {
         .with("KUBECONFIG", kubeconfig.to_str().unwrap())
         .with("PIPEWRIGHT_NAMESPACE", &real.namespace)
         .with("PIPEWRIGHT_WATCH_NAMESPACE", &real.namespace);
+    container.edit("etc/pipewright/settings/pipewright.yaml", edit);
     let mut pod = container.start_as_process();
     pod.ready().await;
     pod
+}
+
+async fn start(real: &Real, name: &str) -> Pod {
+    start_with(real, name, |settings| settings).await
+}
+
+/// A token of a service account, as the API server issues it for an audience.
+async fn token_for(real: &Real, account: &str, audience: &str) -> String {
+    let accounts: Api<ServiceAccount> = Api::namespaced(real.client(), &real.namespace);
+    let new = serde_json::from_value(json!({"metadata": {"name": account}})).unwrap();
+    if accounts.get_opt(account).await.unwrap().is_none() {
+        accounts.create(&PostParams::default(), &new).await.unwrap();
+    }
+    let request: TokenRequest =
+        serde_json::from_value(json!({"spec": {"audiences": [audience], "expirationSeconds": 3600}}))
+            .unwrap();
+    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
+    answer.status.unwrap().token
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,14 +180,14 @@ async fn nothing_unsigned_starts_a_run_in_any_overlay() {
         let Some(real) = Real::new().await else { return };
         let pod = start(&real, name).await;
         let mut answers = Vec::new();
-        for port in [&pod.url, &pod.admin] {
+        for port in [&pod.url, &pod.admin, &pod.events, &pod.probes] {
             answers.append(&mut send_webhooks(port).await);
             for path in ["/", "/events", "/events/", "//events", "/webhooks/events"] {
                 answers.append(&mut send_events(&format!("{port}{path}"), None).await);
             }
         }
         for proof in ["Bearer ", "Bearer x", "Bearer eyJhbGciOiJub25lIn0.e30.", "Basic Og=="] {
-            answers.append(&mut send_events(&format!("{}/events", pod.url), Some(proof)).await);
+            answers.append(&mut send_events(&format!("{}/events", pod.events), Some(proof)).await);
         }
         let taken: Vec<_> = answers.iter().filter(|(_, status)| *status < 400).collect();
         assert!(taken.is_empty(), "{name}: {taken:?}");
@@ -177,4 +198,47 @@ async fn nothing_unsigned_starts_a_run_in_any_overlay() {
         assert_eq!(runs(&real).await, 1, "{name}");
         println!("{name}: {} requests, none was taken", answers.len());
     }
+}
+
+/// Knative gives each Trigger a service account and sends its token, with the audience of the subscriber: `deploy/knative` lets
+/// that one in, by the keys that the API server itself shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_triggers_own_token_lets_its_events_in_and_no_other_token_does() {
+    const TRIGGER: &str = "pipewright-oidc-eventing.knative.dev-trigger";
+    let Some(real) = Real::new().await else { return };
+    let pod = start_with(&real, "knative", |settings| {
+        let issuer = "https://kubernetes.default.svc.cluster.local";
+        let account = "system:serviceaccount:ci:";
+        assert!(settings.contains(issuer) && settings.contains(account), "{settings}");
+        settings
+            .replace(issuer, &real.cluster.server)
+            .replace(account, &format!("system:serviceaccount:{}:", real.namespace))
+    })
+    .await;
+    let send = async |token: &str| {
+        let (_, event) = envelopes().into_iter().find(|(ty, _)| ty == "com.github.push").unwrap();
+        let request = crate::support::http()
+            .post(format!("{}/events", pod.events))
+            .bearer_auth(token)
+            .header("ce-specversion", "1.0")
+            .header("ce-id", "1")
+            .header("ce-source", "https://github.com/myorg/shop")
+            .header("ce-type", "dev.knative.source.github.push")
+            .header("content-type", "application/json")
+            .body(event.to_string());
+        request.send().await.unwrap().status().as_u16()
+    };
+    // For somebody else, for the API server, and of another account.
+    let others = [
+        (token_for(&real, TRIGGER, "https://somebody.else").await, 401),
+        (token_for(&real, TRIGGER, &real.cluster.server).await, 401),
+        (token_for(&real, "default", "pipewright").await, 403),
+        (deployed::token(&real.client(), &real.namespace).await, 401),
+    ];
+    for (other, status) in &others {
+        assert_eq!(send(other).await, *status);
+    }
+    assert_eq!(runs(&real).await, 0);
+    assert_eq!(send(&token_for(&real, TRIGGER, "pipewright").await).await, 202);
+    assert_eq!(runs(&real).await, 1);
 }

@@ -69,7 +69,6 @@ fn the_parts_fit_together() {
         let labels = &template["metadata"]["labels"];
         for (kind, pointer) in [
             ("Deployment", "/spec/selector/matchLabels"),
-            ("Service", "/spec/selector"),
             ("PodDisruptionBudget", "/spec/selector/matchLabels"),
             ("NetworkPolicy", "/spec/podSelector/matchLabels"),
         ] {
@@ -78,19 +77,37 @@ fn the_parts_fit_together() {
         let spread = &template["spec"]["topologySpreadConstraints"][0];
         assert_eq!(&spread["labelSelector"]["matchLabels"], labels);
 
-        // The settings and the ports agree, and only one of the ports has a Service.
+        // The settings and the ports agree; the webhooks' port and the events' port have a Service each, the others none.
         let settings = documents.iter().find(|it| it["data"]["pipewright.yaml"].is_string()).unwrap();
         let settings = Settings::parse(settings["data"]["pipewright.yaml"].as_str().unwrap()).unwrap();
         let container = &template["spec"]["containers"][0];
-        for (port, listen) in [(0, settings.process.listen), (1, settings.process.admin_listen)] {
+        let process = &settings.process;
+        let listens = [&process.listen, &process.admin_listen];
+        let others = [process.events_listen.as_ref().unwrap(), process.probe_listen.as_ref().unwrap()];
+        for (port, listen) in listens.into_iter().chain(others).enumerate() {
             let port = &container["ports"][port]["containerPort"];
-            assert_eq!(listen, format!("[::]:{port}"));
+            assert_eq!(*listen, format!("[::]:{port}"));
         }
-        assert_eq!(only(&documents, "Service")["spec"]["ports"].as_array().unwrap().len(), 1);
-        assert_eq!(only(&documents, "Service")["spec"]["ports"][0]["targetPort"], "http");
+        let services = documents.iter().filter(|document| document["kind"] == "Service");
+        let services: Vec<_> = services
+            .map(|service| {
+                assert_eq!(service.pointer("/spec/selector"), Some(labels), "{name}");
+                let ports = service["spec"]["ports"].as_array().unwrap();
+                assert_eq!(ports.len(), 1);
+                (service["metadata"]["name"].as_str().unwrap(), ports[0]["targetPort"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(services, [("pipewright", "http"), ("pipewright-events", "events")]);
         for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
-            assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "admin"}));
+            assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "probes"}));
         }
+        // Only the webhooks are open to everybody, and the probes to nobody but the kubelet.
+        let rules = only(&documents, "NetworkPolicy")["spec"]["ingress"].as_array().unwrap();
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|rule| (rule["ports"][0]["port"].as_str().unwrap(), rule["from"].is_array()))
+            .collect();
+        assert_eq!(rules, [("http", false), ("events", true), ("admin", true)]);
         let mount = |name: &str| {
             let mounts = container["volumeMounts"].as_array().unwrap();
             let mount = mounts.iter().find(|mount| mount["name"] == name).unwrap();
@@ -211,22 +228,28 @@ fn the_cluster_wide_rules_are_those_of_one_namespace() {
     assert_eq!(watch.union(&start).cloned().collect::<BTreeSet<_>>(), deployed::granted(&runs["rules"]));
     // What starts runs is bound in one namespace, never everywhere.
     assert!(watch.iter().all(|right| right.verb != "create"), "{watch:?}");
-    assert_eq!(only(&wide, "ClusterRoleBinding")["roleRef"]["name"], "pipewright-watch");
+    let bound = &only(&wide, "ClusterRoleBinding")["roleRef"]["name"];
+    assert_eq!(bound, "pipewright-watch");
 }
 
-/// Nobody may send CloudEvents as shipped, by whatever port.
+/// What differs is who may send events: nobody in `deploy/base`, the Trigger in `deploy/knative`.
 #[test]
-fn no_overlay_says_that_anybody_may_send_events() {
+fn the_settings_for_knative_are_those_of_one_namespace_and_say_who_may_send() {
     let Some(cluster) = cluster() else { return };
-    for (name, _) in OVERLAYS {
+    let settings = |name: &str| {
         let documents = render(&cluster, &overlay(name));
-        let map = documents.iter().find(|it| it["data"]["pipewright.yaml"].is_string()).unwrap();
-        let settings = Settings::parse(map["data"]["pipewright.yaml"].as_str().unwrap()).unwrap();
-        assert!(settings.process.event_tokens.is_empty() && !settings.process.insecure_events, "{name}");
-        for source in settings.sources {
-            assert!(source.warning().is_none(), "{name}: {}", source.name);
-        }
+        let map = documents.iter().find(|it| it["data"]["pipewright.yaml"].is_string()).unwrap().clone();
+        Settings::parse(map["data"]["pipewright.yaml"].as_str().unwrap()).unwrap()
+    };
+    let (base, mut knative) = (settings("base"), settings("knative"));
+    for settings in [&base, &knative] {
+        assert!(settings.process.event_tokens.is_empty() && !settings.process.insecure_events);
     }
+    assert!(base.process.event_oidc.is_none());
+    let oidc = knative.process.event_oidc.take().unwrap();
+    assert_eq!(format!("{base:?}"), format!("{knative:?}"));
+    let documents = render(&cluster, &overlay("knative"));
+    assert_eq!(only(&documents, "Trigger")["spec"]["subscriber"]["audience"], oidc.audience.as_str());
 }
 
 /// The filters of a Trigger are the dialect that mappings speak, so that our own evaluation can say what they let through.

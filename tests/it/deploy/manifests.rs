@@ -39,13 +39,14 @@ pub const OVERLAYS: [(&str, &[&str]); 4] = [
         ],
     ),
 ];
-const EVERYWHERE: [&str; 9] = [
+const EVERYWHERE: [&str; 10] = [
     "ServiceAccount pipewright",
     "Role pipewright-lease",
     "RoleBinding pipewright-lease",
     "ConfigMap pipewright-mappings",
     "ConfigMap pipewright-settings",
     "Service pipewright",
+    "Service pipewright-events",
     "Deployment pipewright",
     "PodDisruptionBudget pipewright",
     "NetworkPolicy pipewright",

@@ -35,6 +35,10 @@ pub struct Pod {
     pub url: String,
     /// The port `admin`.
     pub admin: String,
+    /// The port `events`.
+    pub events: String,
+    /// The port `probes`.
+    pub probes: String,
     log: PathBuf,
     child: Child,
     /// What it sees.
@@ -99,6 +103,7 @@ impl Container {
     /// Starts `command` with the variables, on loopback ports of its own.
     pub fn start(self, mut command: Command) -> Pod {
         let [port, admin] = free_ports();
+        let [events, probes] = free_ports();
         let log = self.root.path().with_extension("log");
         let output = std::fs::File::create(&log).unwrap();
         command
@@ -106,13 +111,16 @@ impl Container {
             .envs(&self.variables)
             .env("PIPEWRIGHT_LISTEN", format!("127.0.0.1:{port}"))
             .env("PIPEWRIGHT_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+            .env("PIPEWRIGHT_EVENTS_LISTEN", format!("127.0.0.1:{events}"))
+            .env("PIPEWRIGHT_PROBE_LISTEN", format!("127.0.0.1:{probes}"))
             .env("PIPEWRIGHT_DRAIN_SECONDS", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output);
         let child = command.spawn().unwrap();
-        let [url, admin] = [port, admin].map(|port| format!("http://127.0.0.1:{port}"));
-        Pod { url, admin, log, child, container: self }
+        let [url, admin, events, probes] =
+            [port, admin, events, probes].map(|port| format!("http://127.0.0.1:{port}"));
+        Pod { url, admin, events, probes, log, child, container: self }
     }
 }
 
@@ -161,7 +169,7 @@ fn mount_files(path: &Path, files: &BTreeMap<String, Vec<u8>>) {
 impl Pod {
     /// Waits until the readiness probe succeeds.
     pub async fn ready(&mut self) {
-        let url = format!("{}/readyz", self.admin);
+        let url = format!("{}/readyz", self.probes);
         let begin = Instant::now();
         while status(&url).await != Some(200) {
             let ended = self.child.try_wait().unwrap();

@@ -218,9 +218,7 @@ impl Without {
                 let events = self.sink.events(|events| told(events, "taskrun", about));
                 assert!(events.is_empty(), "{events:?}");
                 self.failures().await;
-                format!(
-                    "`{about}` from before is not announced, and pipewright_transition_failures_total grows"
-                )
+                format!("`{about}` from before is not announced, and pipewright_watch_failures_total grows")
             }
             Sign::NotNoted => {
                 self.pod.ready().await;
@@ -241,7 +239,7 @@ impl Without {
                     let note = notes.get("pipewright.dev/emitted").filter(|note| note.contains(&uid));
                     assert_eq!(note, None);
                 }
-                format!("no {kind} bears a note, and pipewright_transition_failures_total grows")
+                format!("no {kind} bears a note, and pipewright_watch_failures_total grows")
             }
             Sign::NoLeader => {
                 self.pod.logs(&forbidden).await;
@@ -270,7 +268,7 @@ impl Without {
     }
 
     async fn failures(&self) {
-        let metric = "pipewright_transition_failures_total";
+        let metric = "pipewright_watch_failures_total";
         self.pod.until(metric, async || self.pod.metric(metric).await > 0.0).await;
     }
 }
