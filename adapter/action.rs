@@ -21,6 +21,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What could not be planned. Each entry costs what it names and nothing else.
     pub failures: Vec<PlanError>,
+    /// The bytes of all runs and events that they make, roughly.
+    pub bytes: usize,
 }
 
 /// Why a part of a plan cannot be computed: the mapping, the place and the reason.

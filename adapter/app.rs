@@ -23,6 +23,7 @@ use crate::mapping::Catalog;
 use crate::mapping::watch::{INTERVAL, Reload, Store};
 use crate::pipeline::Pipeline;
 use crate::server::admin::{Admin, Check, CheckState};
+use crate::server::evaluation::Evaluation;
 use crate::server::gate::Gate;
 use crate::server::{Bounds, State};
 use crate::settings::{Announce, MappingPath, Process, SchemaFilesError, Settings, read_schemas};
@@ -63,6 +64,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The system gives no more threads.
+    #[error("no thread can be started")]
+    Threads(#[source] std::io::Error),
     /// The mappings cannot be read or compiled.
     #[error("the mappings cannot be used:\n\n{0}")]
     Mappings(Arc<Report>),
@@ -142,7 +146,12 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         reload(Arc::clone(&store), metrics.clone(), client.clone(), on_reload),
     )));
 
-    let gate = Gate::new(process.limits.in_flight, process.limits.body_memory, metrics.clone());
+    let gate = Gate::new(
+        process.limits.gate(),
+        !event_auth.is_closed(),
+        sources.keys().map(String::as_str),
+        metrics.clone(),
+    );
     let state = State {
         sources: Arc::new(sources),
         pipeline,
@@ -156,6 +165,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
         options: Arc::new(process.options()),
         hint: Arc::new(hint),
         gate: gate.clone(),
+        evaluation: Evaluation::start().map_err(StartError::Threads)?,
         bounds: Bounds {
             webhook_body: process.limits.webhook_body,
             event_body: process.limits.event_body,
@@ -168,12 +178,17 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     };
     let admin_state = web::Data::new(Admin {
         metrics: metrics.clone(),
-        log,
+        log: log.clone(),
         tokens: admin_tokens,
         body_deadline: process.limits.body_deadline,
         observe: Arc::new({
             let standing = standing.clone();
-            move |metrics| observe(&standing, metrics)
+            move |metrics| {
+                if let Some(log) = &log {
+                    metrics.set_log(log.dropped());
+                }
+                observe(&standing, metrics);
+            }
         }),
         checks: Arc::new({
             let gate = gate.clone();

@@ -134,6 +134,7 @@ pub fn main() -> ExitCode {
             print(&String::from_utf8_lossy(&script))
         }
     };
+    crate::telemetry::log::flush();
     match result {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::NotRight) => ExitCode::from(1),

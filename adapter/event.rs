@@ -25,15 +25,8 @@ pub use voucher::VOUCHER;
 /// A CloudEvent 1.0 whose attributes have been checked.
 #[derive(Debug)]
 pub struct Event {
-    id: String,
-    source: String,
-    ty: String,
-    subject: Option<String>,
-    time: Option<String>,
-    datacontenttype: Option<String>,
-    dataschema: Option<String>,
-    extensions: BTreeMap<String, ExtensionValue>,
-    data: Data,
+    /// Shared with every [`Event::untouched`] of it.
+    parts: Arc<EventBuilder>,
     tree: OnceLock<Option<Value>>,
     /// Who vouched for it; no part of what is sent on.
     voucher: Option<Arc<str>>,
@@ -56,7 +49,7 @@ pub enum Data {
 }
 
 /// Collects the attributes of an [`Event`] and checks them all in [`EventBuilder::build`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBuilder {
     id: String,
     source: String,
@@ -79,57 +72,74 @@ impl Event {
 
     /// `id`: unique within the source; never empty.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.parts.id
     }
 
     /// `source`: a URI-reference; never empty.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.parts.source
     }
 
     /// `type`, such as `dev.cdevents.change.created.0.4.0`; never empty.
     pub fn ty(&self) -> &str {
-        &self.ty
+        &self.parts.ty
     }
 
     /// `subject`.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.parts.subject.as_deref()
     }
 
     /// `time`, an RFC 3339 timestamp in the sender's own spelling, so that forwarding changes nothing.
     pub fn time(&self) -> Option<&str> {
-        self.time.as_deref()
+        self.parts.time.as_deref()
     }
 
     /// `datacontenttype`, with its parameters.
     pub fn datacontenttype(&self) -> Option<&str> {
-        self.datacontenttype.as_deref()
+        self.parts.datacontenttype.as_deref()
     }
 
     /// `dataschema`, a URI.
     pub fn dataschema(&self) -> Option<&str> {
-        self.dataschema.as_deref()
+        self.parts.dataschema.as_deref()
     }
 
     /// Extension attributes in the order of their names.
     pub fn extensions(&self) -> &BTreeMap<String, ExtensionValue> {
-        &self.extensions
+        &self.parts.extensions
     }
 
     /// The payload.
     pub fn data(&self) -> &Data {
-        &self.data
+        &self.parts.data
     }
 
     /// The payload as a JSON tree, parsed on first use and kept; `None` when the payload is not JSON.
+    ///
+    /// It may take many times the memory of the payload ([`json::weight`]): whoever keeps the event for longer asks an
+    /// [`Event::untouched`] of it, or takes the tree with [`Event::parse`].
     pub fn tree(&self) -> Option<&Value> {
-        self.tree
-            .get_or_init(|| match &self.data {
-                Data::Json(bytes) => serde_json::from_slice(bytes).ok(),
-                Data::None | Data::Text(_) | Data::Binary(_) => None,
-            })
-            .as_ref()
+        self.tree.get_or_init(|| self.parse()).as_ref()
+    }
+
+    /// The payload as a JSON tree that is not kept; `None` when the payload is not JSON.
+    pub fn parse(&self) -> Option<Value> {
+        match self.data() {
+            Data::Json(bytes) => serde_json::from_slice(bytes).ok(),
+            Data::None | Data::Text(_) | Data::Binary(_) => None,
+        }
+    }
+
+    /// The same event, of which no tree has been built; nothing is copied.
+    #[must_use]
+    pub fn untouched(&self) -> Self {
+        Self {
+            parts: Arc::clone(&self.parts),
+            tree: OnceLock::new(),
+            voucher: self.voucher.clone(),
+            receipt: self.receipt,
+        }
     }
 
     /// The same, vouched for by `voucher`. That is no part of the event that others are sent: it goes on as it came.
@@ -158,7 +168,7 @@ impl Event {
             "datacontenttype" => self.datacontenttype().map(Cow::Borrowed),
             "dataschema" => self.dataschema().map(Cow::Borrowed),
             VOUCHER => self.voucher().map(Cow::Borrowed),
-            name => self.extensions.get(name).map(ExtensionValue::to_text),
+            name => self.parts.extensions.get(name).map(ExtensionValue::to_text),
         }
     }
 
@@ -177,31 +187,31 @@ impl Event {
 
     /// A builder that starts from this event, for one that differs in a few attributes.
     pub fn to_builder(&self) -> EventBuilder {
-        EventBuilder {
-            id: self.id.clone(),
-            source: self.source.clone(),
-            ty: self.ty.clone(),
-            subject: self.subject.clone(),
-            time: self.time.clone(),
-            datacontenttype: self.datacontenttype.clone(),
-            dataschema: self.dataschema.clone(),
-            extensions: self.extensions.clone(),
-            data: self.data.clone(),
-        }
+        EventBuilder::clone(&self.parts)
     }
 }
 
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.source == other.source
-            && self.ty == other.ty
-            && self.subject == other.subject
-            && self.time == other.time
-            && self.datacontenttype == other.datacontenttype
-            && self.dataschema == other.dataschema
-            && self.extensions == other.extensions
-            && self.data == other.data
+        self.parts == other.parts
+    }
+}
+
+// === impl Data ===
+
+impl Data {
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Json(bytes) | Self::Binary(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -294,19 +304,6 @@ impl EventBuilder {
                 rule: "a media type that is not JSON where the payload is text",
             });
         }
-        Ok(Event {
-            id: self.id,
-            source: self.source,
-            ty: self.ty,
-            subject: self.subject,
-            time: self.time,
-            datacontenttype: self.datacontenttype,
-            dataschema: self.dataschema,
-            extensions: self.extensions,
-            data: self.data,
-            tree: OnceLock::new(),
-            voucher: None,
-            receipt: None,
-        })
+        Ok(Event { parts: Arc::new(self), tree: OnceLock::new(), voucher: None, receipt: None })
     }
 }

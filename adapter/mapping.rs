@@ -47,8 +47,8 @@ use self::objects::Objects;
 pub use crate::action::PlanError;
 use crate::action::{Action, Destination, Emit, Origin, Plan};
 use crate::diagnostic::{Diagnostic, Report};
+use crate::event::Event;
 use crate::event::identity::Key;
-use crate::event::{Data, Event};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::schema::Schemas;
 
@@ -103,7 +103,6 @@ struct Planner {
     plan: Plan,
     keys: HashSet<Key>,
     failed: HashSet<(String, String)>,
-    bytes: usize,
 }
 
 // === impl Catalog ===
@@ -164,7 +163,12 @@ impl MappingSet {
         self.plan_with(events, |event| self.candidates(event).collect())
     }
 
-    /// The same, without the index: every mapping is asked.
+    /// Whether a mapping may look at the payload of this event.
+    pub fn is_wanted(&self, event: &Event) -> bool {
+        self.candidates(event).next().is_some()
+    }
+
+    /// The same as [`MappingSet::plan`], without the index: every mapping is asked.
     #[doc(hidden)]
     pub fn plan_by_scan(&self, events: &[Arc<Event>]) -> Plan {
         self.plan_with(events, |_| self.mappings.iter().collect())
@@ -174,8 +178,11 @@ impl MappingSet {
         budget::begin_delivery();
         let mut planner = Planner::default();
         for event in events {
-            for mapping in asked(event) {
-                match mapping.evaluate(event, &self.catalog) {
+            // Its tree goes when its mappings are through.
+            let event = Arc::new(event.untouched());
+            for mapping in asked(&event) {
+                let verdict = mapping.bound(&event).and_then(|()| mapping.evaluate(&event, &self.catalog));
+                match verdict {
                     Ok(verdict) => planner.add(mapping, verdict),
                     Err(error) => planner.fail(error),
                 }
@@ -232,19 +239,19 @@ impl Planner {
     /// Takes all actions of a mapping for an event, or none of them.
     fn add(&mut self, mapping: &Mapping, verdict: Verdict<'_>) {
         let Verdict::Fired(fired) = verdict else { return };
-        let (number, bytes) = (self.plan.actions.len(), self.bytes);
+        let (number, bytes) = (self.plan.actions.len(), self.plan.bytes);
         for (index, step) in fired.steps.into_iter().enumerate() {
             let StepOutcome::Planned(action) = step.outcome else { continue };
             if !self.keys.insert(action.origin().key) {
                 continue;
             }
-            self.bytes += size(&action);
+            self.plan.bytes += size(&action);
             let reason = if self.plan.actions.len() == MAX_ACTIONS {
                 format!(
                     "this would be action {} of the delivery, of which there may be {MAX_ACTIONS}",
                     MAX_ACTIONS + 1
                 )
-            } else if self.bytes > MAX_PLAN {
+            } else if self.plan.bytes > MAX_PLAN {
                 format!("the runs and events of the delivery would be larger than {MAX_PLAN} bytes together")
             } else {
                 self.plan.actions.push(*action);
@@ -254,7 +261,7 @@ impl Planner {
             let error = PlanError { mapping: mapping.name.clone(), place: format!("do[{index}]"), reason };
             self.fail(error);
             self.plan.actions.truncate(number);
-            self.bytes = bytes;
+            self.plan.bytes = bytes;
             return;
         }
     }
@@ -269,10 +276,10 @@ impl Planner {
     /// The plan. An answer has room for one event, so where two are wanted neither is given: which of them its sender
     /// gets must not depend on an order.
     fn finish(self) -> Plan {
-        let Plan { actions, mut failures } = self.plan;
+        let Plan { actions, mut failures, bytes } = self.plan;
         let is_reply = |action: &Action| matches!(action, Action::Emit(Emit { to: Destination::Reply, .. }));
         if actions.iter().filter(|action| is_reply(action)).count() < 2 {
-            return Plan { actions, failures };
+            return Plan { actions, failures, bytes };
         }
         let (replies, actions): (Vec<Action>, Vec<Action>) = actions.into_iter().partition(is_reply);
         let mut names: Vec<String> = Vec::new();
@@ -295,7 +302,7 @@ impl Planner {
                 failures.push(PlanError { mapping: mapping.clone(), place, reason: reason.clone() });
             }
         }
-        Plan { actions, failures }
+        Plan { actions, failures, bytes }
     }
 }
 
@@ -303,11 +310,7 @@ impl Planner {
 fn size(action: &Action) -> usize {
     match action {
         Action::PipelineRun(run) => template::size(&run.object),
-        Action::Emit(emit) => match emit.event.data() {
-            Data::None => 0,
-            Data::Json(bytes) | Data::Binary(bytes) => bytes.len(),
-            Data::Text(text) => text.len(),
-        },
+        Action::Emit(emit) => emit.event.data().len(),
     }
 }
 

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod answer;
 pub mod body;
 pub mod connection;
+mod delivery;
+pub mod evaluation;
 pub mod events;
 pub mod gate;
 pub mod listen;
@@ -31,8 +33,9 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Answer as AnswerLabels, ByRoute, Route};
 
 use answer::Answer;
+use delivery::Head;
+use evaluation::Evaluation;
 use gate::Gate;
-use webhooks::RequestHeaders;
 
 /// What every handler of a thread shares.
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub struct State {
     pub hint: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Admission.
     pub gate: Gate,
+    /// Where large deliveries are evaluated.
+    pub evaluation: Evaluation,
     /// Bounds.
     pub bounds: Bounds,
     /// Metrics.
@@ -139,7 +144,7 @@ async fn answered(
     let started = Instant::now();
     let answer = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(path = request.path(), "a request met a bug; its sender is asked to try again");
-        Answer::unavailable("internal error; the event is not accepted", None)
+        Answer::bug()
     });
     let code = answer.status();
     state.metrics.answers.get_or_create(&AnswerLabels { route, code: code.as_u16() }).inc();
@@ -149,7 +154,7 @@ async fn answered(
         tracing::warn!(
             path = request.path(),
             peer = peer::address(request),
-            delivery = delivery_id(&RequestHeaders(request)).unwrap_or_default(),
+            delivery = delivery_id(&Head::of(request)).unwrap_or_default(),
             event_id = answer::header(request, "ce-id").unwrap_or_default(),
             status = code.as_u16(),
             reason = answer.text(),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::server::gate;
 use crate::server::tls;
 use crate::sink;
 use crate::source::oidc;
@@ -119,10 +120,16 @@ pub struct Limits {
     pub webhook_body: usize,
     /// Bytes of a CloudEvents request's body.
     pub event_body: usize,
-    /// Bytes of all bodies held at the same time.
+    /// Bytes of all bodies held at the same time, and of what is made of them.
     pub body_memory: usize,
     /// Requests in flight.
     pub in_flight: usize,
+    /// Percent of `bodyMemory` and `inFlight` that senders who prove nothing may take together.
+    #[serde(deserialize_with = "percent")]
+    pub open_share: u8,
+    /// Percent of both that one source, or the route of events, may take where there are several.
+    #[serde(deserialize_with = "percent")]
+    pub source_share: u8,
     /// Connections open at the same time.
     pub connections: usize,
     /// Bytes of a request's head.
@@ -252,6 +259,18 @@ impl Default for Process {
 
 // === impl Limits ===
 
+impl Limits {
+    /// The bounds of admission.
+    pub fn gate(&self) -> gate::Bounds {
+        gate::Bounds {
+            requests: self.in_flight,
+            bytes: self.body_memory,
+            open_share: self.open_share,
+            source_share: self.source_share,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -259,6 +278,8 @@ impl Default for Limits {
             event_body: 1024 * 1024,
             body_memory: 256 * 1024 * 1024,
             in_flight: 512,
+            open_share: 50,
+            source_share: 75,
             connections: 10_000,
             head: 16 * 1024,
             head_deadline: Duration::from_secs(5),
@@ -422,6 +443,15 @@ fn base_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
     ))
 }
 
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let percent = u8::deserialize(deserializer)?;
+    if (1..=100).contains(&percent) {
+        Ok(percent)
+    } else {
+        Err(serde::de::Error::custom(format!("{percent} is no percentage from 1 to 100")))
+    }
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse::<sink::IsoDuration>().map(|duration| duration.0).map_err(serde::de::Error::custom)
@@ -489,6 +519,16 @@ spec:
         let error =
             Settings::parse(&GOOD.replace("secrets: [{file: /etc/pipewright/secret}]", "")).unwrap_err();
         assert!(error.contains("insecure: true"), "{error}");
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        let with = |limit: &str| Settings::parse(&GOOD.replace("bodyDeadline: PT2S", limit));
+        assert_eq!(with("openShare: 25").unwrap().process.limits.open_share, 25);
+        for wrong in ["openShare: 0", "sourceShare: 101", "sourceShare: -1"] {
+            let error = with(wrong).unwrap_err();
+            assert!(error.contains("limits") || error.contains('5'), "{error}");
+        }
     }
 
     #[test]

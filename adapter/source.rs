@@ -140,6 +140,11 @@ impl Source {
         &self.name
     }
 
+    /// Whether it takes whatever is sent.
+    pub fn is_insecure(&self) -> bool {
+        matches!(self.sender, Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure))
+    }
+
     /// Authenticates a delivery over its raw bytes, and only then looks into it.
     ///
     /// # Errors

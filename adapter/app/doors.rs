@@ -64,11 +64,12 @@ pub(super) async fn open(
             Sender::Forge(forge, Auth::Insecure) => Sender::Forge(forge, Auth::Insecure),
             Sender::Generic(what, generic::Auth::Insecure) => Sender::Generic(what, generic::Auth::Insecure),
         };
-        if matches!(sender, Sender::Forge(_, Auth::Insecure) | Sender::Generic(_, generic::Auth::Insecure)) {
+        let source = Source::new(name.clone(), sender);
+        if source.is_insecure() {
             tracing::warn!(source = name, "this source takes unsigned deliveries");
         }
         let options = Options { scope, ..process.options() };
-        doors.sources.insert(name.clone(), Source::new(name, sender).reading(options));
+        doors.sources.insert(name, source.reading(options));
     }
     if !process.admin_tokens.is_empty() {
         let keys = doors.open(&process.admin_tokens, ADMIN_TOKENS, process, client).await?;

@@ -4,6 +4,7 @@
 //! and forwarding an event changes nothing in it.
 
 mod envelope;
+pub mod weight;
 mod wellformed;
 
 use std::borrow::Cow;

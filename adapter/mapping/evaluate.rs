@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Catalog;
 use super::PlanError;
+use super::budget;
 use super::cel::{EvalError, Input};
 use super::compile::{self, ActionKind, Let, Mapping, Source};
 use super::document::Presence;
@@ -19,6 +20,7 @@ use super::template::LeafError;
 use crate::action::{Action, Origin};
 use crate::event::Event;
 use crate::event::identity::Key;
+use crate::event::json::weight;
 
 /// What one mapping makes of one event.
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Mapping {
         if !self.patterns.iter().any(|pattern| pattern.matches(event)) {
             return Ok(Verdict::OtherEvent);
         }
+        budget::begin_mapping();
         let none = Map::new();
         let input = Input { event, vars: &none, config: &catalog.config };
         for (clause, test) in self.filter.iter().enumerate() {
@@ -106,6 +109,17 @@ impl Mapping {
             steps.push(Step { name: &action.name, outcome });
         }
         Ok(Verdict::Fired(Fired { vars, steps }))
+    }
+
+    /// Refuses an event whose tree would take more memory than its size allows.
+    ///
+    /// # Errors
+    /// When it would.
+    pub(crate) fn bound(&self, event: &Event) -> Result<(), PlanError> {
+        if weight::is_small(event.data().len()) {
+            return Ok(());
+        }
+        weight::check(event).map(|_| ()).map_err(|reason| self.error("events".to_owned(), reason.to_string()))
     }
 
     fn skipped<'m>(

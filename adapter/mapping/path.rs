@@ -118,7 +118,7 @@ impl Path {
             Kind::Plain(steps) => {
                 let found = walk(steps, event);
                 budget::begin_part();
-                budget::spend(found.as_ref().map_or(1, budget::of_value))?;
+                found.as_ref().map_or_else(|| budget::spend(1), budget::copy)?;
                 Ok(found)
             }
             Kind::Data(query) => {
@@ -191,7 +191,7 @@ fn step<'v>(value: &'v Value, step: &Step) -> Option<&'v Value> {
 fn run(query: &Query, value: &Value) -> Result<Option<Value>, PathError> {
     let hits = query.find(value)?;
     for hit in &hits {
-        budget::spend(budget::of_value(hit))?;
+        budget::copy(hit)?;
     }
     Ok(Some(Value::Array(hits.into_iter().cloned().collect())))
 }

@@ -79,6 +79,11 @@ impl Answer {
         }
     }
 
+    /// 503: a bug of ours, so that the sender keeps its event.
+    pub fn bug() -> Self {
+        Self::unavailable("internal error; the event is not accepted", None)
+    }
+
     /// 429: we are asked for more than we can do.
     pub fn overloaded(text: impl Into<String>, after: Duration) -> Self {
         Self::Later { status: StatusCode::TOO_MANY_REQUESTS, text: text.into(), after }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Bounds;
 use super::answer::Answer;
 use super::connection::Progress;
-use super::gate::{Gate, Ticket};
+use super::gate::{Door, Ticket};
 use crate::telemetry::metrics::ShedReason;
 
 /// How long a body may take to get going before its rate counts.
@@ -61,7 +61,7 @@ pub async fn read(
 pub async fn turn_away(
     request: &HttpRequest,
     mut payload: Payload,
-    gate: &Gate,
+    door: &Door,
     reason: ShedReason,
 ) -> Answer {
     if announced(request).is_some_and(|length| length <= DISCARDED) {
@@ -77,7 +77,7 @@ pub async fn turn_away(
             }
         }
     }
-    no_room(reason, gate.retry_after())
+    no_room(reason, door.retry_after())
 }
 
 async fn collect(
@@ -162,6 +162,14 @@ pub fn no_room(reason: ShedReason, after: Duration) -> Answer {
     match reason {
         ShedReason::in_flight => Answer::overloaded("too many requests are in flight; try again", after),
         ShedReason::memory => Answer::overloaded("no memory is left for this body; try again", after),
+        ShedReason::evaluation => {
+            Answer::overloaded("too many large bodies wait for their evaluation; try again", after)
+        }
+        ShedReason::too_large => Answer::refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body, with what is made of it, takes more memory than one sender may have: send less at a time, or \
+             raise `limits.bodyMemory`",
+        ),
         ShedReason::not_ready => Answer::unavailable("not ready yet; try again", None),
     }
 }

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 
 use super::answer::Answer;
+use super::delivery::{self, Head, Room};
+use super::gate::Standing;
 use super::tls::ClientSubject;
-use super::webhooks::RequestHeaders;
 use super::{State, answer, answered, body, shared};
 use crate::event::Event;
+use crate::event::attribute::shown;
 use crate::event::http::{self, Handshake, HandshakeRequest};
-use crate::pipeline::Incoming;
+use crate::pipeline::{Incoming, Planned, Progress};
 use crate::source::events::{Credentials, Denied};
 use crate::source::{Headers, Voucher, alias};
 use crate::telemetry::metrics::{Authentication, ByRoute, Route};
@@ -26,13 +29,16 @@ const KEYS_RETRY: Duration = Duration::from_secs(10);
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let mut response = answered(&state, Route::events, &request, async {
-        let mut ticket = match state.gate.approach() {
-            Ok(ticket) => ticket,
-            Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
-        };
+        let door = state.gate.events();
+        // Whoever may come in at all is let in before the body; only then is it known how far.
         let voucher = match admit(&state, &request).await {
             Ok(voucher) => voucher,
             Err(answer) => return answer,
+        };
+        let standing = if voucher == Voucher::Insecure { Standing::Open } else { Standing::Proved };
+        let mut ticket = match state.gate.approach(door, standing) {
+            Ok(ticket) => ticket,
+            Err(reason) => return body::turn_away(&request, payload, door, reason).await,
         };
         let bounds = &state.bounds;
         let body = match body::read(&request, payload, &mut ticket, bounds.event_body, bounds).await {
@@ -40,39 +46,25 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
             Err(answer) => return answer,
         };
         if let Err(reason) = ticket.enter() {
-            return body::no_room(reason, state.gate.retry_after());
+            return body::no_room(reason, ticket.retry_after());
         }
-        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let came = match http::decode(headers, body) {
-            Ok(events) => events,
-            Err(error) => {
-                let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                return Answer::refused(status, error.to_string());
-            }
+        let deadline = started + bounds.event_deadline;
+        let voucher: Arc<str> = voucher.to_string().into();
+        let work = move |state: &State, head: Head<'_>, body, room: &mut Room<'_>| {
+            plan(state, head, body, &voucher, room)
         };
-        state
-            .metrics
-            .events_received
-            .get_or_create(&ByRoute { route: Route::events })
-            .inc_by(came.len() as u64);
-        if let Some(event) = namesake(&came) {
-            tracing::warn!(
-                event_id = event.id(),
-                event_source = event.source(),
-                "two events of a batch have one source and id and are not the same: one of them is dropped"
-            );
-        }
-        let incoming = seen(&state, came, &voucher.to_string().into());
-        for event in &incoming.events {
-            (state.hint)(event);
-        }
-        let outcome = state.pipeline.process(&incoming, started + bounds.event_deadline).await;
+        let (_ticket, planned, events) =
+            match delivery::evaluate(&state, &request, ticket, body, deadline, work).await {
+                Ok(evaluated) => evaluated,
+                Err(answer) => return answer,
+            };
+        let outcome = state.pipeline.execute(&planned, &Progress::default(), deadline).await;
         if outcome.fault().is_none() {
-            for event in &incoming.events {
+            for event in &events {
                 tracing::info!(
-                    event_id = event.id(),
-                    event_source = event.source(),
-                    event_type = event.ty(),
+                    event_id = event.id,
+                    event_source = event.source,
+                    event_type = event.ty,
                     created = outcome.created(),
                     duplicates = outcome.existed(),
                     emitted = outcome.sent(),
@@ -89,7 +81,7 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
 
 /// Who vouches for the events of this request; decided before any byte of the body is read.
 async fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> {
-    let headers = RequestHeaders(request);
+    let headers = Head::of(request);
     let credentials = Credentials {
         authorization: headers.get("authorization"),
         query: request.query_string(),
@@ -103,6 +95,49 @@ async fn admit(state: &State, request: &HttpRequest) -> Result<Voucher, Answer> 
         Denied::Closed | Denied::Forbidden(_) => Answer::refused(StatusCode::FORBIDDEN, denied.to_string()),
         Denied::Unproved(_) => Answer::refused(StatusCode::UNAUTHORIZED, denied.to_string()),
     })
+}
+
+/// An event in the log.
+struct Told {
+    id: String,
+    source: String,
+    ty: String,
+}
+
+/// From the body to the plan.
+fn plan(
+    state: &State,
+    head: Head<'_>,
+    body: Bytes,
+    voucher: &Arc<str>,
+    room: &mut Room<'_>,
+) -> Result<(Planned, Vec<Told>), Answer> {
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let came = http::decode(headers, body).map_err(|error| {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Answer::refused(status, error.to_string())
+    })?;
+    state.metrics.events_received.get_or_create(&ByRoute { route: Route::events }).inc_by(came.len() as u64);
+    if let Some(event) = namesake(&came) {
+        tracing::warn!(
+            event_id = event.id(),
+            event_source = event.source(),
+            "two events of a batch have one source and id and are not the same: one of them is dropped"
+        );
+    }
+    // What is put into today's words is read on the way.
+    room.for_trees(&came)?;
+    let incoming = seen(state, came, voucher);
+    for event in &incoming.events {
+        (state.hint)(event);
+    }
+    let planned = state.pipeline.plan(&incoming);
+    let told = |event: &Arc<Event>| Told {
+        id: shown(event.id()),
+        source: shown(event.source()),
+        ty: shown(event.ty()),
+    };
+    Ok((planned, incoming.events.iter().map(told).collect()))
 }
 
 /// The first event of a batch whose `source` and `id` an earlier one has that differs: a mistake of the sender, since the

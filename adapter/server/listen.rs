@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use super::answer;
 use super::body;
 use super::connection::{Connection, Connections, KEEP_ALIVE, LINGER, Progress};
-use super::gate::Gate;
+use super::gate::{Gate, Standing};
 use super::tls::Tls;
 
 /// How a port is served.
@@ -126,14 +126,21 @@ where
 
 /// Lets a client that asked (`Expect: 100-continue`) send its body, or spares it the trouble.
 fn invite(gate: &Gate, request: Request) -> Result<Request, Response<BoxBody>> {
-    match gate.approach() {
-        Ok(_) => Ok(request),
-        Err(reason) => {
+    // A path may begin with that of `basePath`.
+    let door = match request.path().split_once("/webhooks/") {
+        Some((_, name)) => gate.source(name.trim_end_matches('/')),
+        None => Some(gate.events()),
+    };
+    // Nobody is known to be anything yet.
+    let approached = door.map(|door| (door, gate.approach(door, Standing::Unproved)));
+    match approached {
+        None | Some((_, Ok(_))) => Ok(request),
+        Some((door, Err(reason))) => {
             if let Some(progress) = request.conn_data::<Rc<Progress>>() {
                 progress.begin(true);
                 progress.end(true);
             }
-            Err(body::no_room(reason, gate.retry_after()).into_response().into())
+            Err(body::no_room(reason, door.retry_after()).into_response().into())
         }
     }
 }

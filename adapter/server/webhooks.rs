@@ -1,33 +1,29 @@
 //! `POST /webhooks/{source}`: the delivery of a forge, or of any other sender.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
 use super::answer::{Answer, Effects};
+use super::delivery::{self, Head, Room};
+use super::gate::Standing;
 use super::{State, answer, answered, body, peer, shared};
 use crate::event::attribute::shown;
-use crate::pipeline::{Incoming, Outcome};
+use crate::pipeline::{Incoming, Outcome, Planned, Progress};
 use crate::source::{
     Authenticated, Cost, Delivery, Field, Headers, Misfit, PayloadError, Rejection, Source, Webhook,
 };
 use crate::telemetry::metrics::{ByCost, ByRoute, OfSource, Route, Signature};
 
-/// The head of a request.
-pub(super) struct RequestHeaders<'a>(pub(super) &'a HttpRequest);
-
-impl Headers for RequestHeaders<'_> {
-    fn get(&self, name: &str) -> Field<'_> {
-        Field::of(self.0.headers().get_all(name).map(HeaderValue::as_bytes))
-    }
-
-    fn query(&self) -> &str {
-        self.0.query_string()
-    }
+/// A delivery in the log.
+struct Told {
+    delivery: String,
+    event: String,
+    events: usize,
 }
 
 /// Receives one delivery: bounded read, signature, events, plan, effects, answer.
@@ -39,61 +35,74 @@ pub async fn receive(
 ) -> HttpResponse {
     let started = Instant::now();
     let mut response = answered(&state, Route::webhook, &request, async {
-        let mut ticket = match state.gate.approach() {
-            Ok(ticket) => ticket,
-            Err(reason) => return body::turn_away(&request, payload, &state.gate, reason).await,
-        };
-        let Some(source) = state.sources.get(name.as_str()) else {
+        let name = name.into_inner();
+        let (Some(source), Some(door)) = (state.sources.get(&name), state.gate.source(&name)) else {
             return unknown(&state, &request, &name);
         };
-        if RequestHeaders(&request).get("authorization") == Field::Repeated {
+        if Head::of(&request).get("authorization") == Field::Repeated {
             let text = "header `authorization` appears twice: send it once";
             return Answer::refused(StatusCode::UNAUTHORIZED, text);
         }
+        let standing = if source.is_insecure() { Standing::Open } else { Standing::Unproved };
+        let mut ticket = match state.gate.approach(door, standing) {
+            Ok(ticket) => ticket,
+            Err(reason) => return body::turn_away(&request, payload, door, reason).await,
+        };
         let bounds = &state.bounds;
         let body = match body::read(&request, payload, &mut ticket, bounds.webhook_body, bounds).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
-        if let Err(reason) = ticket.enter() {
-            return body::no_room(reason, state.gate.retry_after());
+        let deadline = started + bounds.webhook_deadline;
+        let of = name.clone();
+        let work = move |state: &State, head: Head<'_>, body, room: &mut Room<'_>| {
+            plan(state, &of, head, body, room)
+        };
+        let (_ticket, planned, told) =
+            match delivery::evaluate(&state, &request, ticket, body, deadline, work).await {
+                Ok(evaluated) => evaluated,
+                Err(answer) => return answer,
+            };
+        let outcome = state.pipeline.execute(&planned, &Progress::default(), deadline).await;
+        if outcome.fault().is_none() {
+            log_accepted(&name, &told, &outcome);
         }
-        deliver(&state, source, &request, body, started).await
+        // A forge reads no event in an answer.
+        Outcome { reply: None, ..outcome }.into()
     })
     .await;
     answer::keep_private(&request, &mut response);
     response
 }
 
-async fn deliver(
+/// From the body to the plan: a place inside is taken when the sender is known.
+fn plan(
     state: &State,
-    source: &Source,
-    request: &HttpRequest,
+    name: &str,
+    head: Head<'_>,
     body: Bytes,
-    started: Instant,
-) -> Answer {
+    room: &mut Room<'_>,
+) -> Result<(Planned, Told), Answer> {
+    let Some(source) = state.sources.get(name) else { return Err(Answer::bug()) };
     let received = jiff::Timestamp::now();
-    let headers = RequestHeaders(request);
-    let authenticated = source.authenticate(&headers, &body);
+    let authenticated = source.authenticate(&head, &body);
     count_signature(state, source, &authenticated);
-    let delivery = authenticated.and_then(|_| source.read(&headers, body, received));
+    authenticated.map_err(|rejection| refuse(&rejection))?;
+    room.ticket().prove();
+    room.enter()?;
+    room.for_document(head, &body)?;
+    let delivery = source.read(&head, body, received).map_err(|rejection| refuse(&rejection))?;
     let (events, delivery, event) = match delivery {
-        Ok(Delivery::Webhook(webhook)) => match source.told(&webhook) {
-            Ok(reading) => {
-                note_misfits(state, source, &webhook, &reading.misfits);
-                (shared(reading.events, source.voucher()), webhook.delivery, webhook.event)
-            }
-            Err(PayloadError::Foreign(foreign)) => {
-                state.metrics.foreign.get_or_create(&OfSource { source: source.name().to_owned() }).inc();
-                return Answer::refused(StatusCode::FORBIDDEN, foreign.to_string());
-            }
-            Err(error) => return Answer::refused(StatusCode::BAD_REQUEST, error.to_string()),
-        },
-        Ok(Delivery::Event(event)) => {
+        Delivery::Webhook(webhook) => {
+            room.for_payload(&webhook)?;
+            let reading = source.told(&webhook).map_err(|error| unreadable(state, name, &error))?;
+            note_misfits(state, source, &webhook, &reading.misfits);
+            (shared(reading.events, source.voucher()), webhook.delivery, webhook.event)
+        }
+        Delivery::Event(event) => {
             let (id, ty) = (event.id().to_owned(), event.ty().to_owned());
             (shared(vec![*event], source.voucher()), id, ty)
         }
-        Err(rejection) => return refuse(&rejection),
     };
     state
         .metrics
@@ -105,32 +114,28 @@ async fn deliver(
         None => Vec::new(),
     };
     let incoming = Incoming { events, announced };
-    let outcome = state.pipeline.process(&incoming, started + state.bounds.webhook_deadline).await;
-    if outcome.fault().is_none() {
-        // Most deliveries are wanted by nobody, and a line for each is a tenth of what they cost.
-        if Effects::of(&outcome) == Effects::Ignored {
-            tracing::debug!(
-                source = source.name(),
-                delivery,
-                event,
-                events = incoming.events.len(),
-                "delivery accepted; no mapping wants it"
-            );
-        } else {
-            tracing::info!(
-                source = source.name(),
-                delivery,
-                event,
-                events = incoming.events.len(),
-                created = outcome.created(),
-                duplicates = outcome.existed(),
-                emitted = outcome.sent(),
-                "delivery accepted"
-            );
-        }
+    room.for_trees(incoming.events.iter().map(Arc::as_ref).filter(|event| state.pipeline.wants(event)))?;
+    let planned = state.pipeline.plan(&incoming);
+    Ok((planned, Told { delivery, event, events: incoming.events.len() }))
+}
+
+fn log_accepted(source: &str, told: &Told, outcome: &Outcome) {
+    let Told { delivery, event, events } = told;
+    // Most deliveries are wanted by nobody, and a line for each is a tenth of what they cost.
+    if Effects::of(outcome) == Effects::Ignored {
+        tracing::debug!(source, delivery, event, events, "delivery accepted; no mapping wants it");
+    } else {
+        tracing::info!(
+            source,
+            delivery,
+            event,
+            events,
+            created = outcome.created(),
+            duplicates = outcome.existed(),
+            emitted = outcome.sent(),
+            "delivery accepted"
+        );
     }
-    // A forge reads no event in an answer.
-    Outcome { reply: None, ..outcome }.into()
 }
 
 /// Counts by which secret a delivery was known, or that no secret fits. What came to the wrong source is neither.
@@ -163,6 +168,16 @@ fn note_misfits(state: &State, source: &Source, webhook: &Webhook, misfits: &[Mi
             ),
         }
     }
+}
+
+fn unreadable(state: &State, source: &str, error: &PayloadError) -> Answer {
+    let status = if let PayloadError::Foreign(_) = error {
+        state.metrics.foreign.get_or_create(&OfSource { source: source.to_owned() }).inc();
+        StatusCode::FORBIDDEN
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Answer::refused(status, error.to_string())
 }
 
 fn refuse(rejection: &Rejection) -> Answer {

@@ -1,11 +1,24 @@
 //! Structured logs on standard error, with a level that can be changed while the process runs.
 
+mod line;
+mod writer;
+
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+use writer::Lines;
+
+/// How long the end of the process waits for its last lines to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The lines of this process, once it logs.
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// How a line of log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,25 +52,40 @@ pub enum LogError {
     Setup(String),
 }
 
-/// Starts logging. `directives` has the syntax of `RUST_LOG`, such as `info,pipewright=debug`.
+/// Starts logging, on a thread of its own. `directives` has the syntax of `RUST_LOG`, such as `info,pipewright=debug`.
 pub fn init(directives: &str, format: LogFormat) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(parse(directives)?);
+    let setup = |reason: String| LogError::Setup(reason);
+    let lines = Lines::start(std::io::stderr(), format).map_err(|error| setup(error.to_string()))?;
     let layer = match format {
         LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr).boxed()
+            fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(lines.clone()).boxed()
         }
         LogFormat::Text => fmt::layer()
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
+            .with_writer(lines.clone())
             .boxed(),
     };
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .try_init()
-        .map_err(|error| LogError::Setup(error.to_string()))?;
+        .map_err(|error| setup(error.to_string()))?;
+    let _ = LINES.set(lines);
+    // What the standard hook writes, it writes at once, and waits for a reader that may have stalled.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(%panic, "a bug");
+        flush();
+    }));
     Ok(LogControl { handle })
+}
+
+/// Waits until the lines of the log are written, for a second at most.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush(FLUSH);
+    }
 }
 
 // === impl LogControl ===
@@ -72,6 +100,11 @@ impl LogControl {
     /// Whether [`Self::set`] would take it.
     pub fn check(&self, directives: &str) -> Result<(), LogError> {
         parse(directives).map(drop)
+    }
+
+    /// Lines that could not be written, or not in time.
+    pub fn dropped(&self) -> u64 {
+        LINES.get().map_or(0, Lines::dropped)
     }
 
     /// The level in force.

@@ -45,7 +45,7 @@ pub enum EffectResult {
     dead_lettered,
 }
 
-/// Why a request was turned away before its body was read.
+/// Why a request was turned away for want of room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(non_camel_case_types, reason = "the variant is the label's value")]
 pub enum ShedReason {
@@ -53,6 +53,10 @@ pub enum ShedReason {
     in_flight,
     /// The bodies of all requests together would exceed their memory budget.
     memory,
+    /// What is made of the body would exceed the memory budget, also when nobody else is there.
+    too_large,
+    /// As many large bodies wait for their evaluation as may.
+    evaluation,
     /// The process is shutting down or not ready yet.
     not_ready,
 }
@@ -187,11 +191,24 @@ pub struct ByRoute {
     pub route: Route,
 }
 
+/// Labels of metrics by route and source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDoor {
+    /// Where it came in.
+    pub route: Route,
+    /// The source's name; empty for events.
+    pub source: String,
+}
+
 /// Labels of [`Metrics::shed`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Shed {
     /// Why.
     pub reason: ShedReason,
+    /// Where it came in.
+    pub route: Route,
+    /// The source's name; empty for events.
+    pub source: String,
 }
 
 /// Handles to every metric; cloning shares them.
@@ -224,7 +241,7 @@ pub struct Metrics {
     pub secrets_unreadable: Family<OfSource, Gauge>,
     /// Fields of forges' payloads that could not be used, by what was not told for them.
     pub misfits: Family<ByCost, Counter>,
-    /// Requests turned away before their body was read.
+    /// Requests turned away for want of room.
     pub shed: Family<Shed, Counter>,
     /// Objects that bear a name of ours but not our key; must stay 0.
     pub name_conflicts: Counter,
@@ -253,13 +270,15 @@ pub struct Metrics {
     /// Times that this process began or ceased to lead.
     pub leader_transitions: Counter,
     /// Requests in flight.
-    pub in_flight: Gauge,
-    /// Bytes of request bodies held.
-    pub body_bytes: Gauge,
+    pub in_flight: Family<ByDoor, Gauge>,
+    /// Bytes held of request bodies and of what is made of them.
+    pub body_bytes: Family<ByDoor, Gauge>,
     /// Open connections by port.
     pub connections: Family<ByPort, Gauge>,
     /// Connections that met a bound.
     pub connections_refused: Family<Refused, Counter>,
+    /// Lines of the log that could not be written, or not in time.
+    pub log_lines_dropped: Counter,
     /// Mappings in force.
     pub mappings: Gauge,
     /// What the last load of the mapping files took.
@@ -338,7 +357,7 @@ impl Metrics {
                 "payload_misfits",
                 "Fields of forges' payloads that could not be used, by what was not told for them"
             ),
-            shed: metric!("shed", "Requests turned away before their body was read"),
+            shed: metric!("shed", "Requests turned away for want of room"),
             name_conflicts: metric!(
                 "name_conflict",
                 "Objects that bear a name of ours but not our key; must stay 0"
@@ -371,6 +390,10 @@ impl Metrics {
             in_flight: metric!("inflight", "Requests in flight"),
             connections: metric!("connections", "Open connections by port"),
             connections_refused: metric!("connections_refused", "Connections that met a bound"),
+            log_lines_dropped: metric!(
+                "log_lines_dropped",
+                "Lines of the log that could not be written, or not in time"
+            ),
             mappings: metric!("mappings", "Mappings in force"),
             mapping_problems: metric!("mapping_problems", "Errors in the newest versions of mapping files"),
             mappings_invalid: metric!(
@@ -388,7 +411,11 @@ impl Metrics {
                 Unit::Seconds
             ),
             answer_seconds,
-            body_bytes: metric!("body_inflight", "Memory held by request bodies", Unit::Bytes),
+            body_bytes: metric!(
+                "body_inflight",
+                "Memory held by request bodies and by what is made of them",
+                Unit::Bytes
+            ),
             registry: Arc::new(registry),
         }
     }
@@ -407,6 +434,11 @@ impl Metrics {
         self.transitions_lost.inner().store(lost, Ordering::Relaxed);
         self.watch_relists.inner().store(relists, Ordering::Relaxed);
         self.oldest_unemitted.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Takes over what the log has counted.
+    pub fn set_log(&self, dropped: u64) {
+        self.log_lines_dropped.inner().store(dropped, Ordering::Relaxed);
     }
 
     /// Takes over what is known of the leadership.

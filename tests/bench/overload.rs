@@ -19,7 +19,7 @@ pub fn measure(folder: &Folder, table: &mut Table) -> anyhow::Result<()> {
     let push = &Payload::push()?;
     let stall = Peer::start("stall")?;
     let path = folder.mappings("mappings-overload", &mappings::none())?;
-    let limits = format!("{{inFlight: {PLACES}, webhookDeadline: PT1H}}");
+    let limits = format!("{{inFlight: {PLACES}, sourceShare: 100, webhookDeadline: PT1H}}");
     let sink = Sink::At(stall.address);
     let service = Service::start_with(folder, cluster, "overload", &path, sink, &limits)?;
     let mut held = Vec::new();

@@ -9,7 +9,7 @@ use pipewright::mapping::{Catalog, File, MappingSet};
 use pipewright::settings::Settings;
 use pipewright::telemetry::Metrics;
 use pipewright::telemetry::metrics::{
-    Answer, Authentication, ByCost, ByMapping, ByPort, ByRoute, BySink, ConnectionBound, Effect,
+    Answer, Authentication, ByCost, ByDoor, ByMapping, ByPort, ByRoute, BySink, ConnectionBound, Effect,
     EffectResult, OfSource, Port, Refused, Route, Send, Shed, ShedReason, Signature,
 };
 use pipewright::vocabulary::options::OPTIONAL;
@@ -109,7 +109,10 @@ fn every_metric_is_in_the_documentation() {
     drop(metrics.transition_failures.get_or_create(&by_mapping));
     drop(metrics.transitions_refused.get_or_create(&by_mapping));
     drop(metrics.secrets_unreadable.get_or_create(&OfSource { source: "s".to_owned() }));
-    drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory }));
+    let source = || "s".to_owned();
+    drop(metrics.shed.get_or_create(&Shed { reason: ShedReason::memory, route, source: source() }));
+    drop(metrics.in_flight.get_or_create(&ByDoor { route, source: source() }));
+    drop(metrics.body_bytes.get_or_create(&ByDoor { route, source: source() }));
 
     let text = metrics.encode();
     let mut table = "| metric | type | labels | |\n|---|---|---|---|\n".to_owned();
@@ -397,6 +400,8 @@ fn the_commented_settings_show_the_defaults() {
         "eventBody",
         "bodyMemory",
         "inFlight",
+        "openShare",
+        "sourceShare",
         "bodyDeadline",
         "webhookDeadline",
         "eventDeadline",

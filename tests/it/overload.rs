@@ -192,7 +192,8 @@ async fn overloaded(name: &str, mappings: &std::path::Path) -> (Folder, Cluster,
     recorder.delay(SINK);
     let cluster = Cluster::start(&folder, BUILD_PIPELINE, None);
     let mut adapter = Adapter::new(&folder, "adapter", &cluster, mappings, Some(&recorder));
-    adapter.settings(&format!("{{limits: {{inFlight: {IN_FLIGHT}, webhookDeadline: PT2M}}}}"));
+    adapter
+        .settings(&format!("{{limits: {{inFlight: {IN_FLIGHT}, sourceShare: 100, webhookDeadline: PT2M}}}}"));
     adapter.start();
     adapter.ready().await;
     (folder, cluster, recorder, adapter)

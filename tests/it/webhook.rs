@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
 use pipewright::event::{Data, Event, annotation};
-use pipewright::settings::Announce;
+use pipewright::settings::{Announce, Settings};
 use pipewright::source::secret::{SecretKeyRef, SecretReference};
 use pipewright::source::signature;
 use serde_json::{Value, json};
@@ -369,7 +369,11 @@ async fn more_requests_than_the_bound_are_429(ground: Ground) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_memory_than_the_bound_is_429() {
-    let service = announcing().with(|it| it.process.limits.body_memory = 1000).start().await;
+    // Three quarters of it are for bodies whose signature is not checked yet.
+    let limits = |it: &mut Settings| {
+        (it.process.limits.body_memory, it.process.limits.source_share) = (1300, 100);
+    };
+    let service = announcing().with(limits).start().await;
     let body = format!("{{\"a\":\"{}\"}}", "x".repeat(892));
     let mut first = TcpStream::connect(service.address).await.unwrap();
     let length = format!("content-length: {}", body.len());

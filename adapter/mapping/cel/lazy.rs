@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{MAX_LIST, time};
 use crate::event::Event;
-use crate::mapping::budget::{self, of_count, of_text};
+use crate::mapping::budget::{self, of_count, of_text, of_values};
 use crate::mapping::{number, view};
 
 /// The deepest value that is turned back into JSON.
@@ -42,7 +42,10 @@ pub(super) fn wrap<'v>(value: &'v Value) -> Box<dyn Val + 'v> {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
         Value::Array(items) => {
             // Without steps left the evaluation ends, whatever stands here.
-            let items = if budget::spend(of_count(items.len())).is_ok() { &items[..] } else { &[] };
+            let is_affordable = budget::spend(of_count(items.len()))
+                .and_then(|()| budget::take(of_values(items.len())))
+                .is_ok();
+            let items = if is_affordable { &items[..] } else { &[] };
             Box::new(CelList::from(items.iter().map(wrap).collect::<Vec<_>>()))
         }
         Value::Object(members) => Box::new(Lazy::map(members)),
@@ -83,7 +86,9 @@ pub(super) fn to_json(value: &dyn Val, depth: usize) -> Result<Value, String> {
         return Err("the value is nested too deeply".to_owned());
     }
     let text = value.downcast_ref::<CelString<'_>>().map_or(0, |text| text.inner().len());
-    budget::spend(of_text(text)).map_err(|exhausted| exhausted.to_string())?;
+    budget::spend(of_text(text))
+        .and_then(|()| budget::take(of_values(1) + text as u64))
+        .map_err(|exhausted| exhausted.to_string())?;
     Ok(match value.get_type().kind() {
         Kind::NullType => Value::Null,
         Kind::Boolean => {

@@ -46,7 +46,8 @@ impl Basis<'_> {
     ) -> Result<Action, PlanError> {
         let place = format!("{place}.emit");
         let event = match &emit.body {
-            EmitBody::Forward => Arc::clone(self.event),
+            // Not the one that is looked at, whose tree ends with the plan.
+            EmitBody::Forward => Arc::new(self.event.untouched()),
             EmitBody::New(event) => Arc::new(self.new_event(event, &origin, &place)?),
         };
         Ok(Action::Emit(Emit { origin, to: emit.to.clone(), event }))

@@ -65,7 +65,7 @@ impl Uses {
         let root = Value::Object(root);
         budget::begin_part();
         // Without steps left the first leaf says so.
-        let _ = budget::spend(budget::of_value(&root));
+        let _ = budget::copy(&root);
         let mut context = Context::null();
         *context.data_mut() = root;
         context

@@ -9,11 +9,13 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use serde_json::{Map, Value};
 
+use crate::event::json::weight::MAX_XML;
+
 /// Levels of elements. Each is an object in an array at most, so that the JSON has fewer levels than the 128 that none may
 /// have.
 const MAX_DEPTH: usize = 63;
 /// Elements and attributes in all.
-const MAX_VALUES: usize = 100_000;
+const MAX_VALUES: usize = MAX_XML;
 
 #[derive(Default)]
 struct Element {

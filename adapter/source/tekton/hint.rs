@@ -25,7 +25,8 @@ pub fn hint(event: &Event) -> Option<RunRef> {
         "customrun" => (RunKind::CustomRun, "customRun"),
         _ => return None,
     };
-    let metadata = event.tree()?.get(key)?.get("metadata")?;
+    let data = event.parse()?;
+    let metadata = data.get(key)?.get("metadata")?;
     let text = |field: &str| metadata.get(field)?.as_str().filter(|text| is_name(text)).map(str::to_owned);
     Some(RunRef { kind, namespace: text("namespace")?, name: text("name")? })
 }

@@ -25,7 +25,8 @@ struct Part {
 /// `customData.original`.
 pub fn current(event: &Event, outcomes: &Outcomes) -> Option<Event> {
     let ty = old_type(event.ty())?;
-    let document = event.tree()?.as_object()?;
+    let tree = event.parse()?;
+    let document = tree.as_object()?;
     let old_context = document.get("context")?.as_object()?;
     // 0.5 has `specversion` in its place, whatever version the type claims.
     let version = text(old_context, "version").filter(|_| !old_context.contains_key("specversion"))?;

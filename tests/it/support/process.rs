@@ -246,6 +246,17 @@ impl Adapter {
     /// Starts it; does not wait.
     pub fn start(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        self.start_with(Stdio::from(log));
+    }
+
+    /// Sets the level of its log. Before the start.
+    pub fn log_level(&mut self, level: &str) {
+        let at = self.command.iter().position(|word| word == "--log-level").unwrap();
+        level.clone_into(&mut self.command[at + 1]);
+    }
+
+    /// Starts it with another standard error; does not wait.
+    pub fn start_with(&mut self, log: Stdio) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
         command.args(&self.command).stderr(log).env_remove("K_SINK").env_remove("KUBECONFIG");
         command.env_remove("POD_NAMESPACE").env_remove("NAMESPACE");

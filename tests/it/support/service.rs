@@ -427,11 +427,13 @@ impl Service {
         answer(self.http.get(format!("http://{}{path}", self.admin)).send().await.unwrap()).await
     }
 
-    /// The value of a metric without labels.
+    /// The sum of a metric over all its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").await.text;
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap_or_else(|| panic!("no `{name}` in\n{text}")).parse().unwrap()
+        let of_name = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let series: Vec<&str> = text.lines().filter(|line| of_name(line)).collect();
+        assert!(!series.is_empty(), "no `{name}` in\n{text}");
+        series.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
     /// Whether the metrics have this line.
