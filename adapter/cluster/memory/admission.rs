@@ -131,7 +131,8 @@ fn task_ref(reference: &mut Value) {
 fn task_spec(spec: &mut Value) {
     list(spec, "params").for_each(param);
     for result in list(spec, "results").filter_map(Value::as_object_mut) {
-        let default = if result.contains_key("properties") { "object" } else { "string" };
+        let has_properties = result.get("properties").is_some_and(Value::is_object);
+        let default = if has_properties { "object" } else { "string" };
         unset_or(result, "type", default);
     }
     for step in list(spec, "steps").filter_map(Value::as_object_mut) {
@@ -143,9 +144,9 @@ fn task_spec(spec: &mut Value) {
 fn param(param: &mut Value) {
     let Some(param) = param.as_object_mut() else { return };
     let default = match param.get("default") {
+        _ if param.get("properties").is_some_and(Value::is_object) => "object",
         Some(Value::Array(_)) => "array",
         Some(Value::Object(_)) => "object",
-        _ if param.contains_key("properties") => "object",
         _ => "string",
     };
     unset_or(param, "type", default);
