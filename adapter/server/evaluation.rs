@@ -214,8 +214,10 @@ mod tests {
 
     #[test]
     fn no_usual_delivery_needs_more_than_is_set_aside_for_one() {
-        assert!(SMALL * WORST <= USUAL);
-        assert!(is_usual(&[b'{'; SMALL]) && !is_usual(&[b'{'; SMALL + 1]) && !is_usual(&[b'x'; LARGE + 1]));
+        const { assert!(SMALL * WORST <= USUAL) };
+        let full = |byte: u8, length| vec![byte; length];
+        assert!(is_usual(&full(b'{', SMALL)));
+        assert!(!is_usual(&full(b'{', SMALL + 1)) && !is_usual(&full(b'x', LARGE + 1)));
         let payload = include_str!("../../tests/fixtures/github/pull_request.opened.json");
         let larger = format!("[{}null]", format!("{payload},").repeat(8));
         assert!(

@@ -194,7 +194,7 @@ impl Ticket {
     /// # Errors
     /// When there is none any more.
     pub fn enter(&mut self) -> Result<(), ShedReason> {
-        if !take_all(self.inside(), |pool| pool.enter(), Pool::leave) {
+        if !take_all(self.inside(), Pool::enter, Pool::leave) {
             return Err(self.gate.shed(&self.door, ShedReason::in_flight));
         }
         self.door.in_flight().inc();

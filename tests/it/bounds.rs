@@ -251,7 +251,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     let (lines, read) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = Vec::new();
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = reader.read(&mut buffer) {
             text.extend_from_slice(&buffer[..count]);
             if String::from_utf8_lossy(&text).contains("lines of the log were dropped") {
