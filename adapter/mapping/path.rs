@@ -326,6 +326,52 @@ mod tests {
         }
     }
 
+    /// Verdicts of the package `jsonpath-rfc9535` of Python.
+    #[test]
+    fn blanks_and_types_are_as_strict_as_the_specification() {
+        for path in [
+            "$.data.a b",
+            "$.data.head commit.id",
+            "$.data.a\tb",
+            "$.data..b c",
+            "$.data. a",
+            "$.data.. a",
+            " $.data",
+            "$.data ",
+            "$.data[?@.b c == 2]",
+            "$.data[?@.b == 1 .5]",
+            "$.data[?@.b == - 1]",
+            "$.data[?@.b == 1e 5]",
+            "$.data[?count (@.*) == 1]",
+            "$.data[- 1]",
+            "$.data['a\tb']",
+            "$.data['\\ n']",
+            "$.data['\\q']",
+            "$.data[?length(@.*) < 3]",
+            "$.data[?match(@.*, 'a')]",
+            "$.data[?count(1) > 2]",
+            "$.data[?value(1) == 1]",
+            "$.data[01]",
+            "$.data[-0]",
+        ] {
+            assert!(Path::compile(path).is_err(), "{path}");
+        }
+        for path in [
+            "$ .data .a",
+            "$\n.data\t['a b'] [ 0 , 1 ]",
+            "$.data[ ? @ .b == 1.5e-3 ]",
+            "$.data[?@['a']== 2 && ! @.c]",
+            "$.data[ 1 : 5 : 2 ]",
+            "$.data[?count( @.* ) > 1]",
+            "$.data[?length(value(@.*)) == 1]",
+            "$.data['a\\u00e9\\/']",
+            "$.data.\u{e9}",
+        ] {
+            assert!(Path::compile(path).is_ok(), "{path}: {:?}", Path::compile(path).err());
+        }
+        assert_eq!(Path::compile("$.data.a b").unwrap_err().offset, 8);
+    }
+
     fn tree() -> impl proptest::strategy::Strategy<Value = Value> {
         use proptest::prelude::*;
         let leaf = prop_oneof![

@@ -155,7 +155,7 @@ fn pipeline_run() -> Value {
                     "taskRunSpecs": {"type": "array"},
                     "workspaces": {"type": "array"},
                     "managedBy": {"type": "string"},
-                    "unsafe": {"const": true, "description": "Permits templates in the other fields of this map; the same in every map below."}
+                    "unsafe": {"const": true, "description": "Permits templates in the other fields of this map, not in those of maps inside it. Every map may have it."}
                 },
                 "oneOf": [{"required": ["pipelineRef"]}, {"required": ["pipelineSpec"]}]
             }

@@ -51,3 +51,18 @@ fn every_function_is_in_the_documentation() {
         );
     }
 }
+
+#[test]
+fn numbers_are_equal_when_their_values_are() {
+    use serde_json::json;
+    for (one, two, wanted) in [
+        (json!(1.0), json!(1), true),
+        (json!(1), json!(1), true),
+        (json!(1.5), json!(1), false),
+        (json!("1"), json!(1), false),
+        (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64), false),
+        (json!([1]), json!([1]), true),
+    ] {
+        assert_eq!(super::equal(&one, &two), wanted, "{one} {two}");
+    }
+}

@@ -374,8 +374,10 @@ fn function_value(function: &TestFunction) -> Compiled<Term> {
 
 /// An argument that has to be one value: a path that may find several is none.
 fn single(given: &FnArg) -> Compiled<Term> {
+    // A function gives one value, whatever path it is asked about.
+    let is_path = matches!(given, FnArg::Test(test) if !matches!(**test, Existence::Function(_)));
     match argument(given)? {
-        Term::Only(_, query) if !query.is_singular() => refuse(
+        Term::Only(_, query) if is_path && !query.is_singular() => refuse(
             "(",
             "a function takes one value, and this path may find several: name it, or write `value(…)` around the path",
         ),
