@@ -78,12 +78,18 @@ pub(super) async fn open(
     doors.event_auth = Arc::new(doors.event_auth(process, client).await?);
     let names: Vec<&str> = doors.sources.keys().map(String::as_str).collect();
     tracing::info!(sources = names.join(","), "webhooks are taken from these");
-    if doors.event_auth.insecure {
+    if doors.event_auth.insecure && !is_local(process) {
         tracing::warn!("{}: everybody who reaches the port may start runs", doors.event_auth.ways());
     } else {
         tracing::info!("{}", doors.event_auth.ways());
     }
     Ok(doors)
+}
+
+/// Whether only this machine reaches the route for CloudEvents.
+fn is_local(process: &Process) -> bool {
+    let listen = process.events_listen.as_ref().unwrap_or(&process.listen);
+    listen.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
 }
 
 /// What readiness says of the CloudEvents route.

@@ -804,7 +804,8 @@ spec:
         )
         .start()
         .await;
-    let question = document(r#"{"type": "com.example.question", "id": "q1"}"#);
+    let question =
+        document(r#"{"type": "com.example.question", "id": "q1", "time": "2026-01-02T03:04:05Z"}"#);
     let answer = service.send("POST", "/", &[STRUCTURED], question.clone()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), "application/cloudevents+json; charset=utf-8");
@@ -816,6 +817,11 @@ spec:
     assert_eq!(answer.result(), "sent");
     // Asked again, the same answer: its id too, so that a broker can tell.
     assert_eq!(service.send("POST", "/", &[STRUCTURED], question).await.text, answer.text);
+    // Without a time of its own it has that of its receipt, and the same id all the same.
+    let timeless = document(r#"{"type": "com.example.question", "id": "q1"}"#);
+    let other: Value =
+        serde_json::from_str(&service.send("POST", "/", &[STRUCTURED], timeless).await.text).unwrap();
+    assert_eq!((&other["id"], event["time"].as_str()), (&event["id"], Some("2026-01-02T03:04:05Z")));
     service.send("POST", "/", &[STRUCTURED], document("{}")).await.accepted("ignored");
     assert_eq!(service.events.count(), 0);
     service.stop().await;
