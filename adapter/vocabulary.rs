@@ -142,7 +142,7 @@ impl std::str::FromStr for Forge {
 /// The raw event, and then the `CDEvents` that the delivery stands for; no two with the same id.
 ///
 /// # Errors
-/// Those of [`read`].
+/// Those of [`read()`].
 pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
     events_with(webhook, &Options::default())
 }
@@ -150,7 +150,7 @@ pub fn events(webhook: &Webhook) -> Result<Vec<Event>, PayloadError> {
 /// The same with options.
 ///
 /// # Errors
-/// Those of [`read`].
+/// Those of [`read()`].
 pub fn events_with(webhook: &Webhook, options: &Options) -> Result<Vec<Event>, PayloadError> {
     read(webhook, options).map(|reading| reading.events)
 }
