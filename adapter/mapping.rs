@@ -33,6 +33,7 @@ mod view;
 pub mod watch;
 mod words;
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -180,8 +181,13 @@ impl MappingSet {
         for event in events {
             // Its tree goes when its mappings are through.
             let event = Arc::new(event.untouched());
+            // Weighed once, and only where a mapping may look at it.
+            let weighed = LazyCell::new(|| evaluate::weigh(&event));
             for mapping in asked(&event) {
-                let verdict = mapping.bound(&event).and_then(|()| mapping.evaluate(&event, &self.catalog));
+                let verdict = match &*weighed {
+                    Ok(()) => mapping.evaluate(&event, &self.catalog),
+                    Err(reason) => Err(mapping.error("events".to_owned(), reason.to_string())),
+                };
                 match verdict {
                     Ok(verdict) => planner.add(mapping, verdict),
                     Err(error) => planner.fail(error),

@@ -22,6 +22,14 @@ use crate::event::Event;
 use crate::event::identity::Key;
 use crate::event::json::weight;
 
+/// Refuses an event whose tree would take more memory than its size allows.
+///
+/// # Errors
+/// When it would.
+pub(super) fn weigh(event: &Event) -> Result<(), weight::TooHeavy> {
+    if weight::is_small(event.data().len()) { Ok(()) } else { weight::check(event).map(drop) }
+}
+
 /// What one mapping makes of one event.
 #[derive(Debug)]
 pub(crate) enum Verdict<'m> {
@@ -111,17 +119,6 @@ impl Mapping {
         Ok(Verdict::Fired(Fired { vars, steps }))
     }
 
-    /// Refuses an event whose tree would take more memory than its size allows.
-    ///
-    /// # Errors
-    /// When it would.
-    pub(crate) fn bound(&self, event: &Event) -> Result<(), PlanError> {
-        if weight::is_small(event.data().len()) {
-            return Ok(());
-        }
-        weight::check(event).map(|_| ()).map_err(|reason| self.error("events".to_owned(), reason.to_string()))
-    }
-
     fn skipped<'m>(
         &self,
         index: usize,
@@ -191,7 +188,7 @@ impl Mapping {
         Ok(Basis { mapping: self, event, vars, catalog, chain: cdevent::chain_id(event), key })
     }
 
-    fn error(&self, place: String, reason: String) -> PlanError {
+    pub(super) fn error(&self, place: String, reason: String) -> PlanError {
         PlanError { mapping: self.name.clone(), place, reason }
     }
 }
