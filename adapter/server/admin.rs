@@ -175,7 +175,7 @@ fn tell(log: &LogControl, level: &str, request: &HttpRequest) -> bool {
                 from = log.current(),
                 to = level.trim(),
                 peer = peer::address(request),
-                "log level is changed"
+                "log level changed"
             )
         };
     }

@@ -111,7 +111,7 @@ async fn the_log_level_is_changed_from_here_or_with_a_token_and_the_change_is_to
         adapter
             .log()
             .lines()
-            .filter(|line| line.contains("log level is changed") && line.contains(to))
+            .filter(|line| line.contains("log level changed") && line.contains(to))
             .count()
     };
     for (level, told) in [("error", 1), ("off", 1), ("info", 1)] {
