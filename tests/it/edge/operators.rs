@@ -108,11 +108,7 @@ async fn the_log_level_is_changed_from_here_or_with_a_token_and_the_change_is_to
     }
     assert_eq!(put("loud", &[]).await.0, 400);
     let lines = |to: &str| {
-        adapter
-            .log()
-            .lines()
-            .filter(|line| line.contains("log level changed") && line.contains(to))
-            .count()
+        adapter.log().lines().filter(|line| line.contains("log level changed") && line.contains(to)).count()
     };
     for (level, told) in [("error", 1), ("off", 1), ("info", 1)] {
         assert_eq!(put(level, &[]).await, (200, format!("{level}\n")));

@@ -305,7 +305,10 @@ pub const SCENARIOS: &[Scenario] = &[
         spec: ONE,
         steps: &[Told("TaskRun a started"), Told("PipelineRun started"), Delete],
         end: None,
-        story: &["PipelineRun: queued, started", "TaskRun a: started"],
+        story: &[
+            "PipelineRun: queued, started, finished cancel Deleted",
+            "TaskRun a: started, finished cancel Deleted",
+        ],
     },
     Scenario {
         name: "again",
@@ -326,7 +329,12 @@ pub const SCENARIOS: &[Scenario] = &[
         spec: ONE,
         steps: &[Told("TaskRun a started"), Told("PipelineRun started"), Delete, Again, Release("a")],
         end: Some(("True", "Succeeded")),
-        story: &["PipelineRun: queued, started", GOOD, "TaskRun a: started", A_GOOD],
+        story: &[
+            "PipelineRun: queued, started, finished cancel Deleted",
+            GOOD,
+            "TaskRun a: started, finished cancel Deleted",
+            A_GOOD,
+        ],
     },
     Scenario {
         name: "reverted",
