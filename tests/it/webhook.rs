@@ -472,8 +472,8 @@ spec:
     service.stop().await;
 }
 
-/// A mapping with a run in this namespace and an event that tells of it.
-fn telling(name: &str, namespace: &str) -> String {
+/// A mapping with a run and an event that tells of it; `metadata` is the run's.
+fn telling(name: &str, metadata: &str) -> String {
     format!(
         "apiVersion: pipewright.dev/v1alpha1
 kind: Mapping
@@ -482,7 +482,7 @@ spec:
   events: [{{type: dev.cdevents.change.created}}]
   do:
     - name: build
-      pipelineRun: {{metadata: {{namespace: {namespace}}}, spec: {{pipelineRef: {{name: build}}}}}}
+      pipelineRun: {{metadata: {metadata}, spec: {{pipelineRef: {{name: build}}}}}}
     - name: tell
       emit: {{type: com.example.{name}, to: default}}
 "
@@ -491,8 +491,8 @@ spec:
 
 async fn a_run_that_is_refused_keeps_back_the_events_of_its_own_mapping_alone(ground: Ground) {
     let service = Setup::over(&ground)
-        .mapping("a", &telling("absent", "no-such-namespace"))
-        .mapping("b", &telling("present", "default"))
+        .mapping("a", &telling("absent", "{namespace: no-such-namespace}"))
+        .mapping("b", &telling("present", "{}"))
         .start()
         .await;
     let answer = service.github("pull_request", OPENED).await;
