@@ -501,7 +501,7 @@ async fn a_run_that_is_refused_keeps_back_the_events_of_its_own_mapping_alone(gr
     match &service.ground {
         Ground::Real(_) => answer.later(503, reason),
         Ground::Embedded(_) => answer.refused(422, reason),
-    };
+    }
     assert!(!answer.text.contains("`present`"), "{answer:?}");
     assert_eq!(service.runs().await.len(), 1);
     let types: Vec<String> = service.events.take().iter().map(|it| it.ty().to_owned()).collect();
