@@ -110,6 +110,8 @@ enum Phase {
 impl Connections {
     /// None yet.
     pub fn new(port: Port, limits: Limits, metrics: Metrics) -> Self {
+        // The port is in the metrics from its start, and not from its first connection.
+        drop(metrics.connections.get_or_create(&ByPort { port }));
         Self { open: Arc::default(), limits, port, metrics, seats: None }
     }
 
