@@ -8,7 +8,7 @@
 //! Mappings ask here before a run is shown as fine, and the embedded cluster asks here before it stores one. Settings of
 //! Tekton are taken to be as it comes; a rule that depends on one says so ([`fields::FieldError::gate`]).
 
-mod duration;
+pub mod duration;
 mod expression;
 pub mod fields;
 pub mod known;

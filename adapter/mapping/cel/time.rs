@@ -6,6 +6,8 @@ use cel::common::types::{CelDuration, CelString, CelTimestamp, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
+use crate::tekton::duration as go_duration;
+
 type Result<T> = std::result::Result<T, ExecutionError>;
 
 pub(super) fn declare(env: &mut Env) -> std::result::Result<(), DeclarationError> {
@@ -52,7 +54,7 @@ fn wrong(function: &str, text: &str, wanted: &str) -> ExecutionError {
 
 fn duration<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     let Some(text) = given(&args) else { return of_library("duration", args) };
-    let nanos = nanoseconds(&text)
+    let nanos = go_duration::parse(&text)
         .ok_or_else(|| wrong("duration", &text, "a duration such as `90s`, `1h30m` or `1.5h`"))?;
     // In two parts, since the library reads each as a floating number.
     let sign = if nanos < 0 { "-" } else { "" };
@@ -73,53 +75,6 @@ fn string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>> {
     match args.first().and_then(|value| written(value.as_ref())) {
         Some(text) => Ok(CowVal::owned(CelString::from(text))),
         None => of_library("string", args),
-    }
-}
-
-/// A duration as Go's `time.ParseDuration` reads it.
-fn nanoseconds(text: &str) -> Option<i64> {
-    let (is_negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let mut total: i128 = 0;
-    loop {
-        let (whole, after) = rest.split_at(digits(rest));
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => after.split_at(digits(after)),
-            None => ("", after),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return None;
-        }
-        let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let unit: i128 = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse::<i64>().ok()?.into() };
-        // An hour has 13 digits of nanoseconds.
-        let fraction = fraction.get(..fraction.len().min(15)).unwrap_or_default();
-        let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
-        let part: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-        total += whole * unit + part * unit / scale;
-        if total > i128::from(i64::MAX) {
-            return None;
-        }
-        if after.is_empty() {
-            return i64::try_from(if is_negative { -total } else { total }).ok();
-        }
-        rest = after;
     }
 }
 
@@ -171,12 +126,12 @@ mod tests {
             ("-0", 0),
             ("100000h", 360_000_000_000_000_000),
         ] {
-            assert_eq!(nanoseconds(text), Some(nanos), "{text}");
+            assert_eq!(go_duration::parse(text), Some(nanos), "{text}");
         }
         for text in
             ["", "1h30", "1", ".s", "1d", "1H", "1 h", "1h ", "1e3s", "h", "--1s", "1s-1s", "3000000h", "٣s"]
         {
-            assert_eq!(nanoseconds(text), None, "{text}");
+            assert_eq!(go_duration::parse(text), None, "{text}");
         }
     }
 
