@@ -9,6 +9,7 @@ mod cluster;
 mod floor;
 mod load;
 mod mappings;
+mod memory;
 mod overload;
 mod payload;
 mod peer;
@@ -44,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(role) = std::env::var_os(floor::ROLE) {
         return floor::run(&role.to_string_lossy());
     }
-    let sections: [(&str, Section); 10] = [
+    let sections: [(&str, Section); 11] = [
         ("vocabulary", vocabulary::measure),
         ("accepting", accepting),
         ("runs", runs),
@@ -53,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         ("overload", overload::measure),
         ("transitions", transitions::measure),
         ("reload", reload::measure),
+        ("memory", memory::measure),
         ("startup", startup::measure),
         ("cluster", cluster::measure),
     ];

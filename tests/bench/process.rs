@@ -193,6 +193,19 @@ impl Service {
         sink: Sink,
         fields: &str,
     ) -> anyhow::Result<Self> {
+        Self::of(Path::new(PROGRAM), folder, kubeconfig, name, mappings, sink, fields)
+    }
+
+    /// Starts the service of any binary of the product.
+    pub fn of(
+        program: &Path,
+        folder: &Folder,
+        kubeconfig: &Path,
+        name: &str,
+        mappings: &Path,
+        sink: Sink,
+        fields: &str,
+    ) -> anyhow::Result<Self> {
         let secret = folder.file("secret");
         std::fs::write(&secret, SECRET)?;
         let mut settings = format!(
@@ -211,7 +224,7 @@ impl Service {
         }
         let (file, log) = (folder.file(&format!("{name}.yaml")), folder.file(&format!("{name}.log")));
         std::fs::write(&file, settings)?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         // The log goes into a file, as it goes into a pipe in a cluster: whoever logs much shall pay for it.
         command
             .args(["serve", "--log-format", "json", "--settings"])
@@ -253,8 +266,17 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 
 /// Memory of a process, in MB.
 pub fn resident_megabytes(pid: u32) -> anyhow::Result<f64> {
+    megabytes(pid, "VmRSS:")
+}
+
+/// The most memory that a process ever had, in MB.
+pub fn peak_megabytes(pid: u32) -> anyhow::Result<f64> {
+    megabytes(pid, "VmHWM:")
+}
+
+fn megabytes(pid: u32, field: &'static str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context(field)?;
     let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes * 1024.0 / 1e6)
 }

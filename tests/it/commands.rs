@@ -79,6 +79,72 @@ fn what_a_folder_has_besides_mappings_is_left_out_and_named() {
     ended(&run(&["check", &folder.path("b.json")]), 1, "error");
 }
 
+/// Calls that no event can make right, as people write them, and what `check` says to write.
+const CALLS: [(&str, &str); 14] = [
+    ("lowerAscii(event.data.s) == 'a'", "write `string.lowerAscii()`"),
+    ("parseJSON(event.data.s).a == 1.0", "write `string.parseJSON()`"),
+    ("parseYAML(event.data.s).a == 1.0", "write `string.parseYAML()`"),
+    ("marshalJSON(event.data) == ''", "write `any.marshalJSON()`"),
+    ("translate(event.data.s, 'a', 'b') == ''", "write `string.translate(string, string)`"),
+    ("last(event.data.l) == 1.0", "write `list.last()`"),
+    ("trim(event.data.s) == ''", "write `string.trim()`"),
+    ("join(event.data.l, '') == ''", "`list.join(string)`"),
+    ("startsWith(event.data.s, 'a')", "write `string.startsWith(string)`"),
+    ("'a'.startsWith(1)", "write `string.startsWith(string)`"),
+    ("'a'.truncate() == 'a'", "write `string.truncate(int)`"),
+    ("size(1) == 1", "write `size("),
+    ("1 + 'a' == 2", "convert with `string(…)`"),
+    ("matches(1, 'a')", "`string.matches(string)`"),
+];
+
+#[test]
+fn a_call_that_fails_for_every_event_is_refused_with_the_form_to_write() {
+    let folder = Folder::new("calls");
+    let path = folder.path("a.yaml");
+    for (call, form) in CALLS {
+        let filter = format!("  filter: [{{cel: \"{call}\"}}]\n  do:\n");
+        let text = MAPPING.replace("to: chat, ", "").replace("  do:\n", &filter);
+        std::fs::write(&path, text).unwrap();
+        let ran = run(&["check", &path]);
+        ended(&ran, 1, form);
+        assert!(ran.out.contains("1 error"), "{call}: {}", ran.out);
+    }
+}
+
+/// Places where what is written decides what runs, with which secrets and on what.
+const DECISIVE: [&str; 16] = [
+    "pipelineRef: {resolver: git, params: [{name: url, value: T}]}",
+    "pipelineRef: {resolver: git, params: [{name: url, value: 'https://x/y'}, {name: pathInRepo, value: T}]}",
+    "pipelineRef: {resolver: http, params: [{name: url, value: T}]}",
+    "pipelineRef: {resolver: bundles, params: [{name: bundle, value: T}]}",
+    "pipelineRef: {resolver: T}",
+    "pipelineRef: {name: T}",
+    "pipelineSpec: {tasks: [{name: t, taskRef: {resolver: git, params: [{name: url, value: T}]}}]}",
+    "pipelineSpec: {tasks: [{name: t, taskSpec: {steps: [{name: s, ref: {resolver: git, params: [{name: url, value: T}]}}]}}]}",
+    "pipelineSpec: {tasks: [{name: t, taskSpec: {volumes: [{name: v, hostPath: {path: T}}], steps: [{name: s, image: i, command: [c]}]}}]}",
+    "pipelineSpec: {tasks: [{name: t, taskSpec: {volumes: [{name: v, secret: {secretName: T}}], steps: [{name: s, image: i, command: [c]}]}}]}",
+    "pipelineSpec: {tasks: [{name: t, taskSpec: {steps: [{name: s, image: i, command: [c], env: [{name: E, valueFrom: {secretKeyRef: {name: T, key: k}}}]}]}}]}",
+    "pipelineSpec: {tasks: [{name: t, taskSpec: {steps: [{name: s, image: i, command: [c], env: [{name: T, value: v}]}]}}]}",
+    "pipelineRef: {name: b}, workspaces: [{name: w, secret: {secretName: T}}]",
+    "pipelineRef: {name: b}, workspaces: [{name: w, projected: {sources: [{secret: {name: T}}]}}]",
+    "pipelineRef: {name: b}, workspaces: [{name: w, csi: {driver: T}}]",
+    "pipelineRef: {name: b}, taskRunTemplate: {serviceAccountName: T}",
+];
+
+#[test]
+fn no_template_decides_what_is_run_unless_its_author_says_so() {
+    let folder = Folder::new("decisive");
+    let path = folder.path("a.yaml");
+    let (head, _) = MAPPING.split_once("  do:").unwrap();
+    let value = "  let: {one: {path: $.data.one, required: true}}\n";
+    for place in DECISIVE {
+        let spec = place.replace(": T", ": '{{one}}'");
+        let text = format!("{head}{value}  do:\n    - {{name: run, pipelineRun: {{spec: {{{spec}}}}}}}\n");
+        std::fs::write(&path, text).unwrap();
+        ended(&run(&["check", &path]), 1, "`unsafe: true` beside `");
+    }
+}
+
 #[test]
 fn a_file_that_is_not_there_is_told_once() {
     let ran = run(&["check", "--settings", "/no/such/settings.yaml"]);

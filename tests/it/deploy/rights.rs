@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::pod::Container;
 use super::proxy::{Call, Proxy};
-use super::{installed, make_pipeline};
-use crate::support::deployed::{self, render};
+use super::{edit, editable, installed, make_pipeline};
+use crate::support::deployed::{self, kubectl, render};
 use crate::support::ground::Real;
 use crate::support::process::{Recorder, fixture};
 
@@ -223,4 +223,53 @@ async fn the_account_may_do_nothing_else() {
             other => panic!("{method} {path}: {other:?}"),
         }
     }
+}
+
+/// Who has the token of an account that may start runs everywhere is as good as an administrator: a PipelineRun is a pod under any
+/// account of its namespace.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_whole_cluster_the_account_starts_runs_only_where_that_is_bound() {
+    let Some(real) = Real::new().await else { return };
+    let (cluster, pods) = (&real.cluster, real.namespace.as_str());
+    let other = Real::in_cluster(Arc::clone(cluster)).await;
+    let builds = other.namespace.as_str();
+    let folder = editable("whole-cluster");
+    let file = |name: &str| format!("deploy/cluster-wide/{name}.yaml");
+    edit(&folder, &file("kustomization"), "namespace: pipewright\n", &format!("namespace: {pods}\n"));
+    edit(&folder, &file("namespace"), "name: pipewright\n", &format!("name: {pods}\n"));
+    let overlay = folder.path().join("deploy/cluster-wide");
+    kubectl(cluster, &["apply", "-k", overlay.to_str().unwrap()], "").unwrap();
+
+    let token = deployed::token(&real.client(), pods).await;
+    let kubeconfig = deployed::write_kubeconfig(cluster, pods, &cluster.server, &token);
+    let ours = deployed::client_of(&kubeconfig).await;
+    let may = async |verb: &str, namespace: &str| {
+        let runs =
+            json!({"namespace": namespace, "group": "tekton.dev", "resource": "pipelineruns", "verb": verb});
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": runs},
+        });
+        let request = Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+            .header("content-type", "application/json")
+            .body(serde_json::to_vec(&review).unwrap())
+            .unwrap();
+        let answer: Value = ours.request(request).await.unwrap();
+        answer["status"]["allowed"] == true
+    };
+    until("the account may start runs beside its pods", async || may("create", pods).await).await;
+    until("it may watch runs everywhere", async || may("watch", "").await).await;
+    for namespace in ["", "kube-system", "default", builds] {
+        assert!(!may("create", namespace).await, "`{namespace}`");
+        assert!(!may("delete", namespace).await, "`{namespace}`");
+    }
+    let bind = ["create", "rolebinding", "pipewright-start", "-n", builds, "--clusterrole=pipewright-start"];
+    let account = format!("--serviceaccount={pods}:pipewright");
+    kubectl(cluster, &[&bind[..], &[&account]].concat(), "").unwrap();
+    until("it may start runs where that is bound", async || may("create", builds).await).await;
+    for namespace in ["", "kube-system", "default"] {
+        assert!(!may("create", namespace).await, "`{namespace}`");
+    }
+    // What is of no namespace would stay.
+    kubectl(cluster, &["delete", "clusterrolebinding", "pipewright-watch"], "").unwrap();
+    kubectl(cluster, &["delete", "clusterrole", "pipewright-watch", "pipewright-start"], "").unwrap();
 }
