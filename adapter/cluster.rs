@@ -15,7 +15,6 @@ use token::TokenFile;
 mod config;
 pub mod create;
 pub mod lease;
-pub mod memory;
 mod token;
 
 /// How long one call to the API server may take; a webhook has 8 s for all of them.

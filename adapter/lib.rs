@@ -16,7 +16,6 @@ pub mod diagnostic;
 pub mod event;
 pub mod telemetry;
 
-pub mod tekton;
 pub mod vocabulary;
 
 pub mod cluster;

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 
 use super::serve::ended;
 use super::{Ended, LogArguments, print, runtime};
-use crate::cluster::memory::{Memory, Options, PlayerOptions, write_kubeconfig};
 use crate::telemetry::log;
+use pipewright_embedded::{Memory, Options, PlayerOptions, write_kubeconfig};
 
 /// Flags of `cluster`.
 #[derive(Debug, clap::Args)]

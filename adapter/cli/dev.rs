@@ -12,7 +12,7 @@ use super::cluster::{listen, player};
 use super::inputs::{SettingsArguments, limited, style};
 use super::{Ended, complain, print, runtime, serve};
 use crate::app::{self, Parts};
-use crate::cluster::memory::{Memory, Options, write_kubeconfig};
+use crate::cluster::Clients;
 use crate::mapping::watch::Reload;
 use crate::settings::{Settings, SourceDocument, SourceSpec};
 use crate::sink::timeline::Timeline;
@@ -22,6 +22,7 @@ use crate::source::{Auth, generic};
 use crate::telemetry::{LogFormat, log};
 use crate::vocabulary::Forge;
 use crate::vocabulary::scope::Scope;
+use pipewright_embedded::{Memory, Options, write_kubeconfig};
 
 /// The webhook secret of `dev`; it protects nothing, and makes `send` sign as a forge does.
 const SECRET: &str = "dev";
@@ -108,7 +109,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         let namespace = settings.process.namespace.clone();
         let mappings: Vec<PathBuf> = settings.process.mappings.iter().map(|it| it.path.clone()).collect();
         let started = app::start(Parts {
-            clients: memory.clients(&namespace),
+            clients: clients(&memory, &namespace),
             settings,
             sinks,
             log: Some(log),
@@ -265,6 +266,12 @@ Every event that leaves is a line below. Ctrl-C ends it.
 }
 
 /// What becomes of the sinks of the settings, as a line; empty where there are none.
+/// A client for each thread, without a socket.
+fn clients(memory: &Memory, namespace: &str) -> Clients {
+    let (served, namespace_of_each) = (memory.clone(), namespace.to_owned());
+    Clients::new(memory.client(namespace), move || served.client(&namespace_of_each))
+}
+
 fn told_of(sinks: &[String], called: bool) -> String {
     if sinks.is_empty() {
         return String::new();

@@ -9,7 +9,7 @@ use super::File;
 use super::document::tree::{self, Node};
 use super::place;
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
-use crate::tekton::{self, known};
+use pipewright_tekton::{self as tekton, known};
 
 /// Pipelines and Tasks by their names; namespaces do not count.
 #[derive(Clone, Debug, Default)]

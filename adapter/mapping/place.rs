@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::document::tree::{Kind, Node};
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::tekton::Verdict;
-use crate::tekton::fields::FieldError;
+use pipewright_tekton::Verdict;
+use pipewright_tekton::fields::FieldError;
 
 const OWN_RULE: &str = "the rule is that of Tekton's own webhook (v1.15); the path names the field";
 

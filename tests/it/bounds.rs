@@ -148,7 +148,7 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_strangers_that_wait_for_a_quota_keep_no_signed_webhook_out() {
-    use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+    use pipewright_embedded::faults::{Fault, Rate, Requests};
 
     let service = Setup::new()
         .mapping("quota", QUOTA)

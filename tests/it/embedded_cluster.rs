@@ -15,8 +15,8 @@ use kube::api::{
 };
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt as _};
-use pipewright::cluster::memory::faults::{Fault, Mix, Rate, Requests};
-use pipewright::cluster::memory::{Limits, Memory, Options, PlayerOptions};
+use pipewright_embedded::faults::{Fault, Mix, Rate, Requests};
+use pipewright_embedded::{Limits, Memory, Options, PlayerOptions};
 use serde_json::json;
 
 use crate::support::objects::*;

@@ -6,9 +6,9 @@ use futures::StreamExt as _;
 use http::StatusCode;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
-use pipewright::cluster::memory::player;
 use pipewright::event::Event;
+use pipewright_embedded::faults::{Fault, Rate, Requests};
+use pipewright_embedded::player;
 use serde_json::{Value, json};
 
 use crate::support::BUILD_PIPELINE;

@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use pipewright::cluster::lease::Timing;
-use pipewright::cluster::memory::faults::{Fault, Rate, Requests};
+use pipewright_embedded::faults::{Fault, Rate, Requests};
 
 use pipewright::event::Event;
 use pipewright::sink::SinkSpec;

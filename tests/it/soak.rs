@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use pipewright::cluster::memory::faults::{Fault, Mix};
-use pipewright::cluster::memory::{Memory, Options, PlayerOptions, Served, write_kubeconfig};
+use pipewright_embedded::faults::{Fault, Mix};
+use pipewright_embedded::{Memory, Options, PlayerOptions, Served, write_kubeconfig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

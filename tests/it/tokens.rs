@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::cluster::memory::{Memory, Options, PlayerOptions, Served};
+use pipewright_embedded::{Memory, Options, PlayerOptions, Served};
 
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;

@@ -6,7 +6,7 @@ use cel::common::types::{CelDuration, CelString, CelTimestamp, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
-use crate::tekton::duration as go_duration;
+use pipewright_tekton::duration as go_duration;
 
 type Result<T> = std::result::Result<T, ExecutionError>;
 

@@ -6,7 +6,7 @@ use super::{Compiler, Shape};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::mapping::document::tree::Node;
 use crate::mapping::{params, place};
-use crate::tekton::{self, UNKNOWN, known};
+use pipewright_tekton::{self as tekton, UNKNOWN, known};
 
 // === impl Shape ===
 

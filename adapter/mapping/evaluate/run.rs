@@ -12,7 +12,7 @@ use crate::mapping::helper;
 use crate::mapping::params;
 use crate::mapping::template::size;
 use crate::mapping::words;
-use crate::tekton::{self, known};
+use pipewright_tekton::{self as tekton, known};
 
 /// The most bytes of one object: etcd refuses more than 1.5 MiB.
 const MAX_OBJECT: usize = 1024 * 1024;

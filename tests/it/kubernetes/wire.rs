@@ -345,9 +345,8 @@ impl Seen {
         static TIME: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap());
         // A version may be any number: neither the year of a time that was sent, nor the number of an RFC is one.
-        static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r"RFC \d+|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{3,}\b").unwrap()
-        });
+        static NUMBER: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"RFC \d+|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d{3,}\b").unwrap());
         static PATCHED: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r#"(?s)Invalid value: "\{.*\}": "#).unwrap());
         static CURRENT: LazyLock<Regex> =

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use kube::api::DeleteParams;
-use pipewright::cluster::memory::faults::{Fault, Mix};
+use pipewright_embedded::faults::{Fault, Mix};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use pipewright::cluster::Clients;
-use pipewright::cluster::memory::faults::{Fault, Faults, Rate, Requests, Rules};
+use pipewright_embedded::faults::{Fault, Faults, Rate, Requests, Rules};
 use serde_json::json;
 use tokio::sync::watch;
 use tower::BoxError;

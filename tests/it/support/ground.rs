@@ -10,8 +10,8 @@ use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Api, Client, Config};
-use pipewright::cluster::memory::{Memory, Options, PlayerOptions};
 use pipewright::cluster::{self, Clients};
+use pipewright_embedded::{Memory, Options, PlayerOptions};
 use serde_json::{Value, json};
 
 use super::faulty::{Board, Switch};
@@ -107,7 +107,10 @@ impl Ground {
     /// What a service is started with.
     pub async fn clients(&self) -> Clients {
         match self {
-            Self::Embedded(memory) => memory.clients("default"),
+            Self::Embedded(memory) => {
+                let served = memory.clone();
+                Clients::new(memory.client("default"), move || served.client("default"))
+            }
             Self::Real(real) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 real.board.before(&cluster::connect(Some(&real.adapter().await)).await.unwrap())

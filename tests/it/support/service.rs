@@ -17,7 +17,6 @@ use hyper_util::rt::TokioIo;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use pipewright::app::{self, Parts, StartError};
-use pipewright::cluster::memory::{Memory, Options};
 use pipewright::event::Event;
 use pipewright::settings::{Settings, SourceDocument, SourceSpec};
 use pipewright::sink::{DEFAULT, Environment, Receive, SinkSpec, Sinks};
@@ -25,6 +24,7 @@ use pipewright::source::secret::{Secret, SecretReference};
 use pipewright::source::{Auth, generic, signature};
 use pipewright::vocabulary::Forge;
 use pipewright::vocabulary::scope::Scope;
+use pipewright_embedded::{Memory, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

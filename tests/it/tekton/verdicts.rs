@@ -6,7 +6,7 @@ mod specs;
 
 use futures::StreamExt as _;
 use kube::api::PostParams;
-use pipewright::tekton;
+use pipewright_tekton as tekton;
 use serde_json::{Value, json};
 
 use self::specs::{Random, spec};

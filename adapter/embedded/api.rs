@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -13,20 +12,16 @@ use super::failure::{Cause, Failure};
 use super::fields::{self, OnConflict, Writer};
 use super::object::{self, Object};
 use super::patch;
-use super::resource::{Id, Origin, RESOURCES};
+use super::resource::{Id, Key, Origin, RESOURCES};
 use super::schema;
 use super::selector::Selector;
-use super::store::{Key, Page, Store};
-use super::update::{self, Tracking};
+use super::store::{Page, Store};
+use super::update::{self, Tracking, Written, check_size, unsaved, writer};
 use super::validate;
+use super::write::{Clock, Effect, Part, Source, Validation, WriteOptions};
 
-/// etcd's limit of one request; no object can be larger (etcd, `--max-request-bytes`).
-const OBJECT_LIMIT: usize = 1_572_864;
 /// How often a generated name is tried before the create fails (apiserver, `RetryGenerateName`).
 const NAME_ATTEMPTS: usize = 8;
-
-/// The time, so that tests can stop it.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The API over one store.
 pub struct Api {
@@ -34,62 +29,6 @@ pub struct Api {
     /// For each resource the version of its latest change; watches wait on it.
     latest: Vec<watch::Sender<u64>>,
     clock: Clock,
-}
-
-/// The part of an object that a write is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All but the status, where the resource has `/status`.
-    Main,
-    /// The status.
-    Status,
-}
-
-/// What a writing request says besides its body.
-#[derive(Clone, Debug)]
-pub struct WriteOptions {
-    /// Which part is written.
-    pub part: Part,
-    /// Whether the result is stored.
-    pub effect: Effect,
-    /// `fieldManager`, or the first word of the user agent.
-    pub manager: String,
-    /// What becomes of fields that nobody knows.
-    pub validation: Validation,
-    /// What to warn the client of.
-    pub warnings: Arc<Mutex<Vec<String>>>,
-}
-
-/// `fieldValidation`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Validation {
-    /// They are dropped with a warning.
-    #[default]
-    Warn,
-    /// They are dropped.
-    Ignore,
-    /// They are refused.
-    Strict,
-}
-
-/// What an object is decoded for; the words of a refusal depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The body of a POST or PUT.
-    Body,
-    /// An object with a patch applied.
-    Patched,
-    /// An applied configuration.
-    Applied,
-}
-
-/// Whether a write is stored or only tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It is stored.
-    Store,
-    /// `dryRun=All`: everything but that.
-    DryRun,
 }
 
 /// The body of a PATCH.
@@ -114,26 +53,6 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// The resourceVersion that the object must have.
     pub version: Option<String>,
-}
-
-/// What a write gave.
-#[derive(Clone, Debug)]
-pub enum Written {
-    /// A new object.
-    Created(Arc<Object>),
-    /// A changed object, or the same when nothing changed.
-    Updated(Arc<Object>),
-    /// The last state of an object that is gone.
-    Removed(Arc<Object>),
-}
-
-// === impl WriteOptions ===
-
-impl WriteOptions {
-    /// Warns the client.
-    pub fn warn(&self, warnings: Vec<String>) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
-    }
 }
 
 // === impl Api ===
@@ -619,35 +538,6 @@ fn namespace_accepts(store: &Store, key: &Key) -> Result<(), Failure> {
     }
 }
 
-/// Refuses what etcd would not store.
-pub(super) fn check_size(value: &Value) -> Result<(), Failure> {
-    // Twice the size of all strings is far more than most objects; only large ones are measured exactly.
-    if rough_size(value) > OBJECT_LIMIT / 2 && value.to_string().len() > OBJECT_LIMIT {
-        let message = "etcdserver: request is too large";
-        return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
-    }
-    Ok(())
-}
-
-fn rough_size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|item| rough_size(item) + 1).sum(),
-        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + rough_size(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-    }
-}
-
-/// Who writes, for the record of owned fields.
-pub(super) fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
-    Writer {
-        manager: options.manager.clone(),
-        api_version: id.get().api_version(),
-        subresource: if options.part == Part::Status { "status" } else { "" },
-        time: now.to_owned(),
-    }
-}
-
 /// The key of an object of a resource.
 pub fn key_of(id: Id, value: &Value) -> Key {
     let namespace = if id.get().is_namespaced() { object::namespace(value) } else { "" };
@@ -661,12 +551,6 @@ fn version_is_a_number(value: &Value) -> Result<(), Failure> {
         return Err(Failure::unparsed_version(version));
     }
     Ok(())
-}
-
-/// An object that is answered and not stored.
-pub(super) fn unsaved(value: Value, version: u64) -> Arc<Object> {
-    let json = value.to_string().into();
-    Arc::new(Object { value, json, version })
 }
 
 /// A name from a prefix, cut to make room, and five characters that spell no words (apimachinery, `names`).

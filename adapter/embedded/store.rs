@@ -11,19 +11,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::object::{self, Object};
-use super::resource::{Id, RESOURCES};
+use super::resource::{Id, Key, RESOURCES};
 use super::selector::Selector;
-
-/// Where an object is kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The resource.
-    pub id: Id,
-    /// The namespace; empty for objects of the cluster.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
 
 /// How much of the past is kept for watches and for paging, for each resource.
 #[derive(Clone, Copy, Debug)]

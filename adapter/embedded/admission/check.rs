@@ -6,8 +6,8 @@ use super::super::failure::Failure;
 use super::super::resource::{Id, Origin};
 use super::super::validate;
 use super::{VALIDATING, is_done, object};
-use crate::tekton;
-use crate::tekton::fields::FieldErrors;
+use pipewright_tekton as tekton;
+use pipewright_tekton::fields::FieldErrors;
 
 /// Refuses what Tekton's webhook refuses.
 pub fn check(id: Id, new: &Value, old: Option<&Value>) -> Result<(), Failure> {

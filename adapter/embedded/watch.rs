@@ -145,7 +145,7 @@ fn last_seen(change: &Change) -> Arc<Object> {
     let mut value = previous.value.clone();
     super::object::meta_mut(&mut value)
         .insert("resourceVersion".to_owned(), json!(change.version.to_string()));
-    super::api::unsaved(value, change.version)
+    super::update::unsaved(value, change.version)
 }
 
 async fn next(mut state: State) -> Option<(Result<Bytes, BoxError>, State)> {

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::api::Effect;
+use super::resource::Key;
 use super::resource::{Id, Resource};
-use super::store::Key;
+use super::write::Effect;
 
 /// A refusal; becomes a `Status` object.
 #[derive(Clone, Debug)]

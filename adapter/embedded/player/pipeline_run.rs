@@ -11,7 +11,7 @@ use super::super::admission;
 use super::graph::{self, Variables};
 use super::{Condition, Context, NOTE, PlayError, RESULTS, object};
 use super::{annotated_results, is_managed_elsewhere, params, status_of};
-use crate::tekton::known::{self, Mismatch};
+use pipewright_tekton::known::{self, Mismatch};
 
 /// How a child stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

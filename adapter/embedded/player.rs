@@ -24,9 +24,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::api::Clock;
 use super::object;
-use crate::tekton;
+use super::write::Clock;
+use pipewright_tekton as tekton;
 
 /// How long each task takes, such as `2s` or `150ms`.
 pub const DURATION: &str = "player.pipewright.dev/duration";

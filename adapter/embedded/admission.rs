@@ -7,11 +7,11 @@ mod check;
 use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
-use super::api::Part;
 use super::failure::Failure;
 use super::object;
 use super::resource::Id;
-use crate::tekton;
+use super::write::Part;
+use pipewright_tekton as tekton;
 
 pub use check::check;
 

@@ -3,18 +3,33 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::admission;
-use super::api::{Effect, Part, WriteOptions, Written, check_size, unsaved, writer};
 use super::collect;
 use super::failure::Failure;
-use super::fields;
+use super::fields::{self, Writer};
 use super::object::{self, Object};
 use super::patch;
-use super::resource::{Id, Update};
-use super::store::{Key, Store};
+use super::resource::{Id, Key, Update};
+use super::store::Store;
 use super::validate;
+use super::write::{Effect, Part, WriteOptions};
+
+/// etcd's limit of one request; no object can be larger (etcd, `--max-request-bytes`).
+const OBJECT_LIMIT: usize = 1_572_864;
+
+/// What a write gave.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A new object.
+    Created(Arc<Object>),
+    /// A changed object, or the same when nothing changed.
+    Updated(Arc<Object>),
+    /// The last state of an object that is gone.
+    Removed(Arc<Object>),
+}
 
 /// Whether the record of owned fields still has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,4 +221,39 @@ pub fn only_part(id: Id, config: &Value, part: Part) -> Value {
         }
     }
     config
+}
+
+/// Refuses what etcd would not store.
+pub fn check_size(value: &Value) -> Result<(), Failure> {
+    // Twice the size of all strings is far more than most objects; only large ones are measured exactly.
+    if rough_size(value) > OBJECT_LIMIT / 2 && value.to_string().len() > OBJECT_LIMIT {
+        let message = "etcdserver: request is too large";
+        return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
+    }
+    Ok(())
+}
+
+fn rough_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| rough_size(item) + 1).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + rough_size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
+/// Who writes, for the record of owned fields.
+pub fn writer(id: Id, options: &WriteOptions, now: &str) -> Writer {
+    Writer {
+        manager: options.manager.clone(),
+        api_version: id.get().api_version(),
+        subresource: if options.part == Part::Status { "status" } else { "" },
+        time: now.to_owned(),
+    }
+}
+
+/// An object that is answered and not stored.
+pub fn unsaved(value: Value, version: u64) -> Arc<Object> {
+    let json = value.to_string().into();
+    Arc::new(Object { value, json, version })
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::admission;
 use super::{Condition, Context, DURATION, FAIL_TASK, HOLD, OUTCOME, PlayError, RESULTS, object};
 use super::{annotated_results, is_managed_elsewhere, status_of};
-use crate::tekton;
+use pipewright_tekton as tekton;
 
 /// One step.
 pub async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PlayError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::patch::type_name;
 use super::resource::Id;
-use super::store::Key;
+use super::resource::Key;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]

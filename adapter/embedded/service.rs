@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
 use serde_json::{Value, json};
 use tower::BoxError;
 
-use super::api::{Api, Clock, DeleteOptions, Effect, Part, Patch, Validation, WriteOptions, Written};
+use super::api::{Api, DeleteOptions, Patch};
 use super::collect::Propagation;
 use super::discovery;
 use super::failure::{Cause, Failure};
@@ -24,9 +24,12 @@ use super::object::{self, Object};
 use super::present::{self, Include, Style};
 use super::request::{self, Form, Media, Query, Sub, Target};
 use super::resource::Id;
+use super::resource::Key;
 use super::selector::Selector;
-use super::store::{Compacted, Key, Page};
+use super::store::{Compacted, Page};
+use super::update::Written;
 use super::watch::{self, Bookmarks, EndMark, Watch};
+use super::write::{Clock, Effect, Part, Validation, WriteOptions};
 
 /// The largest request body (apiserver, `MaxRequestBodyBytes`).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;

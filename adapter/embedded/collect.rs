@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::object::{self, Object};
 use super::resource::Id;
-use super::store::{Key, Store};
+use super::resource::Key;
+use super::store::Store;
 
 /// What a deletion does to the objects that the deleted one owns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod store;
 mod update;
 mod validate;
 mod watch;
+mod write;
 
 use std::io;
 use std::path::Path;
@@ -39,8 +40,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-pub use api::Clock;
-use api::{Api, Effect, Part, Patch, Validation, WriteOptions};
+use api::{Api, Patch};
 pub use faults::Faults;
 use fields::OnConflict;
 pub use player::PlayerOptions;
@@ -49,6 +49,8 @@ pub use serve::Served;
 use service::Service;
 pub use store::Limits;
 use store::Store;
+pub use write::Clock;
+use write::{Effect, Part, Validation, WriteOptions};
 
 /// A running embedded cluster; a cheap handle, all clones are the same cluster.
 #[derive(Clone)]
@@ -151,13 +153,6 @@ impl Memory {
     /// A client that reaches the cluster without a socket.
     pub fn client(&self, namespace: &str) -> kube::Client {
         kube::Client::new(self.service.clone(), namespace)
-    }
-
-    /// Clients for as many threads.
-    pub fn clients(&self, namespace: &str) -> super::Clients {
-        let (service, namespace) = (self.service.clone(), namespace.to_owned());
-        let make = move || kube::Client::new(service.clone(), namespace.clone());
-        super::Clients::new(make(), make)
     }
 
     /// Serves the API over HTTP on a listener that is bound to a loopback address.

@@ -209,6 +209,17 @@ pub static RESOURCES: &[Resource] = &[
     Resource { version: "v1beta1", columns: RUN, ..tekton("customruns", "customrun", "CustomRun") },
 ];
 
+/// Where an object is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The resource.
+    pub id: Id,
+    /// The namespace; empty for objects of the cluster.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
 // === impl Resource ===
 
 impl Resource {
