@@ -8,12 +8,14 @@ mod backlog;
 mod batch;
 pub(crate) mod client;
 mod dead_letter;
-pub mod delivery;
 mod encode;
+mod environment;
 mod http;
 mod overrides;
 mod retry_after;
+mod schedule;
 mod spec;
+mod target;
 pub mod timeline;
 mod trace;
 
@@ -22,43 +24,22 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::http::HeaderValue;
-
-use self::dead_letter::Cause;
-use self::http::{Common, HttpSink, Refusal, Token, Verdict};
+use self::dead_letter::Letters;
+use self::http::{Common, Refusal, Token, Verdict};
+use self::target::HttpTarget;
 use crate::event::Event;
 use crate::event::fault::{Fault, Kind};
 use crate::telemetry::Metrics;
 
-pub use batch::Batch;
-pub use dead_letter::Destination;
-pub use delivery::{BackoffPolicy, Delivery, IsoDuration};
+pub use environment::{ConfigError, Environment};
 pub use overrides::Overrides;
-pub use spec::{Mode, SinkSpec, SinkUrl};
+pub use spec::{BackoffPolicy, Batch, Delivery, Destination, IsoDuration, Mode, SinkSpec, SinkUrl};
 
 /// The name of the sink of `K_SINK`.
 pub const DEFAULT: &str = "default";
-
-/// What Knative's `SinkBinding` and its peers hand to a container; the composition root reads it.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// `K_SINK`: the URL of the default sink. Empty while the binding is not resolved.
-    pub sink: Option<String>,
-    /// `K_CE_OVERRIDES`: JSON `{"extensions": {…}}`, or empty.
-    pub ce_overrides: Option<String>,
-    /// `K_CA_CERTS`: PEM certificates trusted besides those of the system, or empty.
-    pub ca_certs: Option<String>,
-    /// The file of the default sink's bearer token, `/oidc/token` in a bound container. It need not exist.
-    pub token_file: Option<PathBuf>,
-    /// `NAMESPACE`: where this process runs, sent as the header `Kn-Namespace`.
-    pub namespace: Option<String>,
-    /// `K_SINK_TIMEOUT`: the seconds that one attempt at the default sink may take.
-    pub timeout: Option<String>,
-}
 
 /// Every place that events go to, by name.
 pub struct Sinks {
@@ -133,48 +114,9 @@ pub enum SendError {
     NoDefault,
 }
 
-/// Why the sinks cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// `K_SINK` is no usable URL.
-    #[error("`K_SINK` {0}")]
-    Sink(String),
-    /// `K_CE_OVERRIDES` is malformed.
-    #[error("`K_CE_OVERRIDES` {0}")]
-    Overrides(String),
-    /// `K_CA_CERTS` is malformed.
-    #[error("`K_CA_CERTS` {0}")]
-    CaCerts(String),
-    /// `K_SINK_TIMEOUT` is no number of seconds.
-    #[error("`K_SINK_TIMEOUT` must be a whole number of seconds, not `{0}`")]
-    Timeout(String),
-    /// `NAMESPACE` is no name.
-    #[error("`NAMESPACE` must be the name of a namespace")]
-    Namespace,
-    /// Two sinks of one name.
-    #[error("sink `{0}` is defined twice")]
-    Duplicate(String),
-    /// The HTTP client cannot be built, for want of system certificates for example.
-    #[error("sink `{sink}`: {reason}")]
-    Client {
-        /// The sink's name.
-        sink: String,
-        /// What is missing.
-        reason: String,
-    },
-}
-
 enum Target {
-    Http { sink: Arc<HttpSink>, letters: Option<Letters> },
+    Http { sink: HttpTarget, letters: Option<Letters> },
     InProcess(Arc<dyn Receive>),
-}
-
-/// Where a sink's dead letters go. Only the events of that sink: what is refused there has no further place.
-enum Letters {
-    /// Another sink.
-    Named(String),
-    /// An address of its own.
-    Own(Arc<HttpSink>),
 }
 
 // === impl Sinks ===
@@ -224,7 +166,7 @@ impl Sinks {
             };
             let wrong = |reason| ConfigError::Client { sink: name.clone(), reason };
             let letters = Letters::new(name, spec, &named, &common).map_err(wrong)?;
-            let sink = Arc::new(HttpSink::new(name, spec, token, &common).map_err(wrong)?);
+            let sink = HttpTarget::new(name, spec, token, &common).map_err(wrong)?;
             targets.insert(name.clone(), Target::Http { sink, letters });
         }
         Ok(Self { targets, overrides })
@@ -301,123 +243,11 @@ impl Sinks {
             _ => Err(refusal.into_error(name)),
         }
     }
-
-    /// Sends the event as a dead letter.
-    async fn bury(
-        &self,
-        event: &Event,
-        sink: &HttpSink,
-        refusal: Refusal,
-        letters: &Letters,
-        start: Instant,
-        deadline: Instant,
-    ) -> Result<Receipt, SendError> {
-        let unanswered = || format!("dispatch error: {}", refusal.reason).into_bytes();
-        let data = if refusal.status.is_some() { refusal.answer.clone() } else { unanswered() };
-        let cause =
-            Cause { destination: sink.url(), status: refusal.status.map(|it| it.as_u16()), data: &data };
-        let Ok(letter) = dead_letter::letter(event, cause) else {
-            return Err(refusal.into_error(sink.name()));
-        };
-        let target = match letters {
-            Letters::Own(own) => own,
-            Letters::Named(name) => match self.targets.get(name) {
-                // Its own dead letter sink is left alone: there are no chains, and no circles.
-                Some(Target::Http { sink, .. }) => sink,
-                Some(Target::InProcess(receiver)) => {
-                    receiver.receive(&letter);
-                    return Ok(Receipt::buried(1, 202, start, name, refusal));
-                }
-                None => return Err(refusal.into_error(sink.name())),
-            },
-        };
-        match target.send(&letter, deadline).await {
-            Ok(http::Accepted { attempts, status }) => {
-                Ok(Receipt::buried(attempts, status.as_u16(), start, target.name(), refusal))
-            }
-            Err(second) => {
-                // It may work later if either may.
-                let verdict = if second.verdict == Verdict::Never { refusal.verdict } else { Verdict::Later };
-                let reason = format!(
-                    "{}; its dead letter sink `{}`: {}",
-                    refusal.reason,
-                    target.name(),
-                    second.reason
-                );
-                let retry_after = second.retry_after.or(refusal.retry_after);
-                Err(Refusal { verdict, retry_after, reason, ..refusal }.into_error(sink.name()))
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Sinks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sinks").field("names", &self.targets.keys()).finish_non_exhaustive()
-    }
-}
-
-// === impl Letters ===
-
-impl Letters {
-    fn new(
-        name: &str,
-        spec: &SinkSpec,
-        named: &BTreeMap<String, SinkSpec>,
-        common: &Common,
-    ) -> Result<Option<Self>, String> {
-        match &spec.delivery.dead_letter_sink {
-            None => Ok(None),
-            Some(Destination::Sink(other)) if other == name => {
-                Err("`deadLetterSink` is the sink itself; name another".to_owned())
-            }
-            // The platform may give the default sink, or a receiver in this process may be it.
-            Some(Destination::Sink(other)) if other == DEFAULT || named.contains_key(other) => {
-                Ok(Some(Self::Named(other.clone())))
-            }
-            Some(Destination::Sink(other)) => Err(format!(
-                "`deadLetterSink` names the sink `{other}`, and there is none; add a document of kind `Sink` with \
-                 this name"
-            )),
-            Some(Destination::Url(url)) if *url == spec.url => {
-                Err("`deadLetterSink` is the sink's own `url`; name another place".to_owned())
-            }
-            Some(Destination::Url(url)) => {
-                // Tried as hard as the sink itself, without its headers and token, which are for that sink.
-                let mut own = SinkSpec::new(url.clone());
-                own.delivery = Delivery { dead_letter_sink: None, ..spec.delivery.clone() };
-                let own = HttpSink::new(&format!("{name}/dead-letter"), &own, Token::None, common)
-                    .map_err(|reason| format!("`deadLetterSink`: {reason}"))?;
-                Ok(Some(Self::Own(Arc::new(own))))
-            }
-        }
-    }
-}
-
-// === impl Environment ===
-
-impl Environment {
-    fn namespace(&self) -> Result<Option<HeaderValue>, ConfigError> {
-        let namespace = self.namespace.as_deref().map(str::trim).filter(|namespace| !namespace.is_empty());
-        namespace.map(HeaderValue::from_str).transpose().map_err(|_| ConfigError::Namespace)
-    }
-
-    /// Nothing for a number below 1, which means no limit to Knative and the usual one to us.
-    fn timeout(&self) -> Result<Option<Duration>, ConfigError> {
-        let Some(text) = self.timeout.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let seconds: i64 = text.parse().map_err(|_| ConfigError::Timeout(text.to_owned()))?;
-        Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
-    }
-}
-
-// === impl Receipt ===
-
-impl Receipt {
-    fn buried(attempts: u32, status: u16, start: Instant, sink: &str, refusal: Refusal) -> Self {
-        let letter = DeadLetter { sink: sink.to_owned(), attempts: refusal.attempts, reason: refusal.reason };
-        Self { attempts, status, elapsed: start.elapsed(), dead_letter: Some(Box::new(letter)) }
     }
 }
 

@@ -4,40 +4,25 @@
 //! the result of the batch; when it is refused for good, its events go one by one, and each gets its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{timeout, timeout_at};
 
-use super::delivery::IsoDuration;
 use super::encode;
 use super::http::{Accepted, HttpSink, Refusal, Verdict};
+use super::spec::Batch;
 
 /// The most bytes of a batch; an event larger than this goes alone.
 const MAX_BYTES: usize = 1024 * 1024;
 /// How many events of a refused batch are sent at the same time.
 const SINGLES: usize = 8;
 
-/// When a batch is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Batch {
-    /// The most events of one request, from 2 to 1000. With their bytes, at most 1 MiB, this ends the wait.
-    #[serde(deserialize_with = "max_events")]
-    #[schemars(range(min = 2, max = 1000))]
-    pub max_events: usize,
-    /// How long the first event waits for others, at most a second.
-    #[serde(deserialize_with = "linger")]
-    pub linger: IsoDuration,
-}
-
 /// The batches of one sink.
-#[derive(Debug)]
 pub(super) struct Batcher {
+    sink: Arc<HttpSink>,
     batch: Batch,
     /// The one that still takes events.
     open: Mutex<Option<Arc<Open>>>,
@@ -63,47 +48,18 @@ struct Member {
     reply: oneshot::Sender<Result<Accepted, Refusal>>,
 }
 
-// === impl Batch ===
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self { max_events: 32, linger: IsoDuration(Duration::from_millis(10)) }
-    }
-}
-
-fn max_events<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let number = usize::deserialize(deserializer)?;
-    if !(2..=1000).contains(&number) {
-        return Err(serde::de::Error::custom(format!("`maxEvents` must be from 2 to 1000, not {number}")));
-    }
-    Ok(number)
-}
-
-fn linger<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<IsoDuration, D::Error> {
-    let linger = IsoDuration::deserialize(deserializer)?;
-    if linger.0 > Duration::from_secs(1) {
-        return Err(serde::de::Error::custom(format!("`linger` must be at most PT1S, not {linger}")));
-    }
-    Ok(linger)
-}
-
 // === impl Batcher ===
 
 impl Batcher {
-    pub(super) fn new(batch: Batch) -> Self {
-        Self { batch, open: Mutex::default() }
+    pub(super) fn new(sink: Arc<HttpSink>, batch: Batch) -> Self {
+        Self { sink, batch, open: Mutex::default() }
     }
 
     /// Sends an event in the company of others.
-    pub(super) async fn send(
-        &self,
-        sink: &Arc<HttpSink>,
-        json: Bytes,
-        deadline: Instant,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) async fn send(self: &Arc<Self>, json: Bytes, deadline: Instant) -> Result<Accepted, Refusal> {
         let (reply, result) = oneshot::channel();
         if let Some(open) = self.add(Member { json, deadline, reply }) {
-            tokio::spawn(carry(Arc::clone(sink), open, self.batch.linger.0));
+            tokio::spawn(carry(Arc::clone(self), open));
         }
         match timeout_at(deadline.into(), result).await {
             Ok(Ok(result)) => result,
@@ -160,8 +116,8 @@ impl Batcher {
 }
 
 /// Waits until the batch is full or has lingered, sends it, and tells everybody.
-async fn carry(sink: Arc<HttpSink>, open: Arc<Open>, linger: Duration) {
-    let Some(batcher) = sink.batcher() else { return };
+async fn carry(batcher: Arc<Batcher>, open: Arc<Open>) {
+    let (sink, linger) = (&batcher.sink, batcher.batch.linger.0);
     // Whichever comes first.
     let _ = timeout(linger, open.full.notified()).await;
     let until = open.members().list.iter().map(|member| member.deadline).max().unwrap_or_else(Instant::now);
@@ -185,7 +141,7 @@ async fn carry(sink: Arc<HttpSink>, open: Arc<Open>, linger: Duration) {
         reason = refused.reason,
         "a batch was refused; its events are sent one by one"
     );
-    let singles: Vec<_> = members.into_iter().map(|member| alone(&sink, member, refused.attempts)).collect();
+    let singles: Vec<_> = members.into_iter().map(|member| alone(sink, member, refused.attempts)).collect();
     stream::iter(singles).buffer_unordered(SINGLES).collect::<()>().await;
 }
 

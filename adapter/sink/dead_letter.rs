@@ -1,11 +1,15 @@
 //! Where events go that a sink did not take: Knative's `deadLetterSink`, and the attributes of a dead letter.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::spec::SinkUrl;
+use super::http::{Accepted, Common, Refusal, Token, Verdict};
+use super::spec::{Delivery, Destination, SinkSpec, SinkUrl};
+use super::target::HttpTarget;
+use super::{DEFAULT, DeadLetter, Receipt, SendError, Sinks, Target};
 use crate::event::{AttributeError, Event};
 
 /// The most characters of base64 text in `knativeerrordata`, as in Knative.
@@ -13,38 +17,12 @@ const MAX_DATA: usize = 1024;
 /// The code of a delivery that was never answered, as in Knative.
 const NO_ANSWER: i32 = 500;
 
-/// Knative's `Destination`, resolved: another sink, or an address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Written", into = "Written")]
-#[schemars(with = "Written")]
-pub enum Destination {
-    /// The document of kind `Sink` of this name.
-    Sink(String),
-    /// An address.
-    Url(SinkUrl),
-}
-
-/// A `Destination` as it is written (`duck/v1`).
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    /// A `Sink` of these settings, or a Service of the cluster.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<Reference>,
-    /// An absolute URL; beside a `ref` to a Service, a path there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Reference {
-    api_version: String,
-    kind: String,
-    name: String,
-    /// Of a Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    namespace: Option<String>,
+/// Where a sink's dead letters go. Only the events of that sink: what is refused there has no further place.
+pub(super) enum Letters {
+    /// Another sink.
+    Named(String),
+    /// An address of its own.
+    Own(HttpTarget),
 }
 
 /// Why an event became a dead letter.
@@ -58,90 +36,107 @@ pub(super) struct Cause<'a> {
     pub(super) data: &'a [u8],
 }
 
-// === impl Destination ===
+// === impl Letters ===
 
-impl TryFrom<Written> for Destination {
-    type Error = String;
-
-    fn try_from(written: Written) -> Result<Self, String> {
-        let Some(reference) = written.reference else {
-            let uri = written.uri.ok_or("`deadLetterSink` needs `ref` or `uri`")?;
-            return uri.parse().map(Self::Url).map_err(|error| format!("`deadLetterSink.uri` {error}"));
-        };
-        let Reference { api_version, kind, name, namespace } = reference;
-        if !is_label(&name) {
-            return Err(format!("`deadLetterSink.ref.name: {name}` is not the name of a {kind}"));
-        }
-        match (api_version.as_str(), kind.as_str()) {
-            ("pipewright.dev/v1alpha1", "Sink") => {
-                if namespace.is_some() || written.uri.is_some() {
-                    return Err("`deadLetterSink.ref` to a Sink takes neither `namespace` nor `uri`: the \
-                                Sink is a document of these settings and has its own `url`"
-                        .to_owned());
-                }
-                Ok(Self::Sink(name))
+impl Letters {
+    pub(super) fn new(
+        name: &str,
+        spec: &SinkSpec,
+        named: &BTreeMap<String, SinkSpec>,
+        common: &Common,
+    ) -> Result<Option<Self>, String> {
+        match &spec.delivery.dead_letter_sink {
+            None => Ok(None),
+            Some(Destination::Sink(other)) if other == name => {
+                Err("`deadLetterSink` is the sink itself; name another".to_owned())
             }
-            ("v1", "Service") => {
-                let namespace = namespace.filter(|namespace| is_label(namespace)).ok_or(
-                    "`deadLetterSink.ref` to a Service needs `namespace`, the namespace of that Service",
-                )?;
-                service(&name, &namespace, written.uri.as_deref()).map(Self::Url)
+            // The platform may give the default sink, or a receiver in this process may be it.
+            Some(Destination::Sink(other)) if other == DEFAULT || named.contains_key(other) => {
+                Ok(Some(Self::Named(other.clone())))
             }
-            _ => Err(format!(
-                "`deadLetterSink.ref` names a `{kind}` of `{api_version}`, whose address only the cluster knows: \
-                 write its `status.address.url` as `uri`, or refer to a `Sink` of `pipewright.dev/v1alpha1` or a \
-                 `Service` of `v1`"
+            Some(Destination::Sink(other)) => Err(format!(
+                "`deadLetterSink` names the sink `{other}`, and there is none; add a document of kind `Sink` with \
+                 this name"
             )),
+            Some(Destination::Url(url)) if *url == spec.url => {
+                Err("`deadLetterSink` is the sink's own `url`; name another place".to_owned())
+            }
+            Some(Destination::Url(url)) => {
+                // Tried as hard as the sink itself, without its headers and token, which are for that sink.
+                let mut own = SinkSpec::new(url.clone());
+                own.delivery = Delivery { dead_letter_sink: None, ..spec.delivery.clone() };
+                let own = HttpTarget::new(&format!("{name}/dead-letter"), &own, Token::None, common)
+                    .map_err(|reason| format!("`deadLetterSink`: {reason}"))?;
+                Ok(Some(Self::Own(own)))
+            }
         }
     }
 }
 
-impl From<Destination> for Written {
-    fn from(destination: Destination) -> Self {
-        match destination {
-            Destination::Url(url) => Self { uri: Some(url.into()), ..Self::default() },
-            Destination::Sink(name) => Self {
-                reference: Some(Reference {
-                    api_version: "pipewright.dev/v1alpha1".to_owned(),
-                    kind: "Sink".to_owned(),
-                    name,
-                    namespace: None,
-                }),
-                uri: None,
+// === impl Sinks ===
+
+impl Sinks {
+    /// Sends the event as a dead letter.
+    pub(super) async fn bury(
+        &self,
+        event: &Event,
+        sink: &HttpTarget,
+        refusal: Refusal,
+        letters: &Letters,
+        start: Instant,
+        deadline: Instant,
+    ) -> Result<Receipt, SendError> {
+        let unanswered = || format!("dispatch error: {}", refusal.reason).into_bytes();
+        let data = if refusal.status.is_some() { refusal.answer.clone() } else { unanswered() };
+        let cause =
+            Cause { destination: sink.url(), status: refusal.status.map(|it| it.as_u16()), data: &data };
+        let Ok(letter) = letter(event, cause) else {
+            return Err(refusal.into_error(sink.name()));
+        };
+        let target = match letters {
+            Letters::Own(own) => own,
+            Letters::Named(name) => match self.targets.get(name) {
+                // Its own dead letter sink is left alone: there are no chains, and no circles.
+                Some(Target::Http { sink, .. }) => sink,
+                Some(Target::InProcess(receiver)) => {
+                    receiver.receive(&letter);
+                    return Ok(Receipt::buried(1, 202, start, name, refusal));
+                }
+                None => return Err(refusal.into_error(sink.name())),
             },
+        };
+        match target.send(&letter, deadline).await {
+            Ok(Accepted { attempts, status }) => {
+                Ok(Receipt::buried(attempts, status.as_u16(), start, target.name(), refusal))
+            }
+            Err(second) => {
+                // It may work later if either may.
+                let verdict = if second.verdict == Verdict::Never { refusal.verdict } else { Verdict::Later };
+                let reason = format!(
+                    "{}; its dead letter sink `{}`: {}",
+                    refusal.reason,
+                    target.name(),
+                    second.reason
+                );
+                let retry_after = second.retry_after.or(refusal.retry_after);
+                Err(Refusal { verdict, retry_after, reason, ..refusal }.into_error(sink.name()))
+            }
         }
     }
 }
 
-/// The address that Knative resolves a plain Service to, with the usual cluster domain.
-fn service(name: &str, namespace: &str, path: Option<&str>) -> Result<SinkUrl, String> {
-    let base = format!("http://{name}.{namespace}.svc.cluster.local/");
-    let base = url::Url::parse(&base).map_err(|error| error.to_string())?;
-    let url = match path {
-        None => base.clone(),
-        Some(path) => base.join(path).map_err(|error| format!("`deadLetterSink.uri` is no path: {error}"))?,
-    };
-    if (url.scheme(), url.host(), url.port()) != (base.scheme(), base.host(), base.port()) {
-        return Err(
-            "`deadLetterSink.uri` beside `ref` must be a path such as `/letters`; an absolute URL stands \
-                    alone"
-                .to_owned(),
-        );
-    }
-    url.as_str().parse().map_err(|error| format!("`deadLetterSink.uri` {error}"))
-}
+// === impl Receipt ===
 
-/// A DNS label (RFC 1123), as names of Services and namespaces are.
-fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+impl Receipt {
+    fn buried(attempts: u32, status: u16, start: Instant, sink: &str, refusal: Refusal) -> Self {
+        let letter = DeadLetter { sink: sink.to_owned(), attempts: refusal.attempts, reason: refusal.reason };
+        Self { attempts, status, elapsed: start.elapsed(), dead_letter: Some(Box::new(letter)) }
+    }
 }
 
 /// The event with the three attributes of Knative's dead letters, in place of those that an earlier death left. Id and
 /// source stay, so that a letter that is sent again means the same event.
-pub(super) fn letter(event: &Event, cause: Cause<'_>) -> Result<Event, AttributeError> {
+fn letter(event: &Event, cause: Cause<'_>) -> Result<Event, AttributeError> {
     let data = &cause.data[..cause.data.len().min(MAX_DATA / 4 * 3)];
     event
         .to_builder()
@@ -155,65 +150,6 @@ pub(super) fn letter(event: &Event, cause: Cause<'_>) -> Result<Event, Attribute
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(yaml: &str) -> Result<Destination, String> {
-        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_destination_is_an_address_a_sink_or_a_service() {
-        let url = |text: &str| Destination::Url(text.parse().unwrap());
-        for (yaml, destination) in [
-            ("{uri: 'https://letters/in'}", url("https://letters/in")),
-            (
-                "{ref: {apiVersion: pipewright.dev/v1alpha1, kind: Sink, name: letters}}",
-                Destination::Sink("letters".to_owned()),
-            ),
-            (
-                "{ref: {apiVersion: v1, kind: Service, name: letters, namespace: ci}}",
-                url("http://letters.ci.svc.cluster.local/"),
-            ),
-            (
-                "{ref: {apiVersion: v1, kind: Service, name: letters, namespace: ci}, uri: /in?a=1}",
-                url("http://letters.ci.svc.cluster.local/in?a=1"),
-            ),
-        ] {
-            assert_eq!(read(yaml).unwrap(), destination, "{yaml}");
-            let again: Destination =
-                serde_json::from_value(serde_json::to_value(&destination).unwrap()).unwrap();
-            assert_eq!(again, destination);
-        }
-    }
-
-    #[test]
-    fn a_destination_that_cannot_be_resolved_is_refused_with_what_to_do() {
-        let service = "apiVersion: v1, kind: Service, name: letters";
-        for (yaml, reason) in [
-            ("{}".to_owned(), "needs `ref` or `uri`"),
-            ("{uri: /in}".to_owned(), "`deadLetterSink.uri` must be an absolute URL"),
-            ("{uri: 'http://u:p@a/'}".to_owned(), "user or password"),
-            ("{url: 'http://a/'}".to_owned(), "unknown field `url`"),
-            (format!("{{ref: {{{service}}}}}"), "needs `namespace`"),
-            (format!("{{ref: {{{service}, namespace: 'a.b'}}}}"), "needs `namespace`"),
-            (format!("{{ref: {{{service}, namespace: ci}}, uri: 'http://a/'}}"), "must be a path"),
-            (format!("{{ref: {{{service}, namespace: ci}}, uri: //a/b}}"), "must be a path"),
-            (
-                "{ref: {apiVersion: v1, kind: Service, name: a/b, namespace: ci}}".to_owned(),
-                "is not the name",
-            ),
-            (
-                "{ref: {apiVersion: pipewright.dev/v1alpha1, kind: Sink, name: a}, uri: /in}".to_owned(),
-                "takes neither `namespace` nor `uri`",
-            ),
-            (
-                "{ref: {apiVersion: eventing.knative.dev/v1, kind: Broker, name: a}}".to_owned(),
-                "write its `status.address.url` as `uri`",
-            ),
-        ] {
-            let error = read(&yaml).unwrap_err();
-            assert!(error.contains(reason), "{yaml}: {error}");
-        }
-    }
 
     #[test]
     fn a_letter_says_where_the_event_died_and_of_what_and_a_second_death_replaces_the_first() {

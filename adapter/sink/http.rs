@@ -3,20 +3,18 @@
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::StatusCode;
 use ::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tracing::debug;
 
-use super::backlog::{self, Backlog, Full, Room};
-use super::batch::Batcher;
+use super::backlog::{self, Backlog, Full, Place, Room};
 use super::client::{Client, ClientError, Tls};
-use super::delivery::Delivery;
 use super::encode::{self, Message};
 use super::retry_after;
-use super::spec::{Mode, SinkSpec, SinkUrl};
+use super::schedule::Schedule;
+use super::spec::{Delivery, Mode, SinkSpec, SinkUrl};
 use crate::event::Event;
 use crate::telemetry::Metrics;
 
@@ -40,7 +38,6 @@ pub(super) struct HttpSink {
     token: Token,
     delivery: Delivery,
     backlog: Backlog,
-    batcher: Option<Batcher>,
 }
 
 /// What all sinks have in common.
@@ -115,7 +112,6 @@ impl HttpSink {
             token,
             delivery: spec.delivery.clone(),
             backlog: Backlog::new(spec.max_in_flight, spec.max_waiting),
-            batcher: spec.batch.clone().map(Batcher::new),
         })
     }
 
@@ -131,27 +127,20 @@ impl HttpSink {
         &self.headers
     }
 
-    pub(super) fn batcher(&self) -> Option<&Batcher> {
-        self.batcher.as_ref()
-    }
-
     pub(super) fn measure(&self, metrics: &Metrics) {
         self.backlog.measure(&self.name, metrics);
     }
 
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        event: &Event,
-        deadline: Instant,
-    ) -> Result<Accepted, Refusal> {
-        let _place = self.backlog.enter().map_err(Refusal::full)?;
-        if let Some(batcher) = &self.batcher {
-            batcher.send(self, encode::json(event), deadline).await
-        } else {
-            let message = encode::encode(event, self.mode, &self.headers)
-                .map_err(|reason| Refusal::new(Verdict::Never, reason))?;
-            self.deliver(&message, deadline, None).await
-        }
+    /// Takes a place among the deliveries that wait; refuses at once when there is none.
+    pub(super) fn enter(&self) -> Result<Place<'_>, Refusal> {
+        self.backlog.enter().map_err(Refusal::full)
+    }
+
+    /// Sends one event in a request of its own.
+    pub(super) async fn send(&self, event: &Event, deadline: Instant) -> Result<Accepted, Refusal> {
+        let message = encode::encode(event, self.mode, &self.headers)
+            .map_err(|reason| Refusal::new(Verdict::Never, reason))?;
+        self.deliver(&message, deadline, None).await
     }
 
     /// Sends a message, again and again if need be, the same bytes each time. `room` is for the first attempt.
@@ -162,7 +151,7 @@ impl HttpSink {
         mut room: Option<Room<'_>>,
     ) -> Result<Accepted, Refusal> {
         let mut attempts = 0;
-        let mut waits = self.delivery.schedule();
+        let mut waits = Schedule::new(&self.delivery);
         loop {
             let result = self.attempt(message, deadline, room.take(), &mut attempts).await;
             let mut refusal = match result {

@@ -1,17 +1,24 @@
 //! The document of kind `Sink`: one destination as its author writes it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+mod batch;
+mod delivery;
+mod destination;
+mod duration;
+mod header;
+mod url;
 
-use ::http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::batch::Batch;
-use super::delivery::Delivery;
+pub use batch::Batch;
+pub use delivery::{BackoffPolicy, Delivery};
+pub use destination::Destination;
+pub use duration::IsoDuration;
+pub use header::{Name, Text};
+pub use url::{SinkUrl, UrlError};
 
 /// A destination of events: the `spec` of a document of kind `Sink`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,38 +62,6 @@ pub enum Mode {
     Binary,
 }
 
-/// A URL that events may be posted to.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct SinkUrl(Url);
-
-/// The name of a header that a document may set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct Name(String);
-
-/// The value of a header; never shown, since it may be a key.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct Text(String);
-
-/// Why a text is no URL of a sink.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// It does not parse.
-    #[error("must be an absolute URL such as `http://broker/`: {0}")]
-    Malformed(String),
-    /// Another scheme.
-    #[error("must be an `http` or `https` URL, not `{0}`")]
-    Scheme(String),
-    /// Credentials in the URL end up in logs.
-    #[error("must not carry a user or password in its URL; use `headers` or `tokenFile`")]
-    Credentials,
-}
-
 // === impl SinkSpec ===
 
 impl SinkSpec {
@@ -127,131 +102,6 @@ fn bound<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::
         return Err(serde::de::Error::custom(format!("the bound must be from 1 to 100000, not {number}")));
     }
     Ok(number)
-}
-
-// === impl SinkUrl ===
-
-impl SinkUrl {
-    /// Whether requests are encrypted.
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-
-    pub(super) fn as_url(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl FromStr for SinkUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, UrlError> {
-        let url = Url::parse(text).map_err(|error| UrlError::Malformed(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(UrlError::Scheme(url.scheme().to_owned()));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlError::Credentials);
-        }
-        Ok(Self(url))
-    }
-}
-
-impl TryFrom<String> for SinkUrl {
-    type Error = UrlError;
-
-    fn try_from(text: String) -> Result<Self, UrlError> {
-        text.parse()
-    }
-}
-
-impl From<SinkUrl> for String {
-    fn from(url: SinkUrl) -> Self {
-        url.0.into()
-    }
-}
-
-impl fmt::Display for SinkUrl {
-    /// Without the query, which may hold a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut url = self.0.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        write!(f, "{url}")
-    }
-}
-
-impl fmt::Debug for SinkUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SinkUrl({self})")
-    }
-}
-
-// === impl Name ===
-
-impl Name {
-    pub(super) fn header(&self) -> Option<HeaderName> {
-        HeaderName::from_bytes(self.0.as_bytes()).ok()
-    }
-}
-
-impl TryFrom<String> for Name {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let name =
-            HeaderName::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is not a header name"))?;
-        let taken = matches!(
-            name.as_str(),
-            "connection"
-                | "content-encoding"
-                | "content-length"
-                | "content-type"
-                | "host"
-                | "transfer-encoding"
-        );
-        if taken || name.as_str().starts_with("ce-") {
-            return Err(format!("header `{name}` cannot be configured: it is part of how an event is sent"));
-        }
-        Ok(Self(text))
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
-    }
-}
-
-// === impl Text ===
-
-impl Text {
-    pub(super) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&self.0).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-impl TryFrom<String> for Text {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        HeaderValue::from_str(&text).map_err(|_| "a header value must be one line of visible text")?;
-        Ok(Self(text))
-    }
-}
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        text.0
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
 }
 
 #[cfg(test)]
