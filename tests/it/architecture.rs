@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 const TABLE: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("telemetry", &[]),
-    ("event", &["diagnostic"]),
+    ("event", &[]),
     ("tekton", &[]),
-    ("vocabulary", &["event", "diagnostic"]),
-    ("cluster", &["tekton", "event", "diagnostic"]),
-    ("source", &["vocabulary", "event", "cluster", "telemetry", "diagnostic"]),
-    ("sink", &["event", "telemetry", "diagnostic"]),
-    ("action", &["sink", "cluster", "event", "telemetry", "diagnostic"]),
+    ("embedded", &["tekton"]),
+    ("vocabulary", &["event"]),
+    ("cluster", &["event"]),
+    ("source", &["vocabulary", "event"]),
+    ("sink", &["event", "telemetry"]),
+    ("action", &["sink", "cluster", "event", "telemetry"]),
     ("mapping", &["action", "vocabulary", "tekton", "event", "diagnostic"]),
-    ("pipeline", &["mapping", "action", "cluster", "event", "telemetry"]),
+    ("pipeline", &["mapping", "action", "event", "telemetry"]),
     ("server", &["source", "pipeline", "telemetry", "event"]),
 ];
+/// The modules that are crates of their own; others name them `pipewright_tekton` and so on.
+const CRATES: &[&str] = &["tekton", "embedded"];
 /// The composition root may import anything.
 const ROOT: &[&str] = &["app", "cli", "settings", "main", "lib"];
 
@@ -57,7 +60,7 @@ fn is_tests(path: &Path) -> bool {
     path.iter().any(|part| part == "tests" || part == "tests.rs")
 }
 
-/// The modules that a file names: `crate::x`, in `use` lines (also grouped ones) and elsewhere.
+/// The modules that a file names: `crate::x` and `pipewright_x`, in `use` lines (also grouped ones) and elsewhere.
 fn imports(text: &str) -> BTreeSet<String> {
     let code: String = text
         .lines()
@@ -65,7 +68,11 @@ fn imports(text: &str) -> BTreeSet<String> {
         .map(|line| line.split("//").next().unwrap_or(""))
         .collect::<Vec<_>>()
         .join("\n");
-    let mut found = BTreeSet::new();
+    let mut found: BTreeSet<String> = CRATES
+        .iter()
+        .filter(|name| code.contains(&format!("pipewright_{name}")))
+        .map(ToString::to_string)
+        .collect();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
         if let Some(group) = rest.strip_prefix('{') {
@@ -116,12 +123,27 @@ fn imports_go_forward_or_down() {
 }
 
 #[test]
+fn every_arrow_of_the_table_is_used() {
+    let mut unused: BTreeSet<(&str, &str)> =
+        TABLE.iter().flat_map(|(module, allowed)| allowed.iter().map(|to| (*module, *to))).collect();
+    for (module, path) in files() {
+        if is_tests(&path) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let found = imports(text.split("#[cfg(test)]").next().unwrap());
+        unused.retain(|(from, to)| *from != module || !found.contains(*to));
+    }
+    assert!(unused.is_empty(), "nothing uses {unused:?}");
+}
+
+#[test]
 fn the_reader_of_imports_sees_every_spelling() {
     let text = "use crate::event::Event;\nuse crate::{action::{Plan, Action}, sink, mapping::Store};\n\
-                fn f() { crate::server::go() }\n// crate::cluster in a comment\n";
+                fn f() { crate::server::go() }\n// crate::cluster in a comment\nuse pipewright_tekton as tekton;\n";
     let found = imports(text);
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
-    assert_eq!(found, ["action", "event", "mapping", "server", "sink"]);
+    assert_eq!(found, ["action", "event", "mapping", "server", "sink", "tekton"]);
 }
 
 #[test]
