@@ -9,6 +9,7 @@ pub mod evaluation;
 pub mod events;
 pub mod gate;
 pub mod listen;
+mod path;
 mod peer;
 mod seats;
 mod stream;

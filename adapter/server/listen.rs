@@ -14,7 +14,6 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Service as _, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
-use actix_web::middleware::NormalizePath;
 use actix_web::{App, web};
 use futures::future::{Either, ready};
 use tokio::net::TcpStream;
@@ -23,6 +22,7 @@ use super::answer;
 use super::body;
 use super::connection::{Connection, Connections, KEEP_ALIVE, LINGER, Progress};
 use super::gate::{Gate, Standing};
+use super::path;
 use super::tls::Tls;
 
 /// How a port is served.
@@ -65,8 +65,8 @@ where
         let tls = tls.clone();
         let draining = gate.clone();
         let app = App::new().configure(move |config| routes(config));
-        // People write a slash at the end, and proxies join two paths with two of them.
-        let app = app.wrap(NormalizePath::trim()).wrap_fn(move |request, service| {
+        let app = app.wrap_fn(move |mut request, service| {
+            path::normalize(&mut request);
             let progress = request.conn_data::<Rc<Progress>>().cloned();
             if let Some(progress) = &progress {
                 progress.begin(has_body(&request));
