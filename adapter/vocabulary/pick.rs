@@ -31,14 +31,19 @@ pub struct Picked<'a> {
     values: Vec<Option<Scalar<'a>>>,
 }
 
+/// Which paths have a key of so many bytes after so many others, both counted round: a key is compared with those alone, and
+/// most keys of a payload with none.
+struct Lengths([[u64; Lengths::MOST]; Lengths::DEPTHS]);
+
 /// Reads the scalars at these paths (at most 63; later ones are not read).
 ///
 /// # Errors
 /// The text is not JSON, or not an object.
 pub fn pick(json: &str, paths: Vec<Path>) -> Result<Picked<'_>, serde_json::Error> {
     let mut picked = Picked::new(paths);
+    let lengths = Lengths::of(&picked.paths);
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    At(picked.root()).deserialize(&mut deserializer)?;
+    At(picked.root(&lengths)).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(picked)
 }
@@ -53,14 +58,16 @@ impl<'a> Picked<'a> {
     }
 
     /// Nothing is read yet.
-    fn root(&mut self) -> Looked<'_, '_, 'a> {
+    fn root<'l>(&'l mut self, lengths: &'l Lengths) -> Looked<'l, 'l, 'a> {
         let live = (1_u64 << self.paths.len()) - 1;
-        Looked { way: Way { paths: &self.paths, depth: 0, live }, values: &mut self.values }
+        Looked { way: Way { paths: &self.paths, lengths, depth: 0, live }, values: &mut self.values }
     }
 
     /// The scalar at one of the paths.
     pub fn get(&self, path: Path) -> Option<&Scalar<'a>> {
-        let index = self.paths.iter().position(|known| *known == path)?;
+        // Mostly it is the very one that was asked for, which is quick to see.
+        let same = self.paths.iter().position(|known| std::ptr::eq(*known, path));
+        let index = same.or_else(|| self.paths.iter().position(|known| *known == path))?;
         self.values.get(index)?.as_ref()
     }
 
@@ -96,6 +103,7 @@ impl fmt::Display for Scalar<'_> {
 #[derive(Clone, Copy)]
 struct Way<'p> {
     paths: &'p [Path],
+    lengths: &'p Lengths,
     depth: usize,
     live: u64,
 }
@@ -117,20 +125,41 @@ struct Key<'p>(Way<'p>);
 impl Way<'_> {
     /// The paths that go on through this key.
     fn through(self, key: &str) -> u64 {
-        self.indexes().fold(0, |through, i| {
+        indexes(self.live & self.lengths.paths(self.depth, key.len())).fold(0, |through, i| {
             let goes_on = self.paths[i].get(self.depth).is_some_and(|wanted| *wanted == key);
             through | (u64::from(goes_on) << i)
         })
     }
+}
 
-    /// The indexes of the live paths.
-    fn indexes(self) -> impl Iterator<Item = usize> {
-        let mut live = self.live;
-        std::iter::from_fn(move || {
-            let index = (live != 0).then(|| live.trailing_zeros() as usize)?;
-            live &= live - 1;
-            Some(index)
-        })
+/// The indexes of the paths in a set.
+fn indexes(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = (set != 0).then(|| set.trailing_zeros() as usize)?;
+        set &= set - 1;
+        Some(index)
+    })
+}
+
+// === impl Lengths ===
+
+impl Lengths {
+    const MOST: usize = 16;
+    const DEPTHS: usize = 4;
+
+    fn of(paths: &[Path]) -> Self {
+        let mut lengths = Self([[0; Self::MOST]; Self::DEPTHS]);
+        for (i, path) in paths.iter().enumerate() {
+            for (depth, key) in path.iter().enumerate() {
+                lengths.0[depth % Self::DEPTHS][key.len() % Self::MOST] |= 1 << i;
+            }
+        }
+        lengths
+    }
+
+    /// The set of paths that may have a key of this length there.
+    fn paths(&self, depth: usize, length: usize) -> u64 {
+        self.0[depth % Self::DEPTHS][length % Self::MOST]
     }
 }
 
@@ -139,7 +168,7 @@ impl Way<'_> {
 impl<'a> Looked<'_, '_, 'a> {
     /// A scalar, or something else, stands here.
     fn at(&mut self, scalar: Option<&Scalar<'a>>) {
-        for i in self.way.indexes().filter(|i| self.way.paths[*i].len() == self.way.depth) {
+        for i in indexes(self.way.live).filter(|i| self.way.paths[*i].len() == self.way.depth) {
             self.values[i] = scalar.cloned();
         }
     }

@@ -9,7 +9,7 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
 };
 
-use super::{Looked, Path, Picked, Scalar, Way};
+use super::{Lengths, Looked, Path, Picked, Scalar, Way};
 
 /// A structure, and the scalars at these paths.
 ///
@@ -20,8 +20,9 @@ pub fn read<'a, T: Deserialize<'a>>(
     paths: Vec<Path>,
 ) -> Result<(T, Picked<'a>), serde_json::Error> {
     let mut picked = Picked::new(paths);
+    let lengths = Lengths::of(&picked.paths);
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let value = T::deserialize(Tee { inner: &mut deserializer, looked: picked.root() })?;
+    let value = T::deserialize(Tee { inner: &mut deserializer, looked: picked.root(&lengths) })?;
     deserializer.end()?;
     Ok((value, picked))
 }
