@@ -8,7 +8,10 @@ mod claims;
 
 pub use self::claims::{Claims, Paths, of_data_center};
 
+use std::fmt;
+
 use self::address::{Address, Host};
+use self::claims::Claim;
 use super::Forge;
 use crate::event::Event;
 use crate::event::attribute::shown;
@@ -133,13 +136,14 @@ impl Scope {
         if self.is_everything() {
             return Ok(events);
         }
-        for (place, text) in claims.pages.iter().chain(&claims.others) {
-            self.hosted(forge, place, text)?;
+        for claim in claims.pages.iter().chain(&claims.others) {
+            self.hosted(forge, &claim.field, &claim.text)?;
         }
         // The sources are made of the payload, and not all of them of what was looked at above.
+        let is_seen = |source: &str| claims.pages.iter().any(|claim| claim.text == source);
         for event in &events {
-            if has_host(event.source()) {
-                self.hosted(forge, "source", event.source())?;
+            if has_host(event.source()) && !is_seen(event.source()) {
+                self.hosted(forge, &"source", event.source())?;
             }
         }
         if self.repositories.is_empty() {
@@ -156,20 +160,20 @@ impl Scope {
         }
         let Some(raw) = events.first() else { return Ok(events) };
         if !self.is_within(forge, &subject, raw.source()) {
-            return Err(self.other_repository("source", raw.source()));
+            return Err(self.other_repository(&"source", raw.source()));
         }
         events.retain(|event| self.is_within(forge, &subject, event.source()));
         Ok(events)
     }
 
     /// That an address is on a host of these.
-    fn hosted(&self, forge: Forge, place: &str, text: &str) -> Result<(), Foreign> {
+    fn hosted(&self, forge: Forge, place: &dyn fmt::Display, text: &str) -> Result<(), Foreign> {
         if self.hosts.is_empty() || Address::parse(text).is_some_and(|it| self.host_of(forge, &it).is_some())
         {
             return Ok(());
         }
         let hosts: Vec<String> = self.hosts.iter().map(|host| format!("`{}`", host.as_str())).collect();
-        Err(Foreign::Host { place: place.to_owned(), found: shown(text), hosts: hosts.join(", ") })
+        Err(Foreign::Host { place: place.to_string(), found: shown(text), hosts: hosts.join(", ") })
     }
 
     /// What comes before the path of a repository on the host of this address.
@@ -184,31 +188,31 @@ impl Scope {
     /// What the delivery is about, if that is all one thing, and of these.
     fn subject(&self, forge: Forge, claims: &Claims<'_>) -> Result<Subject, Foreign> {
         let mut subject: Option<String> = None;
-        let pages = claims.pages.iter().map(|(place, text)| (place, text, self.name_at(forge, text)));
-        let names = claims.names.iter().map(|(place, text)| (place, text, Some(text.to_ascii_lowercase())));
-        for (place, text, name) in names.chain(pages) {
+        let pages = claims.pages.iter().map(|claim| (claim, self.name_at(forge, &claim.text)));
+        let names = claims.names.iter().map(|claim| (claim, Some(claim.text.to_ascii_lowercase())));
+        for (Claim { field, text }, name) in names.chain(pages) {
             let name = name.filter(|name| is_full_name(name));
             match (&subject, name) {
                 (Some(known), Some(name)) if *known == name => {}
                 (Some(known), _) => {
                     return Err(Foreign::Torn {
-                        place: place.clone(),
+                        place: field.to_string(),
                         found: shown(text),
                         name: known.clone(),
                     });
                 }
                 (None, Some(name)) if self.takes(&name) => subject = Some(name),
-                (None, _) => return Err(self.other_repository(place, text)),
+                (None, _) => return Err(self.other_repository(field, text)),
             }
         }
         if let Some(name) = subject {
             return Ok(Subject::Repository(name));
         }
         let mut owners = claims.owners.iter();
-        let Some((place, owner)) = owners.next() else { return Ok(Subject::Nothing) };
+        let Some(Claim { field, text: owner }) = owners.next() else { return Ok(Subject::Nothing) };
         let name = owner.to_ascii_lowercase();
         if !name.split('/').all(is_segment) || !self.takes(&format!("{name}/*")) {
-            return Err(self.other_repository(place, owner));
+            return Err(self.other_repository(field, owner));
         }
         Ok(Subject::Owner(name))
     }
@@ -259,9 +263,9 @@ impl Scope {
         }
     }
 
-    fn other_repository(&self, place: &str, found: &str) -> Foreign {
+    fn other_repository(&self, place: &dyn fmt::Display, found: &str) -> Foreign {
         Foreign::Repository {
-            place: place.to_owned(),
+            place: place.to_string(),
             found: shown(found),
             repositories: self.told_repositories(),
         }

@@ -1,23 +1,42 @@
 //! What a payload says about which repository it is, wherever that is read from it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 
 use super::Scope;
 use crate::vocabulary::pick::{Path, Picked, Scalar};
 
-/// What a delivery says about itself; each with the field that says it.
+/// What a delivery says about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Claims<'a> {
     /// Full names of the repository.
-    pub names: Vec<(String, Cow<'a, str>)>,
+    pub names: Vec<Claim<'a>>,
     /// Addresses of the repository.
-    pub pages: Vec<(String, Cow<'a, str>)>,
+    pub pages: Vec<Claim<'a>>,
     /// Addresses of other repositories of the same forge, such as the fork that a change comes from.
-    pub others: Vec<(String, Cow<'a, str>)>,
+    pub others: Vec<Claim<'a>>,
     /// The account or group, for what is about no repository.
-    pub owners: Vec<(String, Cow<'a, str>)>,
+    pub owners: Vec<Claim<'a>>,
+}
+
+/// A name or an address, and the field that says it.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    /// The field of the payload.
+    pub field: Field,
+    /// What is there.
+    pub text: Cow<'a, str>,
+}
+
+/// A field of a payload; almost none is ever written out.
+#[derive(Clone, Debug)]
+pub enum Field {
+    /// By its keys.
+    At(Path),
+    /// By its name.
+    Named(String),
 }
 
 /// Where the payloads of a forge say it.
@@ -52,25 +71,44 @@ impl Paths {
 
     /// What stands there.
     pub fn claims<'a>(&self, scope: &Scope, picked: &Picked<'a>) -> Claims<'a> {
+        let mut claims = Claims::default();
         if scope.is_everything() {
-            return Claims::default();
+            return claims;
         }
         let text = |path: Path| match picked.get(path)? {
             Scalar::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             Scalar::Integer(number) => Some(Cow::Owned(number.to_string())),
         };
-        let list = |paths: &[Path]| {
-            paths.iter().filter_map(|path| Some((path.join("."), text(path)?))).collect::<Vec<_>>()
-        };
-        let pairs = self.pairs.iter().filter_map(|(owner, name)| {
-            let full = format!("{}/{}", text(owner)?, text(name)?);
-            Some((name.join("."), Cow::Owned(full)))
-        });
-        Claims {
-            names: list(self.names).into_iter().chain(pairs).collect(),
-            pages: list(self.pages),
-            others: list(self.others),
-            owners: list(self.owners),
+        let at = |path: &Path| Some(Claim { field: Field::At(path), text: text(path)? });
+        claims.pages.extend(self.pages.iter().filter_map(at));
+        claims.others.extend(self.others.iter().filter_map(at));
+        if !scope.repositories.is_empty() {
+            let pairs = self.pairs.iter().filter_map(|(owner, name)| {
+                let full = format!("{}/{}", text(owner)?, text(name)?);
+                Some(Claim { field: Field::At(name), text: Cow::Owned(full) })
+            });
+            claims.names.extend(self.names.iter().filter_map(at).chain(pairs));
+            claims.owners.extend(self.owners.iter().filter_map(at));
+        }
+        claims
+    }
+}
+
+// === impl Claim ===
+
+impl Claim<'_> {
+    fn named(field: String, text: String) -> Self {
+        Self { field: Field::Named(field), text: Cow::Owned(text) }
+    }
+}
+
+// === impl Field ===
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(path) => f.write_str(&path.join(".")),
+            Self::Named(name) => f.write_str(name),
         }
     }
 }
@@ -98,19 +136,19 @@ pub fn of_data_center(scope: &Scope, event: &str, json: &str) -> Claims<'static>
         if let (Some(key), Some(slug)) = (text("/project/key"), text("/slug"))
             && !is_other
         {
-            claims.names.push((format!("{place}.slug"), Cow::Owned(format!("{key}/{slug}"))));
+            claims.names.push(Claim::named(format!("{place}.slug"), format!("{key}/{slug}")));
         }
         for list in ["self", "clone"] {
             let links = repository.pointer(&format!("/links/{list}")).and_then(Value::as_array);
             for href in links.into_iter().flatten().filter_map(|link| link.get("href").and_then(texts)) {
                 let kept = if is_other { &mut claims.others } else { &mut claims.pages };
-                kept.push((format!("{place}.links.{list}"), Cow::Owned(href)));
+                kept.push(Claim::named(format!("{place}.links.{list}"), href));
             }
         }
     }
     for pointer in ["/project/key", "/new/key"] {
         if let Some(key) = body.pointer(pointer).and_then(texts) {
-            claims.owners.push((pointer.trim_start_matches('/').replace('/', "."), Cow::Owned(key)));
+            claims.owners.push(Claim::named(pointer.trim_start_matches('/').replace('/', "."), key));
         }
     }
     claims
