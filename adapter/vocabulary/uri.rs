@@ -1,9 +1,10 @@
 //! What may stand in a `source` or a `uri`: the syntax of RFC 3986.
 
+use crate::event::attribute::uri::{COLON, consists_of, is_path_to_fragment, scheme, split_authority};
+
 /// Whether `text` is a URI with a scheme (RFC 3986, section 3).
 pub fn is_absolute(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
-    is_scheme(scheme) && is_hierarchical(rest)
+    scheme(text).is_some_and(|(_, rest)| is_hierarchical(rest))
 }
 
 /// Whether `text` is a URI-reference (RFC 3986, section 4.1) of at least one character.
@@ -25,9 +26,8 @@ pub fn split_origin(url: &str) -> Option<(&str, &str)> {
     if !matches!(&url[..start], "https://" | "http://") || !is_absolute(url) {
         return None;
     }
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |i| start + i);
-    let authority = &url[start..end];
-    (!authority.is_empty() && !authority.contains('@')).then(|| url.split_at(end))
+    let (authority, _) = split_authority(&url[start..]);
+    (!authority.is_empty() && !authority.contains('@')).then(|| url.split_at(start + authority.len()))
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
@@ -43,26 +43,11 @@ pub fn encode(text: &str, out: &mut String) {
     }
 }
 
-fn is_scheme(scheme: &str) -> bool {
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-}
-
 /// What follows the scheme: authority, path, query and fragment.
 fn is_hierarchical(rest: &str) -> bool {
-    let (rest, fragment) = rest.split_once('#').map_or((rest, ""), |(r, f)| (r, f));
-    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(r, q)| (r, q));
-    let path = match rest.strip_prefix("//") {
-        None => rest,
-        Some(rest) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            if !is_authority(authority) {
-                return false;
-            }
-            path
-        }
-    };
-    has_only(path, b"/:@") && has_only(query, b"/?:@") && has_only(fragment, b"/?:@")
+    let Some(rest) = rest.strip_prefix("//") else { return is_path_to_fragment(rest) };
+    let (authority, rest) = split_authority(rest);
+    is_authority(authority) && is_path_to_fragment(rest)
 }
 
 fn is_authority(authority: &str) -> bool {
@@ -80,29 +65,10 @@ fn is_authority(authority: &str) -> bool {
         },
         None => host.split_once(':').map_or((host, ""), |(h, p)| (h, p)),
     };
-    has_only(user, b":") && has_only(host, b"") && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Whether `text` consists of unreserved characters, sub-delimiters, percent-encoded bytes and `more`.
-fn has_only(text: &str, more: &[u8]) -> bool {
-    let bytes = text.as_bytes();
-    let mut i = 0;
-    while i < bytes.len() {
-        let byte = bytes[i];
-        if byte == b'%' {
-            let hex = bytes.get(i + 1..i + 3);
-            if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-                return false;
-            }
-            i += 3;
-            continue;
-        }
-        if !(byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) || more.contains(&byte)) {
-            return false;
-        }
-        i += 1;
-    }
-    true
+    consists_of(user, COLON)
+        && consists_of(host, 0)
+        && port.len() <= 5
+        && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

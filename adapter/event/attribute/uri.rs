@@ -18,30 +18,37 @@ enum FirstSegment {
 }
 
 /// `scheme ":"` and what follows it.
-fn scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    valid.then_some((scheme, rest))
+pub(crate) fn scheme(text: &str) -> Option<(&str, &str)> {
+    let is_of_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    let (scheme, rest) = text.split_at(text.bytes().position(|b| !is_of_scheme(b))?);
+    let rest = rest.strip_prefix(':')?;
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()).then_some((scheme, rest))
+}
+
+/// What follows `//`, taken apart: the authority, and what comes after it.
+pub(crate) fn split_authority(text: &str) -> (&str, &str) {
+    text.split_at(text.bytes().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(text.len()))
 }
 
 /// `hier-part` or `relative-part`, then `[ "?" query ] [ "#" fragment ]`.
 fn is_after_scheme(text: &str, first: FirstSegment) -> bool {
-    let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
-    let (text, query) = text.split_once('?').unwrap_or((text, ""));
-    if !consists_of(fragment, is_query_char) || !consists_of(query, is_query_char) {
-        return false;
-    }
     if let Some(rest) = text.strip_prefix("//") {
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        return is_authority(authority) && is_path(path);
+        let (authority, rest) = split_authority(rest);
+        return is_authority(authority) && is_path_to_fragment(rest);
     }
-    let segment = text.split('/').next().unwrap_or_default();
-    is_path(text) && (first == FirstSegment::AnyColon || !segment.contains(':'))
+    let (segment, _) = split_authority(text);
+    is_path_to_fragment(text) && (first == FirstSegment::AnyColon || !segment.contains(':'))
 }
 
-fn is_path(text: &str) -> bool {
-    consists_of(text, |b| is_path_char(b) || b == b'/')
+/// `path [ "?" query ] [ "#" fragment ]`.
+pub(crate) fn is_path_to_fragment(text: &str) -> bool {
+    // Only the path may have no `?`, which begins the query.
+    const ALL: u8 = SLASH | QUESTION | COLON | AT;
+    match after(text.as_bytes(), ALL) {
+        [] => true,
+        [b'#', fragment @ ..] => after(fragment, ALL).is_empty(),
+        _ => false,
+    }
 }
 
 /// `[ userinfo "@" ] host [ ":" port ]`.
@@ -61,9 +68,7 @@ fn is_authority(text: &str) -> bool {
         }
         None => host_port.split_once(':').unwrap_or((host_port, "")),
     };
-    consists_of(user, |b| is_name_char(b) || b == b':')
-        && consists_of(host, is_name_char)
-        && port.bytes().all(|b| b.is_ascii_digit())
+    consists_of(user, COLON) && consists_of(host, 0) && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// An IPv6 address, or `v<hex>.<characters>` for versions to come.
@@ -74,36 +79,51 @@ fn is_ip_literal(text: &str) -> bool {
             !version.is_empty()
                 && version.bytes().all(|b| b.is_ascii_hexdigit())
                 && !address.is_empty()
-                && address.bytes().all(|b| is_name_char(b) || b == b':')
+                && !address.contains('%')
+                && consists_of(address, COLON)
         }
         None => text.parse::<std::net::Ipv6Addr>().is_ok(),
     }
 }
 
-/// Every byte is allowed, or stands in a `%` with two hexadecimal digits.
-fn consists_of(text: &str, allowed: fn(u8) -> bool) -> bool {
-    let mut bytes = text.as_bytes();
+/// `unreserved` and `sub-delims`.
+const NAME: u8 = 1;
+const SLASH: u8 = 2;
+const QUESTION: u8 = 4;
+pub(crate) const COLON: u8 = 8;
+const AT: u8 = 16;
+
+/// Which of these a byte is; none for those that stand in no URI, and for those with a meaning of their own.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'/' => SLASH,
+            b'?' => QUESTION,
+            b':' => COLON,
+            b'@' => AT,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' => NAME,
+            _ if byte.is_ascii_alphanumeric() => NAME,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// Whether every byte is of a name, or of `more`, or stands in a `%` with two hexadecimal digits.
+pub(crate) fn consists_of(text: &str, more: u8) -> bool {
+    after(text.as_bytes(), more).is_empty()
+}
+
+/// What follows all such bytes.
+fn after(mut bytes: &[u8], more: u8) -> &[u8] {
     loop {
         bytes = match bytes {
-            [] => return true,
+            [byte, rest @ ..] if CLASSES[usize::from(*byte)] & (NAME | more) != 0 => rest,
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            [byte, rest @ ..] if allowed(*byte) => rest,
-            _ => return false,
+            _ => return bytes,
         };
     }
-}
-
-/// `unreserved` and `sub-delims`.
-fn is_name_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
-}
-
-/// `pchar`.
-fn is_path_char(byte: u8) -> bool {
-    is_name_char(byte) || matches!(byte, b':' | b'@')
-}
-
-/// `query` and `fragment`.
-fn is_query_char(byte: u8) -> bool {
-    is_path_char(byte) || matches!(byte, b'/' | b'?')
 }

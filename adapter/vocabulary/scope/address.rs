@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::{Forge, uri};
 use crate::event::attribute::shown;
+use crate::event::attribute::uri::split_authority;
 use crate::event::glob::Glob;
 
 /// A host of settings: `git.example.com`, `*.example.com:8443` or `example.com/gitea`, in lower case.
@@ -26,6 +27,31 @@ pub struct Address<'a> {
     path: &'a str,
     is_http: bool,
     is_api: bool,
+}
+
+/// How an address may begin.
+struct Scheme {
+    start: &'static str,
+    /// That of HTTP, where none is written.
+    port: Option<u16>,
+}
+
+const SCHEMES: &[Scheme] = &[
+    Scheme { start: "https://", port: Some(443) },
+    Scheme { start: "http://", port: Some(80) },
+    Scheme { start: "ssh://", port: None },
+    Scheme { start: "git://", port: None },
+    Scheme { start: "git+ssh://", port: None },
+];
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// What follows it.
+    fn strip_from<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let (start, rest) = text.split_at_checked(self.start.len())?;
+        start.eq_ignore_ascii_case(self.start).then_some(rest)
+    }
 }
 
 // === impl Host ===
@@ -68,8 +94,12 @@ impl Host {
     }
 
     pub fn is_of(&self, address: &Address<'_>) -> bool {
-        let has_port = || self.port.is_none() || !address.is_http || self.port == address.port;
-        self.name.matches(&address.host.to_ascii_lowercase()) && has_port()
+        let has_port = self.port.is_none() || !address.is_http || self.port == address.port;
+        let has_name = || match self.name.is_literal() {
+            true => self.name.as_str().eq_ignore_ascii_case(address.host),
+            false => self.name.matches(&address.host.to_ascii_lowercase()),
+        };
+        has_port && has_name()
     }
 }
 
@@ -79,16 +109,14 @@ impl<'a> Address<'a> {
     /// `None` for whatever does not plainly say on which host it is: what one program takes for the host may be the name of
     /// a user to another.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let Some((scheme, rest)) = text.split_once("://") else { return Self::of_scp(text) };
-        let is_http = match scheme.to_ascii_lowercase().as_str() {
-            "https" | "http" => true,
-            "ssh" | "git" | "git+ssh" => false,
-            _ => return None,
+        let Some((scheme, rest)) = SCHEMES.iter().find_map(|it| Some((it, it.strip_from(text)?))) else {
+            return if text.contains("://") { None } else { Self::of_scp(text) };
         };
         if !uri::is_absolute(text) {
             return None;
         }
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let is_http = scheme.port.is_some();
+        let (authority, path) = split_authority(rest);
         let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
         // A page or a clone address over HTTP has no user; one that looks like a host is a trick.
         if is_http && !user.is_empty() {
@@ -98,11 +126,7 @@ impl<'a> Address<'a> {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
             _ => (host, None),
         };
-        let port = port.or(match scheme {
-            "https" => Some(443),
-            "http" => Some(80),
-            _ => None,
-        });
+        let port = port.or(scheme.port);
         let host = host.strip_suffix('.').unwrap_or(host);
         is_host(host).then_some(Self { host, port, path, is_http, is_api: false })
     }
@@ -187,7 +211,11 @@ pub fn of_repository(forge: Forge, path: &str) -> String {
 /// A name or an address that nobody takes for anything else.
 fn is_host(host: &str) -> bool {
     let is_v6 = host.starts_with('[') && host.ends_with(']');
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b) || (is_v6 && b"[]:".contains(&b));
+    let fits = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'_')
+            || (is_v6 && matches!(b, b'[' | b']' | b':'))
+    };
     host.starts_with(|c: char| c.is_ascii_alphanumeric() || (is_v6 && c == '[')) && host.bytes().all(fits)
 }
 
