@@ -50,7 +50,8 @@ fn is_hierarchical(rest: &str) -> bool {
     is_authority(authority) && is_path_to_fragment(rest)
 }
 
-fn is_authority(authority: &str) -> bool {
+/// `[user@]host[:port]`.
+pub fn is_authority(authority: &str) -> bool {
     let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(u, h)| (u, h));
     let (host, port) = match host.strip_prefix('[') {
         // An address in brackets; what is in them is not looked at closely.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::{Forge, uri};
 use crate::event::attribute::shown;
-use crate::event::attribute::uri::split_authority;
+use crate::event::attribute::uri::{is_path_to_fragment, split_authority};
 use crate::event::glob::Glob;
 
 /// A host of settings: `git.example.com`, `*.example.com:8443` or `example.com/gitea`, in lower case.
@@ -112,20 +112,17 @@ impl<'a> Address<'a> {
         let Some((scheme, rest)) = SCHEMES.iter().find_map(|it| Some((it, it.strip_from(text)?))) else {
             return if text.contains("://") { None } else { Self::of_scp(text) };
         };
-        if !uri::is_absolute(text) {
-            return None;
-        }
         let is_http = scheme.port.is_some();
         let (authority, path) = split_authority(rest);
-        let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+        if !is_path_to_fragment(path) {
+            return None;
+        }
+        // Mostly it is a host alone.
+        let (user, host, port) = if is_name(authority) { ("", authority, None) } else { parts(authority)? };
         // A page or a clone address over HTTP has no user; one that looks like a host is a trick.
         if is_http && !user.is_empty() {
             return None;
         }
-        let (host, port) = match host.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
-            _ => (host, None),
-        };
         let port = port.or(scheme.port);
         let host = host.strip_suffix('.').unwrap_or(host);
         is_host(host).then_some(Self { host, port, path, is_http, is_api: false })
@@ -208,15 +205,28 @@ pub fn of_repository(forge: Forge, path: &str) -> String {
     }
 }
 
-/// A name or an address that nobody takes for anything else.
+/// User, host and port of an authority.
+fn parts(authority: &str) -> Option<(&str, &str, Option<u16>)> {
+    if !uri::is_authority(authority) {
+        return None;
+    }
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    Some(match host.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (user, host, Some(port.parse().ok()?)),
+        _ => (user, host, None),
+    })
+}
+
+/// A name that nobody takes for anything else.
+fn is_name(host: &str) -> bool {
+    host.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
+/// The same, or an address of IPv6 in brackets.
 fn is_host(host: &str) -> bool {
-    let is_v6 = host.starts_with('[') && host.ends_with(']');
-    let fits = |b: u8| {
-        b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'_')
-            || (is_v6 && matches!(b, b'[' | b']' | b':'))
-    };
-    host.starts_with(|c: char| c.is_ascii_alphanumeric() || (is_v6 && c == '[')) && host.bytes().all(fits)
+    let is_v6 = || host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    is_name(host) || (host.starts_with('[') && host.ends_with(']') && is_v6())
 }
 
 #[cfg(test)]
