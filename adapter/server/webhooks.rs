@@ -27,15 +27,10 @@ struct Told {
 }
 
 /// Receives one delivery: bounded read, signature, events, plan, effects, answer.
-pub async fn receive(
-    request: HttpRequest,
-    payload: web::Payload,
-    name: web::Path<String>,
-    state: web::Data<State>,
-) -> HttpResponse {
+pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let mut response = answered(&state, Route::webhook, &request, async {
-        let name = name.into_inner();
+        let name = request.match_info().as_str().rsplit('/').next().unwrap_or_default().to_owned();
         let (Some(source), Some(door)) = (state.sources.get(&name), state.gate.source(&name)) else {
             return unknown(&state, &request, &name);
         };
