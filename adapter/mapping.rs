@@ -179,11 +179,15 @@ impl MappingSet {
         budget::begin_delivery();
         let mut planner = Planner::default();
         for event in events {
+            let mappings = asked(event);
+            if mappings.is_empty() {
+                continue;
+            }
             // Its tree goes when its mappings are through.
             let event = Arc::new(event.untouched());
             // Weighed once, and only where a mapping may look at it.
             let weighed = LazyCell::new(|| evaluate::weigh(&event));
-            for mapping in asked(&event) {
+            for mapping in mappings {
                 let verdict = match &*weighed {
                     Ok(()) => mapping.evaluate(&event, &self.catalog),
                     Err(reason) => Err(mapping.error("events".to_owned(), reason.to_string())),

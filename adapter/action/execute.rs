@@ -74,6 +74,11 @@ impl Executor {
         progress: &Progress,
         deadline: Instant,
     ) -> Outcome {
+        let announcements = if self.sinks.has_default() { announcements } else { &[] };
+        // Most deliveries are wanted by nobody.
+        if plan.actions.is_empty() && announcements.is_empty() {
+            return Outcome { unplanned: plan.failures.clone(), ..Outcome::default() };
+        }
         let delivery = Delivery {
             progress,
             deadline,
@@ -82,11 +87,9 @@ impl Executor {
         };
         let mut work: Vec<BoxFuture<'_, Vec<Effect>>> = Vec::new();
         // The event that came, and then what mappings made of it.
-        if self.sinks.has_default() {
-            for event in announcements {
-                let key = Key::of("announcement", &[event.source(), event.id()]);
-                work.push(self.send(key, None, DEFAULT, event, &delivery).map(|effect| vec![effect]).boxed());
-            }
+        for event in announcements {
+            let key = Key::of("announcement", &[event.source(), event.id()]);
+            work.push(self.send(key, None, DEFAULT, event, &delivery).map(|effect| vec![effect]).boxed());
         }
         let mut reply = None;
         for group in groups(plan) {

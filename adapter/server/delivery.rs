@@ -127,11 +127,11 @@ impl Room<'_> {
     /// # Errors
     /// 413 or 429 when there is none.
     pub(super) fn for_document(&mut self, head: Head<'_>, body: &[u8]) -> Result<(), Answer> {
-        let is_xml = head
-            .get("content-type")
-            .bytes()
-            .is_some_and(|it| it.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"xml")));
-        if self.is_usual || !is_xml {
+        let is_xml = || {
+            let kind = head.get("content-type").bytes();
+            kind.is_some_and(|it| it.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"xml")))
+        };
+        if self.is_usual || !is_xml() {
             return Ok(());
         }
         self.reserve(weight::of_xml(body))
