@@ -147,6 +147,10 @@ pub(crate) fn check_dataschema(value: &str) -> Result<(), AttributeError> {
 
 /// `datacontenttype`: a media type with parameters, RFC 2046.
 pub(crate) fn check_datacontenttype(value: &str) -> Result<(), AttributeError> {
+    // What nearly every event has.
+    if value == "application/json" {
+        return Ok(());
+    }
     check_required("datacontenttype", value)?;
     if MediaType::parse(value).is_some() {
         Ok(())

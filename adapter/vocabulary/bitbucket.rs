@@ -69,7 +69,7 @@ pub static ROWS: &[Row] = &[
 /// The body is not a JSON object, or its name of the event cannot be one.
 pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let rule = RawRule {
-        paths: [raw::CLOUD.all(), CLAIMS.all(&options.scope)].concat(),
+        paths: CLAIMS.after(raw::CLOUD.all(), &options.scope),
         action: None,
         event: &|picked, _| raw::raw(webhook, picked, &raw::CLOUD)?.event(webhook, json),
     };

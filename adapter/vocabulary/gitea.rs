@@ -117,7 +117,7 @@ pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading,
     let row = raw::row_of(webhook)?;
     let claims = if webhook.event == "fork" { &FORK_CLAIMS } else { &CLAIMS };
     let rule = RawRule {
-        paths: [row.paths(), claims.all(&options.scope)].concat(),
+        paths: claims.after(row.paths(), &options.scope),
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };

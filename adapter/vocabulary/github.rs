@@ -200,7 +200,7 @@ const DEPLOYMENTS: &[&str] = &[
 pub fn read(webhook: &Webhook, json: &str, options: &Options) -> Result<Reading, PayloadError> {
     let row = raw::row_of(webhook)?;
     let rule = RawRule {
-        paths: [row.paths(), CLAIMS.all(&options.scope)].concat(),
+        paths: CLAIMS.after(row.paths(), &options.scope),
         action: Some(raw::ACTION),
         event: &|picked, _| raw::event(webhook, json, row, picked),
     };

@@ -172,9 +172,10 @@ fn leading_action(json: &str) -> Option<&str> {
 fn built(raw: Event, written: Vec<CdEvent>, mut misfits: Vec<Misfit>) -> Reading {
     let mut events = Vec::with_capacity(1 + written.len());
     events.push(raw);
-    let mut ids = HashSet::with_capacity(written.len());
+    let is_one = written.len() == 1;
+    let mut ids = HashSet::new();
     for event in written {
-        if ids.insert(event.id().to_owned()) {
+        if is_one || ids.insert(event.id().to_owned()) {
             match event.build() {
                 Ok(event) => events.push(event),
                 Err(error) => misfits.push(Misfit::costs_event(String::new(), &error)),
@@ -366,7 +367,7 @@ impl Place<'_> {
         Some(Self {
             source: page.to_owned(),
             origin: origin.to_owned(),
-            id: format!("{owner}/{name}"),
+            id: [owner, "/", name].concat(),
             owner: owner.to_owned(),
             name: name.to_owned(),
             clone_url: None,
@@ -377,7 +378,7 @@ impl Place<'_> {
 
     /// The repository as content has it.
     pub fn reference(&self) -> Reference {
-        Reference { id: format!("{}/{}", self.owner, self.name), source: self.origin.clone() }
+        Reference { id: [&*self.owner, "/", &self.name].concat(), source: self.origin.clone() }
     }
 
     /// A chain of this repository.

@@ -134,7 +134,7 @@ impl EventType {
     pub fn schema(&self) -> String {
         // The one schema whose identifier is not spelt like its type.
         let subject = if self.subject == "testoutput" { "test-output" } else { self.subject };
-        format!("{SCHEMAS}{subject}-{}-event", self.predicate)
+        [SCHEMAS, subject, "-", self.predicate, "-event"].concat()
     }
 
     /// The field of this name.

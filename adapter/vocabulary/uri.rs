@@ -52,6 +52,10 @@ fn is_hierarchical(rest: &str) -> bool {
 
 /// `[user@]host[:port]`.
 pub fn is_authority(authority: &str) -> bool {
+    // Mostly it is a host alone.
+    if consists_of(authority, 0) {
+        return true;
+    }
     let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(u, h)| (u, h));
     let (host, port) = match host.strip_prefix('[') {
         // An address in brackets; what is in them is not looked at closely.

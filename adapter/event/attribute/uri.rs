@@ -53,6 +53,10 @@ pub(crate) fn is_path_to_fragment(text: &str) -> bool {
 
 /// `[ userinfo "@" ] host [ ":" port ]`.
 fn is_authority(text: &str) -> bool {
+    // Mostly it is a host alone.
+    if consists_of(text, 0) {
+        return true;
+    }
     let (user, host_port) = text.rsplit_once('@').unwrap_or(("", text));
     let (host, port) = match host_port.strip_prefix('[') {
         Some(literal) => {

@@ -95,9 +95,12 @@ impl Host {
 
     pub fn is_of(&self, address: &Address<'_>) -> bool {
         let has_port = self.port.is_none() || !address.is_http || self.port == address.port;
-        let has_name = || match self.name.is_literal() {
-            true => self.name.as_str().eq_ignore_ascii_case(address.host),
-            false => self.name.matches(&address.host.to_ascii_lowercase()),
+        let has_name = || {
+            if self.name.is_literal() {
+                self.name.as_str().eq_ignore_ascii_case(address.host)
+            } else {
+                self.name.matches(&address.host.to_ascii_lowercase())
+            }
         };
         has_port && has_name()
     }

@@ -56,17 +56,19 @@ pub struct Paths {
 // === impl Paths ===
 
 impl Paths {
-    /// All of them; none when a source may tell of everything.
-    pub fn all(&self, scope: &Scope) -> Vec<Path> {
+    /// All of them after those that are sought anyhow; none when a source may tell of everything.
+    pub fn after(&self, mut paths: Vec<Path>, scope: &Scope) -> Vec<Path> {
         if scope.is_everything() {
-            return Vec::new();
+            return paths;
         }
-        let mut all = [self.pages, self.others].concat();
+        paths.extend_from_slice(self.pages);
+        paths.extend_from_slice(self.others);
         if !scope.repositories.is_empty() {
-            all.extend(self.names.iter().chain(self.owners));
-            all.extend(self.pairs.iter().flat_map(|(owner, name)| [*owner, *name]));
+            paths.extend_from_slice(self.names);
+            paths.extend_from_slice(self.owners);
+            paths.extend(self.pairs.iter().flat_map(|(owner, name)| [*owner, *name]));
         }
-        all
+        paths
     }
 
     /// What stands there.
