@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 
 use super::answer::Answer;
-use super::evaluation::{NoResult, USUAL, is_usual};
-use super::gate::Ticket;
+use super::evaluation::{Evaluation, NoResult, USUAL, is_usual};
+use super::gate::{Standing, Ticket};
 use super::{State, body};
 use crate::event::Event;
 use crate::event::json::weight;
@@ -43,6 +43,8 @@ pub(super) struct Room<'a> {
     trees: usize,
     /// As long as that it waits for room.
     until: Instant,
+    /// Where that is: who proves nothing waits only while nobody else wants the thread.
+    evaluation: &'a Evaluation,
 }
 
 /// Has `work` done, which goes from a body to a plan: here for a usual body, else on one of the threads for large ones.
@@ -59,7 +61,9 @@ pub(super) async fn evaluate<T: Send + 'static>(
     work: impl FnOnce(&State, Head<'_>, Bytes, &mut Room<'_>) -> Result<(Planned, T), Answer> + Send + 'static,
 ) -> Result<(Ticket, Planned, T), Answer> {
     if is_usual(&body) && ticket.try_reserve(USUAL) {
-        let mut room = Room { ticket: &mut ticket, is_usual: true, trees: USUAL, until: deadline };
+        let evaluation = &state.evaluation;
+        let mut room =
+            Room { ticket: &mut ticket, is_usual: true, trees: USUAL, until: deadline, evaluation };
         let (planned, told) = work(state, Head::of(request), body, &mut room)?;
         room.end(&planned);
         return Ok((ticket, planned, told));
@@ -72,7 +76,8 @@ pub(super) async fn evaluate<T: Send + 'static>(
             return Err(Answer::unavailable("the evaluation could not begin in time; try again", None));
         }
         let until = deadline.min(Instant::now() + WAIT);
-        let mut room = Room { ticket: &mut ticket, is_usual: false, trees: 0, until };
+        let evaluation = &shared.evaluation;
+        let mut room = Room { ticket: &mut ticket, is_usual: false, trees: 0, until, evaluation };
         let head = Head { headers: &headers, query: &query };
         let (planned, told) = work(&shared, head, body, &mut room)?;
         room.end(&planned);
@@ -170,7 +175,7 @@ impl Room<'_> {
 
     fn reserve(&mut self, bytes: usize) -> Result<(), Answer> {
         // On a thread of its own; the evaluation beside this one is soon over, and its trees are gone then.
-        while self.ticket.could_reserve(bytes) && Instant::now() < self.until {
+        while self.ticket.could_reserve(bytes) && Instant::now() < self.until && !self.is_in_the_way() {
             if self.ticket.try_reserve(bytes) {
                 self.trees += bytes;
                 return Ok(());
@@ -180,6 +185,11 @@ impl Room<'_> {
         self.ticket.reserve(bytes).map_err(|reason| body::no_room(reason, self.ticket.retry_after()))?;
         self.trees += bytes;
         Ok(())
+    }
+
+    /// Whether a sender that proves nothing waits on a thread that a known one wants.
+    fn is_in_the_way(&self) -> bool {
+        self.ticket.standing() == Standing::Open && self.evaluation.is_wanted()
     }
 
     /// There is a plan, and no tree any more.
@@ -193,4 +203,52 @@ impl Room<'_> {
 
 fn too_heavy(reason: weight::TooHeavy) -> Answer {
     Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the event is refused: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::server::gate::{Bounds, Gate};
+    use crate::telemetry::Metrics;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_proves_nothing_waits_for_memory_only_while_no_known_sender_wants_the_thread() {
+        let bounds = Bounds { requests: 10, bytes: 1000, open_share: 100, source_share: 100 };
+        let gate = Gate::new(bounds, true, [], Metrics::new());
+        let ticket = || gate.approach(gate.events(), Standing::Open).unwrap();
+        let mut held = ticket();
+        held.reserve(600).unwrap();
+        let evaluation = Evaluation::start().unwrap();
+        let (told, has_ended) = mpsc::channel();
+        // More than there are threads, none of which finds memory.
+        let strangers: Vec<_> = (0..4)
+            .map(|_| {
+                let (here, mut ticket, told) = (evaluation.clone(), ticket(), told.clone());
+                let wait = move || {
+                    let until = Instant::now() + LONG;
+                    let (ticket, evaluation) = (&mut ticket, &here);
+                    let mut room = Room { ticket, is_usual: false, trees: 0, until, evaluation };
+                    told.send(room.reserve(500).is_ok()).unwrap();
+                };
+                let evaluation = evaluation.clone();
+                tokio::spawn(async move { evaluation.run(Standing::Open, wait).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(has_ended.try_recv().is_err(), "they wait");
+        let known = tokio::time::timeout(Duration::from_secs(30), evaluation.run(Standing::Proved, || 7));
+        assert_eq!(known.await, Ok(Ok(7)));
+        assert_eq!(has_ended.recv(), Ok(false));
+        // And whoever still waits gets it when it is there.
+        drop(held);
+        for stranger in strangers {
+            assert_eq!(stranger.await.unwrap(), Ok(()));
+        }
+        drop(told);
+        assert!(has_ended.iter().any(|it| it));
+    }
 }

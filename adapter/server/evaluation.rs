@@ -96,6 +96,11 @@ impl Evaluation {
         }
         result.await.map_err(|_| NoResult::Bug)
     }
+
+    /// Whether deliveries of known senders wait for a thread.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.threads.0.lock().first.is_empty()
+    }
 }
 
 impl Drop for Threads {
