@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use doors::Doors;
+use notice::Notices;
 
 use crate::action::execute::Executor;
 use crate::cluster::Clients;
@@ -120,6 +121,10 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let catalog = catalog(&process, &sinks, schemas.clone());
     let store = open(&process, catalog, on_reload.as_ref(), &client).await?;
     count_mappings(&metrics, &store);
+    let (notices, telling) = notice::notices(client.clone());
+    if store.is_stale() {
+        notices.invalid_mappings(&store.problems());
+    }
 
     let sinks = Arc::new(sinks.measured(&metrics));
     let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
@@ -141,10 +146,9 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (hand_over, handed_over) = watch::channel(false);
     tasks.push(tokio::spawn(runs.run(handed_over)));
 
-    tasks.push(tokio::spawn(until(
-        stopped.clone(),
-        reload(Arc::clone(&store), metrics.clone(), client.clone(), on_reload),
-    )));
+    tasks.push(tokio::spawn(until(stopped.clone(), telling)));
+    let reloading = reload(Arc::clone(&store), metrics.clone(), notices, on_reload);
+    tasks.push(tokio::spawn(until(stopped.clone(), reloading)));
 
     let gate = Gate::new(
         process.limits.gate(),
@@ -243,6 +247,7 @@ async fn open(
     }
     let (report, files) = (store.problems(), store.invalid());
     if process.strict_mappings || !store.is_loaded() {
+        notice::fatal(client, &report).await;
         return Err(StartError::Mappings(report));
     }
     if let Some(on_reload) = on_reload {
@@ -250,7 +255,6 @@ async fn open(
     } else {
         tracing::error!(files, %report, "mapping files have mistakes and are left out");
     }
-    notice::invalid_mappings(client, &report).await;
     Ok(Arc::new(store))
 }
 
@@ -305,14 +309,15 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
     }
 }
 
-async fn reload(store: Arc<Store>, metrics: Metrics, client: kube::Client, on_reload: Option<OnReload>) {
+async fn reload(store: Arc<Store>, metrics: Metrics, notices: Notices, on_reload: Option<OnReload>) {
     let seen = Arc::clone(&store);
     store
         .watch(INTERVAL, move |reload| {
             count_mappings(&metrics, &seen);
-            if let Reload::Refused(report) = reload {
-                let (client, report) = (client.clone(), Arc::clone(report));
-                tokio::spawn(async move { notice::invalid_mappings(&client, &report).await });
+            match reload {
+                Reload::Unchanged => {}
+                Reload::Replaced(_) => notices.valid_mappings(),
+                Reload::Refused(report) => notices.invalid_mappings(report),
             }
             if let Some(on_reload) = &on_reload {
                 return on_reload(reload, seen.current().len());

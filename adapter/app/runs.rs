@@ -16,7 +16,9 @@ use crate::event::{Event, voucher};
 use crate::pipeline::{Done, Incoming, Pipeline, Progress, Skip, Target, token};
 use crate::server::admin::CheckState;
 use crate::settings::Process;
-use crate::source::tekton::{Attempt, Config, Delivered, Hints, RunWatch, Scope, Status, Stuck, hint};
+use crate::source::tekton::{
+    Attempt, Config, Delivered, Hints, Inherited, RunWatch, Scope, Status, Stuck, hint,
+};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ByMapping;
 use crate::vocabulary::tekton::{Cluster, ClusterError, transitions};
@@ -30,9 +32,12 @@ const STUCK: Duration = Duration::from_mins(1);
 /// How long deliveries under way may take when the process ends; what is not noted by then is sent by the next leader.
 const AT_THE_END: Duration = Duration::from_secs(20);
 
+/// Watches until told to stop, after what the leader before has left where one replica of several watches.
+type Work = dyn Fn(BoxFuture<'static, ()>, Option<Inherited>) -> BoxFuture<'static, ()> + Send + Sync;
+
 /// The watch, not yet running.
 pub struct Runs {
-    work: Box<dyn Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()> + Send + Sync>,
+    work: Box<Work>,
     hints: Hints,
     status: Arc<Status>,
     elector: Option<Elector>,
@@ -84,8 +89,11 @@ impl Runs {
         let hints = watch.hints();
         let status = watch.status();
         let noted = Arc::clone(&status);
-        let elector = elector.map(|elector| elector.noting(Arc::new(move || noted.note())));
-        let work = Box::new(move |stop| watch.clone().run(stop).boxed());
+        let elector = elector.map(|elector| elector.noting(Arc::new(move || noted.notes())));
+        let work = Box::new(move |stop, inherited: Option<Inherited>| match inherited {
+            Some(inherited) => watch.clone().resume(stop, inherited).boxed(),
+            None => watch.clone().run(stop).boxed(),
+        });
         Ok(Self { work, hints, status, elector, margin })
     }
 
@@ -110,7 +118,7 @@ impl Runs {
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let Some(elector) = self.elector else {
             let end = told(stopped.clone());
-            let work = (self.work)(told(stopped).boxed());
+            let work = (self.work)(told(stopped).boxed(), None);
             return within(work, async move {
                 end.await;
                 tokio::time::sleep(AT_THE_END).await;
@@ -123,7 +131,6 @@ impl Runs {
         let election = tokio::spawn(elector.run(async move {
             let _ = left.await;
         }));
-        let mut inherited = None;
         loop {
             let gained = tokio::select! {
                 biased;
@@ -133,15 +140,12 @@ impl Runs {
             if !gained {
                 break;
             }
-            let left = state.borrow().inherited.clone();
-            if let Some(note) = left.as_ref().filter(|_| left != inherited) {
-                self.status.inherit(note);
-            }
-            inherited = left;
+            let inherited = Inherited::read(&state.borrow().inherited);
             let work = (self.work)(
                 futures::future::select(told(stopped.clone()).boxed(), lost(state.clone()).boxed())
                     .map(drop)
                     .boxed(),
+                Some(inherited),
             );
             let (stopped, state, margin) = (stopped.clone(), state.clone(), self.margin);
             within(work, async move {

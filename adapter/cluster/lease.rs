@@ -13,6 +13,7 @@ pub mod candidate;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,10 +27,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::CALL_TIMEOUT;
-use crate::event::annotation::{DELETED_RUNS, MANAGER};
+use crate::event::annotation::{DELETED_RUNS, MANAGER, WATCHED};
 pub use candidate::Timing;
 use candidate::{Candidate, Plan};
 
+/// The annotations of the Lease by which one leader tells the next.
+const NOTED: [&str; 2] = [DELETED_RUNS, WATCHED];
 /// How much sooner than else a leader tries again whose renewal failed: nine failures of ten must not end its time.
 const FASTER: u32 = 4;
 /// The pause between two tries to give the Lease back.
@@ -67,12 +70,13 @@ pub struct State {
     pub answered: bool,
     /// Why the Lease cannot be read or written, if it cannot.
     pub trouble: Option<String>,
-    /// What the leader before had noted and not taken back when this process began to lead.
-    pub inherited: Option<String>,
+    /// What was noted on the Lease when this process began to lead.
+    pub inherited: BTreeMap<String, String>,
 }
 
-/// Gives what the next leader should know if this one ends without a word.
-pub type Note = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Gives what the next leader should know if this one ends without a word, as annotations of the Lease among [`NOTED`];
+/// `None` while those that are there have to stay.
+pub type Notes = Arc<dyn Fn() -> Option<BTreeMap<String, String>> + Send + Sync>;
 
 /// A candidate at work.
 pub struct Elector {
@@ -85,7 +89,7 @@ pub struct Elector {
     unsure: bool,
     leaving: bool,
     reported: Option<Instant>,
-    note: Option<Note>,
+    notes: Option<Notes>,
 }
 
 /// Why a call did not succeed.
@@ -117,14 +121,14 @@ impl Elector {
             unsure: false,
             leaving: false,
             reported: None,
-            note: None,
+            notes: None,
         }
     }
 
-    /// Writes a note into the Lease with each renewal.
+    /// Writes notes into the Lease with each renewal.
     #[must_use]
-    pub fn noting(mut self, note: Note) -> Self {
-        self.note = Some(note);
+    pub fn noting(mut self, notes: Notes) -> Self {
+        self.notes = Some(notes);
         self
     }
 
@@ -154,7 +158,7 @@ impl Elector {
                 Plan::Look => self.look().await,
                 Plan::Write(spec) => match self.write(spec, self.patience(now)).await {
                     Ok((lease, inherited)) => {
-                        if inherited.is_some() {
+                        if let Some(inherited) = inherited {
                             self.state.send_modify(|state| state.inherited = inherited);
                         }
                         let answered = Instant::now();
@@ -228,23 +232,30 @@ impl Elector {
         }
     }
 
-    /// Writes the Lease; gives it back as it is then, with what another holder had noted in it.
+    /// Writes the Lease; gives it back as it is then, and what was noted on it when this process begins to lead. That
+    /// stays there until this process has notes of its own.
     async fn write(
         &mut self,
         spec: LeaseSpec,
         patience: Duration,
-    ) -> Result<(Lease, Option<String>), Failure> {
+    ) -> Result<(Lease, Option<BTreeMap<String, String>>), Failure> {
         self.unsure = true;
-        let note = self.note.as_ref().and_then(|note| note());
-        let mut inherited = None;
+        let begins = self.candidate.leads_until(Instant::now()).is_none() && !self.leaving;
+        let notes = self.notes.as_ref().filter(|_| !begins).and_then(|notes| notes());
+        let mut inherited = begins.then(BTreeMap::new);
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(seen) = self.candidate.lease() {
             // The resourceVersion of what was seen goes along: 409 when somebody wrote since.
             let mut lease = Lease { spec: Some(spec), ..seen.clone() };
             let annotations = lease.metadata.annotations.get_or_insert_default();
-            let noted = annotations.remove(DELETED_RUNS);
-            inherited = noted.filter(|_| !self.candidate.holds());
-            annotations.extend(note.map(|note| (DELETED_RUNS.to_owned(), note)));
+            if let Some(inherited) = &mut inherited {
+                let found = annotations.iter().filter(|(name, _)| NOTED.contains(&name.as_str()));
+                inherited.extend(found.map(|(name, text)| (name.clone(), text.clone())));
+            }
+            if let Some(notes) = notes {
+                annotations.retain(|name, _| !NOTED.contains(&name.as_str()));
+                annotations.extend(notes);
+            }
             call(patience, self.api.replace(&self.election.name, &params, &lease)).await
         } else {
             let name = Some(self.election.name.clone());

@@ -31,6 +31,8 @@ pub const EMITTED: &str = "pipewright.dev/emitted";
 /// Annotation of the Lease: how many deleted runs the leader has still to tell of, and the first of them, so that another
 /// leader can say what was lost with it.
 pub const DELETED_RUNS: &str = "pipewright.dev/deleted-runs";
+/// Annotation of the Lease: how far the leader has watched, so that another one finds out what was deleted since.
+pub const WATCHED: &str = "pipewright.dev/watched";
 /// Label that says who manages an object, as Kubernetes recommends.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Our value of [`MANAGED_BY`].

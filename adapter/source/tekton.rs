@@ -13,7 +13,9 @@ mod emitted;
 mod hint;
 mod ledger;
 mod pages;
+mod reached;
 mod reconcile;
+mod resume;
 mod run;
 mod status;
 mod watch;
@@ -36,6 +38,7 @@ use crate::vocabulary::tekton::{RunKind, Transition};
 
 pub use hint::{RunRef, hint};
 pub use ledger::Stuck;
+pub use reached::Inherited;
 pub use status::{Status, WatchState};
 
 /// Hints that wait for a look; more are dropped, since the watch brings the same objects anyway.
@@ -150,18 +153,58 @@ where
     /// Works until `stop` resolves, and then until the deliveries under way are done. Dropping it earlier loses nothing:
     /// what was not marked is delivered again by the next watch. A clone can begin anew after the end.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
-        let stop = stop.shared();
-        let _working = Working(self.shared.status.clone(), self.shared.hints.clone());
+        self.work(stop.shared(), None).await;
+    }
+
+    /// The same after another leader: what was deleted since it noted where it was is told too, or counted as lost.
+    pub async fn resume(self, stop: impl Future<Output = ()> + Send + 'static, inherited: Inherited) {
+        self.work(stop.shared(), Some(inherited)).await;
+    }
+
+    async fn work(
+        self,
+        stop: impl Future<Output = ()> + Clone + Send + 'static,
+        inherited: Option<Inherited>,
+    ) {
+        let (status, hints) = (self.shared.status.clone(), self.shared.hints.clone());
+        let _working = Working(status.clone(), hints.clone());
+        if inherited.is_some() {
+            status.reached.resume();
+            // What is deleted from here on is seen.
+            let begun = self.kinds.iter().map(|kind| self.shared.begin(*kind));
+            let begun = std::pin::pin!(futures::future::join_all(begun));
+            futures::future::select(begun, std::pin::pin!(stop.clone())).await;
+        }
         let mut watches = Vec::new();
         let mut senders = Vec::new();
-        for kind in self.kinds {
+        for kind in &self.kinds {
             let (sender, hints) = mpsc::channel(MAX_HINTS);
-            senders.push((kind, sender));
-            watches.push(watch::watch(self.shared.clone(), kind, hints, self.concurrency, stop.clone()));
+            senders.push((*kind, sender));
+            watches.push(watch::watch(self.shared.clone(), *kind, hints, self.concurrency, stop.clone()));
         }
-        *self.shared.hints.senders() = senders;
-        let watching = futures::future::join_all(watches).map(drop);
-        departed::tell(self.shared.clone(), watching, stop).await;
+        *hints.senders() = senders;
+        let watching = async {
+            futures::future::join(
+                futures::future::join_all(watches),
+                futures::future::select(
+                    std::pin::pin!(self.make_up(inherited.as_ref())),
+                    std::pin::pin!(stop.clone()),
+                ),
+            )
+            .await;
+        };
+        departed::tell(self.shared.clone(), watching, stop.clone()).await;
+    }
+
+    /// Finds out what was deleted since the leader before noted where it was, and counts what it had kept and is gone.
+    async fn make_up(&self, inherited: Option<&Inherited>) {
+        let Some(inherited) = inherited else { return };
+        let kinds = self.kinds.iter().map(|kind| self.shared.clone().make_up(*kind, inherited));
+        let missed = futures::future::join_all(kinds).await;
+        self.shared.status.reached.settle();
+        if let Some(note) = &inherited.deleted {
+            self.shared.status.inherit(note, &missed);
+        }
     }
 }
 

@@ -247,7 +247,11 @@ fn the_rights_of_the_manifests_are_in_the_documentation() {
         for rule in documents.flat_map(|it| it["rules"].as_array().cloned().unwrap_or_default()) {
             let list = |field: &str| {
                 let words = rule[field].as_array().unwrap().iter();
-                words.map(|word| format!("`{}`", word.as_str().unwrap())).collect::<Vec<_>>().join(", ")
+                let named = words.map(|word| match word.as_str().unwrap() {
+                    "" => "core".to_owned(),
+                    word => format!("`{word}`"),
+                });
+                named.collect::<Vec<_>>().join(", ")
             };
             let name = rule["resourceNames"][0].as_str().map(|name| format!(" named `{name}`"));
             let resources = list("resources") + &name.unwrap_or_default();

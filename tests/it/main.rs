@@ -24,6 +24,7 @@ mod kubectl;
 mod kubernetes;
 mod lease;
 mod mapping;
+mod notices;
 mod outages;
 mod overload;
 mod proxies;

@@ -1,11 +1,12 @@
 //! Runs that were deleted while something about them was due: their last state is kept until it is told.
 //!
-//! Nothing in the cluster remembers them, so they are bounded in number and bytes, and what does not fit, or is not told
-//! when this watch ends, is counted and named in the log.
+//! They are bounded in number and bytes, and what does not fit is counted and named in the log. What is not told when this
+//! watch ends is left to the next leader, which asks the API server for it; where replicas elect none it is counted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -14,10 +15,12 @@ use serde_json::Value;
 use tokio::sync::{Notify, OwnedMutexGuard, Semaphore};
 use tracing::{error, info};
 
+use super::ledger::shown;
+use super::reached::Pin;
 use super::reconcile::{Shared, report, wait};
 use super::run::Run;
-use super::{Attempt, Delivered, Status};
-use crate::vocabulary::tekton::{RunKind, Transition, weight};
+use super::{Attempt, Delivered, Status, emitted};
+use crate::vocabulary::tekton::{RunKind, Transition, deleted, weight};
 
 /// The most deleted runs that are kept.
 const MAX_RUNS: usize = 10_000;
@@ -41,6 +44,7 @@ struct Gone {
     key: ObjectRef<Run>,
     run: Run,
     bytes: usize,
+    pin: Pin,
 }
 
 /// One look at a time for each run, whether it lives or not.
@@ -49,7 +53,7 @@ pub(super) struct Turns {
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// Counts the run as lost unless it was told.
+/// Leaves the run to the next leader, or counts it as lost, unless it was told.
 struct Keeping<'a> {
     status: &'a Status,
     gone: Gone,
@@ -60,7 +64,7 @@ struct Keeping<'a> {
 
 impl Departed {
     /// Keeps a run until it is told; `false` when there is no room.
-    pub(super) fn keep(&self, key: ObjectRef<Run>, run: Run) -> bool {
+    fn keep(&self, key: ObjectRef<Run>, run: Run, pin: impl FnOnce() -> Pin) -> bool {
         let bytes = weight(&run.object);
         if self.number.load(Ordering::Relaxed) >= MAX_RUNS
             || self.bytes.load(Ordering::Relaxed) + bytes > MAX_BYTES
@@ -69,7 +73,7 @@ impl Departed {
         }
         self.number.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.waiting().push_back(Gone { key, run, bytes });
+        self.waiting().push_back(Gone { key, run, bytes, pin: pin() });
         self.wake.notify_one();
         true
     }
@@ -162,6 +166,36 @@ async fn tell_one<T, D, F>(
     }
 }
 
+impl<T, D> Shared<T, D>
+where
+    T: Fn(RunKind, &Value) -> Vec<Transition>,
+{
+    /// Keeps the last state of a deleted run if something about it is due, and says whether it was. `unseen` says that it
+    /// was found gone, `since` what came before its deletion, if that is not what the watch has brought last.
+    pub(super) fn depart(&self, kind: RunKind, run: Run, unseen: bool, since: Option<&str>) -> bool {
+        let key = ObjectRef::from_obj_with(&run, kind);
+        let Shared { status, transitions, .. } = self;
+        if !status.reached.is_news(run.uid()) {
+            return false;
+        }
+        let object = deleted(run.object, kind, jiff::Timestamp::now(), unseen);
+        let run = Run { object, is_whole: true, ..run };
+        let mut marks = emitted::read(&run);
+        marks.merge(&status.ledger.marks(&key, run.uid()));
+        if emitted::due(transitions(kind, &run.object), &marks.sent).is_empty() {
+            status.ledger.forget(&key, run.uid());
+            return false;
+        }
+        status.ledger.depart(&key, run.uid(), Instant::now());
+        let uid = run.uid().to_owned();
+        if !status.departed.keep(key.clone(), run, || status.reached.pin(kind, since)) {
+            status.ledger.bury(&uid);
+            status.lose(&key, "more deleted runs wait for a sink than are kept");
+        }
+        true
+    }
+}
+
 // === impl Keeping ===
 
 impl Drop for Keeping<'_> {
@@ -169,6 +203,10 @@ impl Drop for Keeping<'_> {
         let Self { status, gone, is_told } = self;
         status.departed.release(gone);
         status.ledger.bury(gone.run.uid());
+        if !*is_told && status.reached.leave(&gone.pin, shown(&gone.key)) {
+            return;
+        }
+        status.reached.release(&gone.pin);
         if !*is_told {
             status.lose(&gone.key, "the watch ended before a sink took what was due");
         }

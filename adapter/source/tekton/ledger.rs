@@ -55,6 +55,12 @@ pub struct Stuck {
     pub trouble: String,
 }
 
+/// A run as a note names it.
+pub(super) fn shown(key: &Key) -> String {
+    let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
+    format!("{kind} {namespace}/{}", key.name)
+}
+
 // === impl Ledger ===
 
 impl Ledger {
@@ -141,10 +147,6 @@ impl Ledger {
 
     /// The deleted runs that are not told yet, in the order of their names.
     pub(super) fn departed(&self) -> Vec<String> {
-        let shown = |key: &Key| {
-            let (kind, namespace) = (key.dyntype.as_str(), key.namespace.as_deref().unwrap_or_default());
-            format!("{kind} {namespace}/{}", key.name)
-        };
         let mut names: Vec<String> = self.notes().departed.values().map(|(key, _)| shown(key)).collect();
         names.sort_unstable();
         names

@@ -1,12 +1,16 @@
 //! What the watch tells telemetry and the readiness route.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::error;
+use tracing::{error, warn};
 
 use super::departed::{Departed, Turns};
 use super::ledger::{Ledger, Stuck};
+use super::reached::Reached;
+use super::resume::{Missed, lost};
+use crate::event::annotation::{DELETED_RUNS, WATCHED};
 use crate::vocabulary::tekton::RunKind;
 
 /// How many deleted runs a note names.
@@ -23,6 +27,7 @@ pub struct Status {
     lost: AtomicU64,
     pub(super) ledger: Ledger,
     pub(super) departed: Departed,
+    pub(super) reached: Reached,
     pub(super) turns: Turns,
 }
 
@@ -50,6 +55,7 @@ impl Status {
             lost: AtomicU64::default(),
             ledger: Ledger::default(),
             departed: Departed::default(),
+            reached: Reached::default(),
             turns: Turns::default(),
         }
     }
@@ -84,25 +90,29 @@ impl Status {
         self.departed.number()
     }
 
-    /// How many deleted runs are still to be told, and the first of them by name; `None` when there are none.
-    pub fn note(&self) -> Option<String> {
-        if self.departed() == 0 {
-            return None;
+    /// What the next leader should know if this one ends without a word, as annotations: how far the watch is, how many
+    /// deleted runs are still to be told, and the first of them by name. `None` while what is noted has to stay.
+    pub fn notes(&self) -> Option<BTreeMap<String, String>> {
+        let mut notes = BTreeMap::from([(WATCHED.to_owned(), self.reached.note()?)]);
+        let mut names = self.ledger.departed();
+        names.extend(self.reached.left());
+        if !names.is_empty() {
+            let shown = names.iter().take(NOTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            notes.insert(DELETED_RUNS.to_owned(), format!("{} {shown}", names.len()));
         }
-        let names = self.ledger.departed();
-        let shown = names.iter().take(NOTED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        Some(format!("{} {shown}", names.len()))
+        Some(notes)
     }
 
-    /// Counts what the leader before noted in this way and did not live to tell.
-    pub fn inherit(&self, note: &str) {
-        let (number, names) = note.split_once(' ').unwrap_or((note, ""));
-        let Ok(number) = number.parse::<u64>() else { return };
-        self.count_lost(number);
-        error!(
-            number,
-            names, "transitions of deleted runs are lost: the leader before ended without telling them"
-        );
+    /// Counts what the leader before had noted as kept, did not live to tell, and was not found again.
+    pub(super) fn inherit(&self, note: &str, missed: &[Missed]) {
+        let (number, names) = lost(note, missed);
+        if number > 0 {
+            self.count_lost(number);
+            error!(
+                number,
+                names, "transitions of deleted runs are lost: the leader before ended without telling them"
+            );
+        }
     }
 
     /// The run whose oldest due event has been waiting for the longest; `None` when nothing is due.
@@ -148,6 +158,14 @@ impl Status {
             state.store(0, Ordering::Relaxed);
         }
         self.ledger.rest();
+        let left = self.reached.left();
+        if !left.is_empty() {
+            let names = left.iter().take(NOTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            warn!(
+                number = left.len(),
+                names, "deleted runs are left to the next leader, since a sink did not take them"
+            );
+        }
     }
 
     pub(super) fn count_delivered(&self) {

@@ -104,6 +104,11 @@ struct Watching {
 }
 
 fn start(api: &Api, receiver: &Receiver) -> Watching {
+    start_after(api, receiver, None)
+}
+
+/// One that follows another leader.
+fn start_after(api: &Api, receiver: &Receiver, inherited: Option<Inherited>) -> Watching {
     let config = Config { kinds: vec![RunKind::PipelineRun], ..Config::default() };
     let receiver = receiver.clone();
     let watch = RunWatch::new(api.client(), config, transitions, move |event| {
@@ -115,7 +120,11 @@ fn start(api: &Api, receiver: &Receiver) -> Watching {
     });
     let (stop, stopped) = oneshot::channel();
     let (status, hints) = (watch.status(), watch.hints());
-    let task = tokio::spawn(watch.run(async move { drop(stopped.await) }));
+    let stopped = async move { drop(stopped.await) };
+    let task = match inherited {
+        None => tokio::spawn(watch.run(stopped)),
+        Some(inherited) => tokio::spawn(watch.resume(stopped, inherited)),
+    };
     Watching { status, hints, stop, task }
 }
 

@@ -27,7 +27,7 @@ use super::reconcile::{Failure, Shared};
 use super::run::Run;
 use super::status::WatchState;
 use super::{Attempt, Delivered, RunRef, Scope, emitted};
-use crate::vocabulary::tekton::{FINISHED, RunKind, Transition, deleted};
+use crate::vocabulary::tekton::{FINISHED, RunKind, Transition};
 
 /// Hinted runs that are searched for at once.
 const SEARCHES: usize = 8;
@@ -204,7 +204,7 @@ where
                 for run in before.iter().filter(|run| !run.object.is_null()) {
                     let now = store.get(&ObjectRef::from_obj_with(&**run, kind));
                     if now.is_none_or(|now| now.uid() != run.uid()) {
-                        self.depart(Run::clone(run), true);
+                        self.shared.depart(kind, Run::clone(run), true, None);
                     }
                 }
                 let status = &self.shared.status;
@@ -216,6 +216,7 @@ where
                 std::mem::take(&mut self.listed)
             }
             Apply(run) => {
+                self.shared.status.reached.see(self.kind, run.metadata.resource_version.as_ref());
                 let (due, lives) = self.due(&run);
                 let kept = match &due {
                     Some(_) => run,
@@ -227,7 +228,9 @@ where
             }
             Delete(run) => {
                 self.writer.apply_watcher_event(&Delete(run.slim()));
-                self.depart(run, false);
+                let version = run.metadata.resource_version.clone();
+                self.shared.depart(self.kind, run, false, None);
+                self.shared.status.reached.see(self.kind, version.as_ref());
                 Vec::new()
             }
         }
@@ -246,25 +249,6 @@ where
         }
         ledger.waiting(&key, run.uid(), Instant::now());
         (Some(key), lives)
-    }
-
-    /// Keeps the last state of a deleted run if something about it is due. `unseen` says that it was found gone.
-    fn depart(&self, run: Run, unseen: bool) {
-        let key = ObjectRef::from_obj_with(&run, self.kind);
-        let Shared { status, transitions, .. } = &*self.shared;
-        let object = deleted(run.object, self.kind, jiff::Timestamp::now(), unseen);
-        let run = Run { object, is_whole: true, ..run };
-        let mut marks = emitted::read(&run);
-        marks.merge(&status.ledger.marks(&key, run.uid()));
-        if emitted::due(transitions(self.kind, &run.object), &marks.sent).is_empty() {
-            return status.ledger.forget(&key, run.uid());
-        }
-        status.ledger.depart(&key, run.uid(), Instant::now());
-        let uid = run.uid().to_owned();
-        if !status.departed.keep(key.clone(), run) {
-            status.ledger.bury(&uid);
-            status.lose(&key, "more deleted runs wait for a sink than are kept");
-        }
     }
 
     fn report(&mut self, error: &watcher::Error) {

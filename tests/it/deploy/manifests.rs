@@ -39,10 +39,12 @@ pub const OVERLAYS: [(&str, &[&str]); 4] = [
         ],
     ),
 ];
-const EVERYWHERE: [&str; 10] = [
+const EVERYWHERE: [&str; 12] = [
     "ServiceAccount pipewright",
     "Role pipewright-lease",
     "RoleBinding pipewright-lease",
+    "Role pipewright-events",
+    "RoleBinding pipewright-events",
     "ConfigMap pipewright-mappings",
     "ConfigMap pipewright-settings",
     "Service pipewright",

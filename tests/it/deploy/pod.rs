@@ -65,6 +65,7 @@ impl Container {
                 None => variable["value"].as_str().unwrap(),
                 Some("metadata.namespace") => namespace,
                 Some("metadata.name") => "pipewright-0",
+                Some("metadata.uid") => "5b1f8f4c-0000-4000-8000-000000000000",
                 Some(other) => panic!("{other}"),
             };
             (variable["name"].as_str().unwrap().to_owned(), value.to_owned())

@@ -95,8 +95,9 @@ async fn pass(
 
 /// Verb, resource and name, as the API server itself reads a request.
 fn what(method: &Method, uri: &Uri) -> (String, String, Option<String>) {
-    // /apis/GROUP/VERSION/namespaces/NAMESPACE/RESOURCE/NAME, or without a namespace.
-    let parts: Vec<&str> = uri.path().split('/').skip(4).collect();
+    // /apis/GROUP/VERSION/namespaces/NAMESPACE/RESOURCE/NAME, or without a namespace; the core group is /api/VERSION.
+    let start = if uri.path().starts_with("/api/") { 3 } else { 4 };
+    let parts: Vec<&str> = uri.path().split('/').skip(start).collect();
     let parts = if parts.first() == Some(&"namespaces") { &parts[2..] } else { &parts[..] };
     let query = uri.query().unwrap_or_default();
     let selected = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));

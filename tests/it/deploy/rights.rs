@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::pod::Container;
 use super::proxy::{Call, Proxy};
+use super::verbs::break_mapping;
 use super::{edit, editable, installed, make_pipeline};
 use crate::support::deployed::{self, kubectl, render};
 use crate::support::ground::Real;
@@ -81,6 +82,8 @@ async fn the_deployed_account_suffices_for_the_whole_work_and_every_verb_of_it_i
         let container = Container::new(&documents, namespace)
             .with("KUBECONFIG", kubeconfig.to_str().unwrap())
             .with("K_SINK", &sink.url);
+        // Mistakes are told in the cluster.
+        break_mapping(&container, "kind: Mapping", "kind: Mappin");
         let mut pod = container.start_as_process();
         pod.ready().await;
         pod

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Event;
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -45,9 +46,11 @@ enum Sign {
     NoLeader,
     /// It leads, but would see another leader late, and says so.
     Warned,
+    /// Mistakes in mapping files are not told in the cluster, and it says so once.
+    Untold,
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 18] = [
     Case { resource: "pipelineruns", verb: "create", sign: Sign::Refused(503) },
     Case { resource: "pipelineruns", verb: "get", sign: Sign::RefusedAgain(503) },
     Case { resource: "pipelineruns", verb: "list", sign: Sign::NotReady },
@@ -65,6 +68,7 @@ const CASES: [Case; 17] = [
     Case { resource: "leases", verb: "get", sign: Sign::NoLeader },
     Case { resource: "leases", verb: "update", sign: Sign::NoLeader },
     Case { resource: "leases", verb: "watch", sign: Sign::Warned },
+    Case { resource: "events", verb: "create", sign: Sign::Untold },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +114,11 @@ impl Case {
     }
 }
 
+/// Changes a mapping that no test here needs.
+pub fn break_mapping(container: &Container, from: &str, to: &str) {
+    container.edit("etc/pipewright/mappings/tag-release.yaml", |text| text.replace(from, to));
+}
+
 /// A pod whose account lacks one verb.
 struct Without {
     case: Case,
@@ -137,7 +146,11 @@ impl Without {
         let sink = Recorder::start();
         let container = Container::new(&documents, &namespace)
             .with("KUBECONFIG", kubeconfig.to_str().unwrap())
-            .with("K_SINK", &sink.url);
+            .with("K_SINK", &sink.url)
+            .with("PIPEWRIGHT_LOG", "info,pipewright=debug");
+        if let Sign::Untold = case.sign {
+            break_mapping(&container, "kind: Mapping", "kind: Mappin");
+        }
         let timing = "leaderElection: {leaseDuration: PT4S, renewDeadline: PT3S, retryPeriod: PT0.2S}";
         container.edit("etc/pipewright/settings/pipewright.yaml", |text| {
             text.replacen("spec:\n", &format!("spec:\n  {timing}\n"), 1)
@@ -251,6 +264,26 @@ impl Without {
                 let page = self.pod.page("/readyz?verbose").await;
                 assert!(page.contains(&plain), "{page}");
                 "pipewright_leader is 0, and /readyz?verbose says why".into()
+            }
+            Sign::Untold => {
+                let text = "no Kubernetes Event tells of the mistakes in mapping files";
+                self.pod.ready().await;
+                self.pod.logs(text).await;
+                assert!(self.pod.log().contains(&forbidden), "{}", self.pod.log());
+                // Another mistake is not told either.
+                break_mapping(&self.pod.container, "kind: Mappin", "kind: Mappi");
+                self.pod.logs(&format!("still {text}")).await;
+                self.accepted(&body).await;
+                let log = self.pod.log();
+                assert_eq!(
+                    log.lines().filter(|it| it.contains(text) && it.contains("WARN")).count(),
+                    1,
+                    "{log}"
+                );
+                let events: Api<Event> = Api::namespaced(self.admin.clone(), &self.namespace);
+                let events = events.list(&ListParams::default()).await.unwrap();
+                assert!(events.iter().all(|event| event.reason.as_deref() != Some("InvalidMappings")));
+                format!("it logs `{text}`, once, and serves")
             }
             Sign::Warned => {
                 let text = "the Lease is not watched, so that another leader is noticed late";

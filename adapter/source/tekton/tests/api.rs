@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
@@ -37,6 +38,8 @@ struct State {
     before_patch: VecDeque<Hook>,
     requests: Vec<String>,
     expired: bool,
+    /// Changes up to this version are forgotten.
+    forgotten: u64,
 }
 
 impl Default for Api {
@@ -115,6 +118,11 @@ impl Api {
         self.tell();
     }
 
+    /// Watches from before this version get 410.
+    pub(super) fn forget(&self, version: u64) {
+        self.state.lock().unwrap().forgotten = version;
+    }
+
     pub(super) fn count(&self, method: &str) -> usize {
         self.state.lock().unwrap().requests.iter().filter(|it| *it == method).count()
     }
@@ -137,8 +145,11 @@ impl Api {
         }
         match (head.method, path.as_str()) {
             (Method::GET, "pipelineruns") if query.contains("watch=true") => {
-                let from = query.split('&').find_map(|it| it.strip_prefix("resourceVersion=")).unwrap();
-                self.watch(from.parse().unwrap())
+                let value = |name: &str| query.split('&').find_map(|it| it.strip_prefix(name)).unwrap();
+                self.watch(
+                    value("resourceVersion=").parse().unwrap(),
+                    Duration::from_secs(value("timeoutSeconds=").parse().unwrap()),
+                )
             }
             (Method::GET, "pipelineruns") => {
                 let mut state = self.state.lock().unwrap();
@@ -184,8 +195,9 @@ impl Api {
         full(&object)
     }
 
-    fn watch(&self, from: u64) -> Response<BoxBody<Bytes, Infallible>> {
+    fn watch(&self, from: u64, timeout: Duration) -> Response<BoxBody<Bytes, Infallible>> {
         let (state, changed) = (self.state.clone(), self.changed.subscribe());
+        let end = tokio::time::Instant::now() + timeout;
         let lines = stream::unfold((from, changed), move |(last, mut changed)| {
             let state = state.clone();
             async move {
@@ -195,7 +207,7 @@ impl Api {
                         let frame = Frame::data(Bytes::from(format!("{line}\n")));
                         return Some((Ok::<_, Infallible>(frame), (version, changed)));
                     }
-                    changed.changed().await.ok()?;
+                    tokio::time::timeout_at(end, changed.changed()).await.ok()?.ok()?;
                 }
             }
         });
@@ -205,7 +217,7 @@ impl Api {
 
 /// The next line of a watch that has told everything up to `last`.
 fn next(state: &State, last: u64) -> Option<(u64, String)> {
-    if state.expired && last < state.version {
+    if state.expired && last < state.version || last < state.forgotten {
         let status = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old", "status": "Failure"});
         return Some((u64::MAX, json!({"type": "ERROR", "object": status}).to_string()));
     }
