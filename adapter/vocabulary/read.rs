@@ -15,7 +15,8 @@ use super::time;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
-/// A time: RFC 3339, or seconds since 1970. Text that is no time is as good as absent.
+/// A time: RFC 3339, or seconds since 1970. An empty text is as good as absent; another that is no time is as wrong as a
+/// value of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct When(pub Option<Timestamp>);
 
@@ -26,6 +27,10 @@ pub struct Millis(pub Option<Timestamp>);
 /// A list without what is `null` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(Vec<T>);
+
+/// An object, whatever is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object;
 
 /// The length of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +147,33 @@ impl<'de> Deserialize<'de> for When {
     }
 }
 
+// === impl Object ===
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Object)
+            }
+
+            // To its end, so that whoever is told of the error knows where the value is.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Object, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Err(A::Error::invalid_type(Unexpected::Seq, &self))
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
+}
+
 // === impl Millis ===
 
 impl Millis {
@@ -170,15 +202,20 @@ impl<'de> Visitor<'de> for Moment {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(time::parse(text))
+        match time::parse(text) {
+            None if !text.is_empty() => Err(E::invalid_value(Unexpected::Str(text), &self)),
+            time => Ok(time),
+        }
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok((self.0)(number))
+        let time = (self.0)(number);
+        time.map(Some).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(number).ok().and_then(self.0))
+        let time = i64::try_from(number).ok().and_then(self.0);
+        time.map(Some).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
@@ -189,7 +226,7 @@ impl<'de> Visitor<'de> for Moment {
         }
         #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in range")]
         let number = number as i64;
-        Ok((self.0)(number))
+        self.visit_i64(number)
     }
 
     // To its end, so that whoever is told of the error knows where the value is.

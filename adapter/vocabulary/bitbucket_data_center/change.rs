@@ -98,6 +98,7 @@ fn write<'a>(
         url: None,
         commit: participant.as_ref().and_then(|it| borrow(it.last_reviewed_commit.as_ref())),
     });
+    delivery.needs(&["pullRequest.toRef.repository.links.self[]"])?;
     let place = checked_place(delivery.webhook, pull.repository().cloned())?;
     let mut change = extract_of(&pull, base);
     change.source.before = borrow(previous_from_hash.as_ref());

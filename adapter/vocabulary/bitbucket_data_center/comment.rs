@@ -44,6 +44,10 @@ struct Comment<'a> {
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let CommentEvent { date, actor, comment, pull_request, repository, commit } = delivery.payload()?;
     delivery.needs(&["pullRequest", "repository"])?;
+    delivery.needs(match &pull_request {
+        Some(_) => &["pullRequest.toRef.repository.links.self[]"],
+        None => &["repository.links.self[]"],
+    })?;
     let sha = borrow(commit.as_ref());
     let (on, repository) = match (&pull_request, repository, &sha) {
         (Some(pull), ..) => (

@@ -11,9 +11,9 @@ pub fn changed(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), Pa
     let payload::Push { date, actor, repository, changes, to_commit } = delivery.payload()?;
     let to_commit = to_commit.and_then(|commit| commit.id);
     let is_one = changes.as_ref().is_some_and(|changes| changes.len() == 1);
+    delivery.needs(&["date", "repository.links.self[]"])?;
     let place = checked_place(delivery.webhook, Some(repository))?;
     let at = When::exact(date);
-    delivery.needs(&["date"])?;
     for (i, change) in changes.iter().flatten().enumerate() {
         let unknown = |member| delivery.misses_in("changes", i, member);
         // One of a push says nothing about the others.

@@ -23,7 +23,7 @@ struct RepositoryEvent<'a> {
 
 pub fn modified(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let RepositoryEvent { date, actor, old, new } = delivery.payload()?;
-    delivery.needs(&["date"])?;
+    delivery.needs(&["date", "new.links.self[]"])?;
     let is_renamed = |old: &Repository<'_>| old.slug != new.slug || old.project.key != new.project.key;
     let previous = old.filter(is_renamed).map(|old| extract::Name {
         owner: old.project.key.to_string().into(),

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::payload::{PullRequest, Repository};
 use super::{borrow, key, place, time};
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::occurrence::Delivery;
 use crate::vocabulary::occurrence::comment::{On, Told, write};
-use crate::vocabulary::read::{Text, When};
+use crate::vocabulary::read::{Object, Text, When};
 use crate::vocabulary::{PayloadError, extract};
 
 #[derive(Debug, Deserialize)]
@@ -18,8 +17,7 @@ struct CommentEvent<'a> {
     #[serde(borrow)]
     comment: Comment<'a>,
     /// There for `issue_comment`.
-    #[serde(borrow)]
-    issue: Option<Issue<'a>>,
+    issue: Option<Issue>,
     /// There for `pull_request_review_comment`, and in Gitea's `issue_comment`.
     #[serde(borrow)]
     pull_request: Option<PullRequest<'a>>,
@@ -56,21 +54,20 @@ struct User<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Issue<'a> {
+struct Issue {
     number: u64,
     created_at: Option<When>,
     /// There when the issue is a pull request.
-    #[serde(borrow)]
-    pull_request: Option<&'a RawValue>,
+    pull_request: Option<Object>,
 }
 
 pub fn created(delivery: &Delivery<'_>, out: &mut Vec<CdEvent>) -> Result<(), PayloadError> {
     let CommentEvent { comment, issue, pull_request, repository, sender } = delivery.payload()?;
-    delivery.needs(&["pull_request", "issue", "comment.commit_id"])?;
+    delivery.needs(&["pull_request", "issue.pull_request", "comment.commit_id"])?;
     let on = match (&issue, &pull_request, &comment.commit_id) {
         (_, Some(pull), _) => On::Change { number: pull.number, created: key(pull.created_at) },
         // GitHub makes both at the same time, and they count alike.
-        (Some(issue), ..) if issue.pull_request.is_some_and(|pull| pull.get() != "null") => {
+        (Some(issue), ..) if issue.pull_request.is_some() => {
             On::Change { number: issue.number, created: key(issue.created_at) }
         }
         (Some(issue), ..) => On::Ticket { number: issue.number, created: key(issue.created_at) },

@@ -233,6 +233,12 @@ fn a_comment_belongs_to_what_it_is_on() {
     );
     let on_ticket = comment(json!({"issue": {"number": 3, "created_at": created_at, "pull_request": null}}));
     assert_eq!(only(Optional::Comments, "issue_comment", &on_ticket).subject(), Some("issues/3/comments/9"));
+    // What neither is nor is not a pull request is not told of, nor taken for the other.
+    for neither in [json!("x"), json!(5), json!(true), json!([])] {
+        let body =
+            comment(json!({"issue": {"number": 3, "created_at": created_at, "pull_request": neither}}));
+        assert_eq!(wanting(Optional::Comments, "issue_comment", &body).len(), 1, "{body}");
+    }
     let mut on_commit = comment(json!({}));
     on_commit["comment"]["commit_id"] = json!(A);
     let subject = format!("commits/{A}/comments/9");
