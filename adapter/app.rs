@@ -121,10 +121,6 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let catalog = catalog(&process, &sinks, schemas.clone());
     let store = open(&process, catalog, on_reload.as_ref(), &client).await?;
     count_mappings(&metrics, &store);
-    let (notices, telling) = notice::notices(client.clone());
-    if store.is_stale() {
-        notices.invalid_mappings(&store.problems());
-    }
 
     let sinks = Arc::new(sinks.measured(&metrics));
     let executor = Executor::new(clients, Arc::clone(&sinks), metrics.clone());
@@ -146,6 +142,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let (hand_over, handed_over) = watch::channel(false);
     tasks.push(tokio::spawn(runs.run(handed_over)));
 
+    let (notices, telling) = notice::notices(client.clone(), store.is_stale().then(|| store.problems()));
     tasks.push(tokio::spawn(until(stopped.clone(), telling)));
     let reloading = reload(Arc::clone(&store), metrics.clone(), notices, on_reload);
     tasks.push(tokio::spawn(until(stopped.clone(), reloading)));
@@ -247,7 +244,7 @@ async fn open(
     }
     let (report, files) = (store.problems(), store.invalid());
     if process.strict_mappings || !store.is_loaded() {
-        notice::fatal(client, &report).await;
+        Box::pin(notice::fatal(client, &report)).await;
         return Err(StartError::Mappings(report));
     }
     if let Some(on_reload) = on_reload {

@@ -3,6 +3,7 @@
 //! They are bounded: one has a name that follows from its text, so that the same mistake is told once for as long as the
 //! cluster keeps the Event (an hour, as it is delivered), and another text has to wait for [`PAUSE`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -51,9 +52,10 @@ pub(super) async fn fatal(client: &Client, report: &Report) {
     }
 }
 
-/// The place for what is to be told, and the work of telling it, which never ends.
-pub(super) fn notices(client: Client) -> (Notices, impl Future<Output = ()>) {
-    let (newest, seen) = watch::channel(None);
+/// The place for what is to be told, beginning with mistakes that are there, and the work of telling it, which never ends.
+pub(super) fn notices(client: Client, mistakes: Option<Arc<Report>>) -> (Notices, impl Future<Output = ()>) {
+    let (newest, mut seen) = watch::channel(mistakes.map(|report| text(&report)));
+    seen.mark_changed();
     let work = async move {
         if let Some(pod) = Pod::of_this_process() {
             work(&client, &pod, seen).await;

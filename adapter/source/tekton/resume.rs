@@ -82,7 +82,7 @@ where
         match self.read_from(&api, kind, told, &mut missed).await {
             Ok(()) => return missed,
             Err(reason) => {
-                warn!(kind = kind.as_str(), "what was deleted before cannot be found out: {reason}")
+                warn!(kind = kind.as_str(), "what was deleted before cannot be found out: {reason}");
             }
         }
         // What it kept is lost, and what came after its note need not be.

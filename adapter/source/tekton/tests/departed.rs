@@ -102,7 +102,7 @@ async fn what_no_sink_took_when_the_watch_ends_is_counted() {
 }
 
 /// What a leader has noted when it is killed.
-fn killed(watching: Watching) -> Inherited {
+fn killed(watching: &Watching) -> Inherited {
     let notes = watching.status.notes().unwrap();
     watching.task.abort();
     Inherited::read(&notes)
@@ -128,7 +128,7 @@ async fn what_a_killed_leader_kept_and_what_nobody_saw_deleted_is_told_by_the_ne
     until("it is kept", || watching.status.departed() == 1).await;
     api.apply(run_object("lives", "u3", Some("Unknown")));
     until("it is seen", || mark(&api, "lives").is_some()).await;
-    let left = killed(watching);
+    let left = killed(&watching);
     receiver.fail("u2/finished", 0);
     // Nobody watches.
     api.apply(run_object("short", "u4", Some("False")));
@@ -168,7 +168,7 @@ async fn what_the_cluster_has_forgotten_of_a_killed_leader_is_counted_and_the_re
     let version = api.get("other").unwrap()["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
     let seen = format!(" {version}");
     until("it is seen", || watching.status.notes().unwrap()[WATCHED].ends_with(&seen)).await;
-    let left = killed(watching);
+    let left = killed(&watching);
     api.apply(run_object("short", "u3", Some("True")));
     api.delete("short");
     api.forget(version);
