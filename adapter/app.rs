@@ -18,7 +18,7 @@ use notice::Notices;
 
 use crate::action::execute::Executor;
 use crate::cluster::Clients;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Report, Severity};
 use crate::event::http::AllowedOrigins;
 use crate::mapping::Catalog;
 use crate::mapping::watch::{INTERVAL, Reload, Store};
@@ -109,6 +109,7 @@ pub struct Service {
 pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Parts { settings, clients, sinks, log, on_reload } = parts;
     let client = clients.background().clone();
+    let source_types = settings.source_types();
     let Settings { process, sources: documents, sinks: _ } = settings;
     let metrics = Metrics::new();
 
@@ -118,7 +119,7 @@ pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let probe_address = listeners.probe.as_ref().map(|it| it.address);
 
     let schemas = read_schemas(&process.schemas)?;
-    let catalog = catalog(&process, &sinks, schemas.clone());
+    let catalog = Catalog { source_types, ..catalog(&process, &sinks, schemas.clone()) };
     let store = open(&process, catalog, on_reload.as_ref(), &client).await?;
     count_mappings(&metrics, &store);
 
@@ -224,6 +225,8 @@ fn catalog(process: &Process, sinks: &Sinks, schemas: Schemas) -> Catalog {
         namespace: process.namespace.clone(),
         event_source: process.event_source.clone(),
         options: process.options(),
+        with_progress: process.announce_progress,
+        watched: process.watch_namespace.clone(),
         schemas,
         folders: process.mappings.iter().filter_map(MappingPath::folder).collect(),
         ..Catalog::default()
@@ -240,6 +243,7 @@ async fn open(
     let paths = process.mappings.iter().map(|it| it.path.clone()).collect();
     let store = Store::open(paths, catalog);
     if !store.is_stale() {
+        warn(&store.problems());
         return Ok(Arc::new(store));
     }
     let (report, files) = (store.problems(), store.invalid());
@@ -253,6 +257,15 @@ async fn open(
         tracing::error!(files, %report, "mapping files have mistakes and are left out");
     }
     Ok(Arc::new(store))
+}
+
+/// Tells what is probably not meant.
+fn warn(report: &Report) {
+    let warnings = report.warnings().count();
+    if warnings > 0 {
+        let report = report.only(Severity::Warning);
+        tracing::warn!(warnings, %report, "mappings work, and probably not as they are meant");
+    }
 }
 
 // === impl Service ===
@@ -321,7 +334,10 @@ async fn reload(store: Arc<Store>, metrics: Metrics, notices: Notices, on_reload
             }
             match reload {
                 Reload::Unchanged => {}
-                Reload::Replaced(_) => tracing::info!(mappings = seen.current().len(), "mappings reloaded"),
+                Reload::Replaced(report) => {
+                    tracing::info!(mappings = seen.current().len(), "mappings reloaded");
+                    warn(report);
+                }
                 Reload::Refused(report) => tracing::error!(
                     errors = report.errors().count(),
                     %report,

@@ -160,6 +160,13 @@ impl Report {
         }
     }
 
+    /// The findings of one severity.
+    #[must_use]
+    pub fn only(&self, severity: Severity) -> Self {
+        let diagnostics = self.diagnostics.iter().filter(|it| it.severity == severity).cloned().collect();
+        Self { diagnostics, sources: self.sources.clone() }
+    }
+
     /// Every finding, ordered by file, line and column.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

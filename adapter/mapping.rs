@@ -20,6 +20,7 @@ mod foreign;
 mod helper;
 mod index;
 mod known;
+mod lint;
 pub mod load;
 mod number;
 pub mod objects;
@@ -64,8 +65,14 @@ pub struct Catalog {
     pub namespace: String,
     /// `source` of the events that we emit.
     pub event_source: String,
-    /// How the payloads of examples are read.
+    /// How the payloads of examples are read, and which events forges are told of.
     pub options: Options,
+    /// Whether pipelines' runs also say how far they have come.
+    pub with_progress: bool,
+    /// The namespace whose runs become events; `*` is all of them.
+    pub watched: String,
+    /// The types of what sources without a forge send, and whether more follows each after a dot.
+    pub source_types: Vec<(String, bool)>,
     /// The schemas of custom types, which emitted events have to satisfy.
     pub schemas: Schemas,
     /// Pipelines and Tasks against which runs are held.
@@ -117,6 +124,9 @@ impl Default for Catalog {
             namespace: "default".to_owned(),
             event_source: "/pipewright".to_owned(),
             options: Options::default(),
+            with_progress: false,
+            watched: "*".to_owned(),
+            source_types: Vec::new(),
             schemas: Schemas::default(),
             objects: Objects::default(),
             folders: Vec::new(),
@@ -141,6 +151,10 @@ impl MappingSet {
     pub fn compile(files: &[File], catalog: &Catalog) -> Result<(Self, Report), Report> {
         let mut report = Report::default();
         let mappings = compile::compile(files, catalog, &mut report);
+        // A mapping with a mistake is not as its author means it.
+        if !report.has_errors() {
+            lint::circles::check(&mappings, files, catalog, &mut report);
+        }
         let mut index = Index::default();
         for (place, mapping) in mappings.iter().enumerate() {
             let Ok(place) = u32::try_from(place) else {

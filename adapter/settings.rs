@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 use crate::server::gate;
 use crate::server::tls;
 use crate::sink;
+use crate::source::generic::Generic;
 use crate::source::oidc;
 use crate::source::secret::SecretReference;
 use crate::vocabulary::options::{Optional, Options};
@@ -313,6 +314,11 @@ impl Settings {
     /// What there is under this name of a source.
     pub fn source(&self, name: &str) -> Option<&SourceSpec> {
         self.sources.iter().find(|source| source.name == name).map(|source| &source.spec)
+    }
+
+    /// The types of what sources without a forge send, and whether more follows each after a dot.
+    pub fn source_types(&self) -> Vec<(String, bool)> {
+        self.sources.iter().filter_map(|source| source.generic()).map(Generic::types).collect()
     }
 
     /// Every path that a settings file can name.

@@ -11,6 +11,7 @@ pub mod gitea;
 pub mod github;
 pub mod gitlab;
 mod locate;
+pub mod members;
 mod occurrence;
 pub mod options;
 pub mod outcome;
@@ -23,6 +24,7 @@ pub mod tekton;
 #[cfg(test)]
 mod testing;
 mod time;
+pub mod told;
 pub mod types;
 pub(crate) mod uri;
 

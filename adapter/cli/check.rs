@@ -13,6 +13,9 @@ pub(super) struct Arguments {
     /// Let it be right that there are no mappings
     #[arg(long)]
     allow_empty: bool,
+    /// Let warnings fail as errors do
+    #[arg(long)]
+    strict: bool,
     /// How to print the findings: `text` or `json`
     #[arg(long, short, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     output: Output,
@@ -20,8 +23,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let (count, report, ended) = match arguments.mappings.compile()? {
-        Ok((set, report)) if set.is_empty() && !arguments.allow_empty => (Some(0), report, Ended::NotRight),
-        Ok((set, report)) => (Some(set.len()), report, Ended::Well),
+        Ok((set, report)) => {
+            let is_nothing = set.is_empty() && !arguments.allow_empty;
+            let is_doubtful = arguments.strict && report.warnings().next().is_some();
+            let ended = if is_nothing || is_doubtful { Ended::NotRight } else { Ended::Well };
+            (Some(set.len()), report, ended)
+        }
         Err(report) => (None, report, Ended::NotRight),
     };
     match arguments.output {
@@ -37,15 +44,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
             }
             let errors = report.errors().count();
             let warnings = report.warnings().count();
+            let strictly = if arguments.strict && warnings > 0 { " (--strict lets them fail)" } else { "" };
             let notes = report.notes().count();
             let sum = match count {
-                Some(0) if ended == Ended::NotRight => {
+                Some(0) if !arguments.allow_empty => {
                     format!("{} (--allow-empty lets it be right)", arguments.mappings.nothing_found()?)
                 }
                 Some(count) => format!("{}, no errors", many(count, "mapping")),
                 None => many(errors, "error"),
             };
-            print(&(text + &sum + &also(warnings) + &open(notes) + "\n"))?;
+            print(&(text + &sum + &also(warnings) + strictly + &open(notes) + "\n"))?;
         }
     }
     Ok(ended)

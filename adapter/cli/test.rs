@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::check::many;
 use super::inputs::{MappingArguments, style};
 use super::{Ended, Output, complain, print};
+use crate::diagnostic::Severity;
 use crate::mapping::example::{ExampleOutcome, ExampleResult};
 use crate::mapping::load::read_beside;
 
@@ -22,7 +23,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let set = match arguments.mappings.compile()? {
-        Ok((set, _)) => set,
+        Ok((set, report)) => {
+            let warnings = report.only(Severity::Warning);
+            if !warnings.is_empty() {
+                complain(&warnings.render(style(&std::io::stderr())));
+            }
+            set
+        }
         Err(report) => {
             match arguments.output {
                 Output::Json => print(&format!("{:#}\n", report.to_json()))?,

@@ -2,8 +2,10 @@
 
 mod bounded;
 mod check;
+mod foresee;
 mod function;
 mod lazy;
+mod look;
 mod meter;
 mod pattern;
 mod seen;
@@ -19,6 +21,7 @@ use cel::{Context, Env, ExecutionError, Program, extensions};
 use serde_json::{Map, Value};
 
 pub(crate) use self::check::{Problem, Scope};
+pub(crate) use self::foresee::{Fact, Facts};
 use super::budget;
 use crate::event::Event;
 

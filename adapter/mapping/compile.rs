@@ -18,11 +18,13 @@ use super::cel::{self, Expression};
 use super::document::reader::{self, Place};
 use super::document::{self, Document, Example, LetSource, Presence, Text};
 use super::filter::{Clause, Test};
-use super::pattern::{Glob, Pattern, without_version};
+use super::lint::paths::{Absence, Look, Looks};
+use super::lint::{self, Told};
+use super::pattern::{Glob, Pattern};
 use super::template::check::{self, Problem, Scope};
 use super::template::context::Uses;
 use super::template::{Dollar, Leaf, is_template};
-use super::{Catalog, File, known, path};
+use super::{Catalog, File, path};
 use crate::diagnostic::{Report, did_you_mean};
 use crate::vocabulary::Forge;
 
@@ -65,6 +67,8 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Action {
     pub(crate) name: String,
+    /// Where its name stands in the file.
+    pub(crate) span: Range<usize>,
     pub(crate) when: Option<Expression>,
     pub(crate) kind: ActionKind,
 }
@@ -84,6 +88,10 @@ struct Compiler<'a> {
     names: Vec<String>,
     /// `let` names that come later.
     later: Vec<String>,
+    /// The paths that the mapping follows.
+    looks: Looks,
+    /// What is sent besides what forges and runs tell.
+    told: &'a Told,
 }
 
 /// Reads and compiles every mapping of every file; findings go to `report`.
@@ -95,6 +103,7 @@ pub(crate) fn compile(files: &[File], catalog: &Catalog, report: &mut Report) ->
         report.add_source(file.path.clone(), file.text.clone());
         documents.extend(reader::read(index, &file.path, &file.text, report));
     }
+    let told = Told::of(&documents, catalog);
     let mut first: HashMap<String, usize> = HashMap::new();
     let mut mappings = Vec::new();
     for document in documents {
@@ -104,7 +113,10 @@ pub(crate) fn compile(files: &[File], catalog: &Catalog, report: &mut Report) ->
             catalog,
             names: Vec::new(),
             later: Vec::new(),
+            looks: Looks::default(),
+            told: &told,
         };
+        lint::events::check(&document, &told, catalog, &mut compiler.place);
         if let Some(earlier) = first.insert(document.name.to_string(), document.file) {
             compiler.place.error(
                 "duplicate-name",
@@ -116,7 +128,9 @@ pub(crate) fn compile(files: &[File], catalog: &Catalog, report: &mut Report) ->
                 ),
             );
         }
+        let events = document.events.clone();
         mappings.push(compiler.mapping(document, &file.path));
+        compiler.looks.check(&events, &told, &mut compiler.place);
     }
     mappings
 }
@@ -159,29 +173,11 @@ impl Compiler<'_> {
         for entry in &document.events {
             let mut attributes = Vec::new();
             for (name, value) in &entry.attributes {
-                if name == "type" {
-                    self.warn_of_unknown_type(value);
-                }
                 attributes.push((name.clone(), Glob::new(&**value)));
             }
             patterns.push(Pattern::new(attributes));
         }
         patterns
-    }
-
-    fn warn_of_unknown_type(&mut self, ty: &Text) {
-        if !ty.starts_with("dev.cdevents.") || ty.contains('*') {
-            return;
-        }
-        let bare = without_version(ty).unwrap_or(ty);
-        if !known::known_type(bare) {
-            let hint = known::nearest_type(bare).map_or_else(
-                || "custom types start with `dev.cdeventsx.`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message = format!("`{}` is not a CDEvents type: no event will match", &**ty);
-            self.place.warning("unknown-type", ty.span(), message, &hint);
-        }
     }
 
     fn scope(&self) -> (Vec<String>, Vec<String>, &Value) {
@@ -215,13 +211,55 @@ impl Compiler<'_> {
             In::When => Expression::condition(source, cel::Scope::Let(scope)),
             In::Let => Expression::compile(source, cel::Scope::Let(scope)),
         };
-        compiled.map_err(|problems| self.problems(source, problems)).ok()
+        let expression = compiled.map_err(|problems| self.problems(source, problems)).ok()?;
+        let looks = expression.looks();
+        self.looks.asked.extend(looks.asked);
+        for (path, offset) in looks.followed {
+            self.look(source, path, offset, Absence::Unforeseen);
+        }
+        for (ty, offset) in looks.types {
+            let start = source.place(self.place.text, offset);
+            let end = (start + ty.len() + 2).min(source.span().end).max(start);
+            lint::events::compared(&ty, start..end, self.told, &mut self.place);
+        }
+        Some(expression)
+    }
+
+    fn look(&mut self, source: &Text, path: Vec<String>, offset: usize, absence: Absence) {
+        let start = source.place(self.place.text, offset);
+        let length = path.iter().map(String::len).sum::<usize>() + path.len().saturating_sub(1);
+        let end = (start + length).min(source.span().end).max(start);
+        self.looks.followed.push(Look { path, span: start..end, absence });
     }
 
     fn leaf(&mut self, source: &Text, dollar: Dollar, uses: &mut Uses) -> Option<Leaf> {
         let (names, later, config) = self.scope();
         let scope = Scope { names: &names, later: &later, config };
-        check::compile(source, dollar, scope, uses).map_err(|problems| self.problems(source, problems)).ok()
+        let (leaf, looks) = check::compile(source, dollar, scope, uses)
+            .map_err(|problems| self.problems(source, problems))
+            .ok()?;
+        for look in looks {
+            if look.is_asked {
+                self.looks.asked.push(look.path);
+            } else {
+                self.look(source, look.path, look.offset, Absence::Unforeseen);
+            }
+        }
+        Some(leaf)
+    }
+
+    /// Warns of variables that nothing replaces.
+    fn warn_of_variables(&mut self, source: &Text) {
+        for variable in lint::variables::find(source) {
+            let start = source.place(self.place.text, variable.range.start);
+            let end = source.place(self.place.text, variable.range.end).max(start);
+            let shown = &source[variable.range.clone()];
+            let message = format!(
+                "`{shown}` is a variable of Tekton Triggers, which nothing replaces here: it stays as text"
+            );
+            let hint = format!("write {}", variable.instead);
+            self.place.warning("foreign-variable", start..end, message, &hint);
+        }
     }
 
     fn problems(&mut self, source: &Text, problems: Vec<Problem>) {
@@ -235,6 +273,9 @@ impl Compiler<'_> {
 
     fn let_item(&mut self, item: document::Let) -> Option<Let> {
         let name = &item.name;
+        if let LetSource::Template(source) = &item.source {
+            self.warn_of_variables(source);
+        }
         let identifier = name.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !identifier || check::is_reserved(&name.text) {
@@ -253,7 +294,19 @@ impl Compiler<'_> {
         }
         let source = match &item.source {
             LetSource::Path(source) => match path::Path::compile(source) {
-                Ok(path) => Source::Path(path),
+                Ok(path) => {
+                    let absence = match item.presence {
+                        Presence::Default(_) => Absence::Foreseen,
+                        Presence::Optional | Presence::Required => Absence::Unforeseen,
+                    };
+                    let steps: Vec<String> =
+                        ["event"].into_iter().map(str::to_owned).chain(path.names()).collect();
+                    if path.is_plain() && !source.contains('[') {
+                        self.looks.aliases.insert(name.text.clone(), steps[1..].to_vec());
+                    }
+                    self.look(source, steps, 0, absence);
+                    Source::Path(path)
+                }
                 Err(problem) => {
                     let start = source.place(self.place.text, problem.offset);
                     let end = if problem.offset == 0 { source.span().end } else { start };
@@ -261,7 +314,15 @@ impl Compiler<'_> {
                     return None;
                 }
             },
-            LetSource::Cel(source) => Source::Cel(self.cel(source, In::Let)?),
+            LetSource::Cel(source) => {
+                let expression = self.cel(source, In::Let)?;
+                if let Some([root, path @ ..]) = expression.as_path().as_deref()
+                    && root == "event"
+                {
+                    self.looks.aliases.insert(name.text.clone(), path.to_vec());
+                }
+                Source::Cel(expression)
+            }
             LetSource::Template(source) if !is_template(source) => Source::Constant(source.to_string()),
             LetSource::Template(source) => {
                 let mut uses = Uses::default();
@@ -288,7 +349,7 @@ impl Compiler<'_> {
             Some(compiled) => Some(compiled?),
             None => None,
         };
-        Some(Action { name: action.name.to_string(), when, kind })
+        Some(Action { name: action.name.to_string(), span: action.name.span(), when, kind })
     }
 
     fn dedupe_by(&mut self, names: &[Text]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::cel::{EvalError, Expression, Input};
+use super::cel::{EvalError, Expression, Fact, Facts, Input};
 
 /// One compiled clause.
 #[derive(Debug)]
@@ -121,20 +121,34 @@ impl Clause {
         }
     }
 
-    /// Whether the clause can hold for an event of which only some attributes are known.
-    pub(crate) fn certainty(&self, known: &dyn Fn(&str) -> Option<String>) -> Certainty {
+    /// Whether the clause can hold for an event of which only a part is known.
+    pub(crate) fn certainty(&self, known: &Facts<'_>) -> Certainty {
         match self {
-            Self::Attributes(test, pairs) => all(pairs.iter().map(|(name, wanted)| match known(name) {
-                None => Certainty::Possible,
-                Some(value) if test.holds(&value, wanted) => Certainty::Always,
-                Some(_) => Certainty::Never,
+            Self::Attributes(test, pairs) => all(pairs.iter().map(|(name, wanted)| match known(&[name]) {
+                Fact::Unknown | Fact::Present => Certainty::Possible,
+                Fact::Is(Value::String(value)) if test.holds(&value, wanted) => Certainty::Always,
+                Fact::Is(_) | Fact::Absent => Certainty::Never,
             })),
             Self::All(clauses) => all(clauses.iter().map(|clause| clause.certainty(known))),
             Self::Any(clauses) => {
                 all(clauses.iter().map(|clause| clause.certainty(known).negated())).negated()
             }
             Self::Not(clause) => clause.certainty(known).negated(),
-            Self::Cel(_) => Certainty::Possible,
+            Self::Cel(expression) => match expression.foresee(known) {
+                None => Certainty::Possible,
+                Some(true) => Certainty::Always,
+                Some(false) => Certainty::Never,
+            },
+        }
+    }
+
+    /// The expressions in it.
+    pub(crate) fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Self::Attributes(..) => Vec::new(),
+            Self::All(clauses) | Self::Any(clauses) => clauses.iter().flat_map(Self::expressions).collect(),
+            Self::Not(clause) => clause.expressions(),
+            Self::Cel(expression) => vec![expression],
         }
     }
 }

@@ -60,9 +60,7 @@ impl Path {
         let problem =
             |offset, message: String, hint: &str| PathProblem { offset, message, hint: hint.to_owned() };
         if !source.starts_with('$') || source.starts_with("$(") {
-            let bare = source.trim_start_matches("$(").trim_end_matches(')');
-            let bare = bare.trim_start_matches('{').trim_end_matches('}').trim_start_matches('.');
-            let hint = format!("write `$.{bare}`; the payload is under `$.data`");
+            let hint = without_root(source);
             return Err(problem(0, format!("the path `{source}` does not start with `$`"), &hint));
         }
         if source.len() > MAX_SOURCE || brackets(source) > MAX_BRACKETS {
@@ -128,9 +126,29 @@ impl Path {
         }
     }
 
+    /// The names that every value it finds is below, from the event on.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Plain(steps) => steps.iter().map_while(Step::name).map(str::to_owned).collect(),
+            Kind::Data(query) => ["data"].into_iter().chain(query.names()).map(str::to_owned).collect(),
+            Kind::Whole(query) => query.names().into_iter().map(str::to_owned).collect(),
+        }
+    }
+
     /// Whether a plain path finds at most one value.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.kind, Kind::Plain(_))
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Index(_) => None,
+        }
     }
 }
 
@@ -142,6 +160,27 @@ fn plain(segments: &[Segment]) -> Option<Vec<Step>> {
         _ => None,
     };
     segments.iter().map(step).collect()
+}
+
+/// What to write for a path that does not begin as paths do, such as one of Tekton Triggers or of kubectl.
+fn without_root(source: &str) -> String {
+    let bare = source.trim_start_matches("$(").trim_end_matches(')');
+    let bare = bare.trim_start_matches('{').trim_end_matches('}').trim_start_matches('.');
+    let (root, rest) = bare.split_at(bare.find(['.', '[']).unwrap_or(bare.len()));
+    match root {
+        "body" | "payload" => format!("write `$.data{rest}`: the payload is under `$.data`"),
+        "event" => format!("write `$.{}`; the payload is under `$.data`", rest.trim_start_matches('.')),
+        "header" | "headers" => "headers are not seen: match the event's `type` in `events`".to_owned(),
+        "extensions" if rest.len() > 1 => {
+            format!(
+                "extension attributes are members of the event, such as `$.correlationid`; what an interceptor added is a \
+                 `let` item of its own: `{}`",
+                rest.trim_start_matches('.')
+            )
+        }
+        "context" if rest == ".eventID" => "write `$.id`".to_owned(),
+        _ => format!("write `$.{bare}`; the payload is under `$.data`"),
+    }
 }
 
 /// How deep brackets and parentheses nest, those in quotes counted too.
@@ -268,7 +307,16 @@ mod tests {
         assert_eq!(problem("$.data.[").offset, 7);
         assert!(problem("data.x").hint.contains("$.data.x"));
         assert!(problem("{.data.x}").hint.contains("`$.data.x`"));
-        assert!(problem("$(body.x)").hint.contains("`$.body.x`"));
+        for (path, hint) in [
+            ("$(body.x)", "`$.data.x`"),
+            ("body.commits[0].id", "`$.data.commits[0].id`"),
+            ("event.data.x", "`$.data.x`"),
+            ("$(header.X-GitHub-Event)", "headers are not seen"),
+            ("$(extensions.files)", "`let` item of its own: `files`"),
+            ("$(context.eventID)", "`$.id`"),
+        ] {
+            assert!(problem(path).hint.contains(hint), "{path}: {}", problem(path).hint);
+        }
         assert!(problem("$..a..b").message.contains("`..`"));
         assert_eq!(problem("$.data.a[?match(@.x, '[')]").message, "`[` is not a regular expression");
     }

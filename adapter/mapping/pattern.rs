@@ -1,5 +1,9 @@
 //! Which events a mapping is for: attribute patterns with `*`, and event types with or without their version.
 
+use serde_json::Value;
+
+use super::cel::{Fact, Facts};
+use super::filter::{self, Certainty};
 use crate::event::Event;
 pub(crate) use crate::event::glob::Glob;
 
@@ -42,6 +46,19 @@ impl Pattern {
                 event.attribute(name).is_some_and(|value| glob.matches(&value))
             }
         })
+    }
+
+    /// Whether an event of which only a part is known is one of these.
+    pub(crate) fn certainty(&self, known: &Facts<'_>) -> Certainty {
+        filter::all(self.attributes.iter().map(|(name, glob)| match known(&[name]) {
+            Fact::Is(Value::String(value)) => {
+                let matches = if name == "type" { matches_type(glob, &value) } else { glob.matches(&value) };
+                if matches { Certainty::Always } else { Certainty::Never }
+            }
+            Fact::Is(_) | Fact::Absent => Certainty::Never,
+            Fact::Present | Fact::Unknown if glob.as_str() == "*" => Certainty::Always,
+            Fact::Present | Fact::Unknown => Certainty::Possible,
+        }))
     }
 
     /// Where the index keeps it, when the filter behind it wants nothing but `source`.

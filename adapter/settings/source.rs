@@ -45,6 +45,14 @@ impl SourceDocument {
         }
     }
 
+    /// What is sent, where it is no forge.
+    pub(super) fn generic(&self) -> Option<&generic::Generic> {
+        match &self.spec {
+            Sender::Forge(..) => None,
+            Sender::Generic(generic, _) => Some(generic),
+        }
+    }
+
     /// What is allowed, and better not so.
     pub fn warning(&self) -> Option<Diagnostic> {
         if self.forge().is_none() || self.scope.has_hosts() {

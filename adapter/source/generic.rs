@@ -53,6 +53,11 @@ enum Identity {
 // === impl Generic ===
 
 impl Generic {
+    /// The type of the events, and whether more follows it after a dot.
+    pub fn types(&self) -> (String, bool) {
+        (self.ty.clone(), self.event_header.is_some())
+    }
+
     /// The event of a delivery, whose data is a JSON object or array that a tree can hold.
     ///
     /// # Errors

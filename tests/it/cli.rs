@@ -43,7 +43,7 @@ fn runs_are_held_against_the_pipelines_that_are_given() {
     };
     let mappings = write(
         "mappings.yaml",
-        "apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\nmetadata: {name: build}\nspec:\n  events: [{type: '*'}]\n  do:\n  \
+        "apiVersion: pipewright.dev/v1alpha1\nkind: Mapping\nmetadata: {name: build}\nspec:\n  events: [{type: t}]\n  do:\n  \
          - name: run\n    pipelineRun:\n      spec:\n        pipelineRef: {name: build}\n        params:\n        \
          - {name: urll, value: \"{{event.source}}\"}\n",
     );

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bounds;
+mod check;
 mod cli;
 mod cloudevents;
 mod cloudevents_codec;

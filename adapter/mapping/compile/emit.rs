@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use super::{Compiler, Shape};
 use crate::action::Destination;
+use crate::mapping::cel::Fact;
 use crate::mapping::document::{self, Text};
 use crate::mapping::filter::{self, Certainty, Clause};
 use crate::mapping::known;
-use crate::mapping::pattern::{Pattern, is_cdevent, matches_type, without_version};
+use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::template::context::Uses;
 use crate::mapping::template::{Dollar, is_template};
 use crate::vocabulary::cdevent::links;
@@ -186,6 +187,7 @@ impl Compiler<'_> {
     }
 
     fn text(&mut self, text: &Text, uses: &mut Uses) -> Option<Shape> {
+        self.warn_of_variables(text);
         if is_template(text) {
             self.leaf(text, Dollar::Keep, uses).map(|leaf| Shape::Leaf(Box::new(leaf)))
         } else {
@@ -237,20 +239,17 @@ impl Compiler<'_> {
             None => Some(self.catalog.event_source.clone()),
         };
         let subject = emit.subject.as_ref().filter(|text| !is_template(text)).map(|text| text.to_string());
-        let known = |name: &str| match name {
-            "type" => Some(emit.ty.to_string()),
-            "source" => source.clone(),
-            "subject" => subject.clone(),
-            "specversion" => Some("1.0".to_owned()),
-            _ => None,
+        let known = |path: &[&str]| {
+            let text = match path {
+                ["type"] => Some(emit.ty.to_string()),
+                ["source"] => source.clone(),
+                ["subject"] => subject.clone(),
+                ["specversion"] => Some("1.0".to_owned()),
+                _ => None,
+            };
+            text.map_or(Fact::Unknown, |text| Fact::Is(text.into()))
         };
-        let listens = patterns.iter().any(|pattern| {
-            pattern.attributes.iter().all(|(name, glob)| match known(name) {
-                Some(value) if name == "type" => matches_type(glob, &value),
-                Some(value) => glob.matches(&value),
-                None => true,
-            })
-        });
+        let listens = patterns.iter().any(|pattern| pattern.certainty(&known) != Certainty::Never);
         let passes = filter::all(filter.iter().map(|clause| clause.certainty(&known))) != Certainty::Never;
         if listens && passes {
             self.error(

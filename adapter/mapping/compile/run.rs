@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Compiler;
 use super::place::{self, OPEN};
 use super::shape::{Shape, is_permit};
+use super::verdict;
 use crate::diagnostic::did_you_mean;
 use crate::mapping::document::is_dns_label;
 use crate::mapping::document::tree::{Entry, Kind, Node};
@@ -102,8 +103,11 @@ impl Compiler<'_> {
                 "such as `pipelineRef: {name: build}`",
             );
         }
-        run.spec = self.shape(spec, "spec", Dollar::Part, &place::RUN, &mut uses)?;
-        self.check_run(spec, &run.spec);
+        let shape = self.shape(spec, "spec", Dollar::Part, &place::RUN, &mut uses);
+        // What is wrong with a template says nothing of the rest.
+        let sample = shape.as_ref().map_or_else(|| verdict::sample_of(spec), Shape::sampled);
+        self.check_run(spec, sample);
+        run.spec = shape?;
         run.uses = uses;
         Some(run)
     }

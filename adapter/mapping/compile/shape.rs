@@ -113,6 +113,9 @@ impl Compiler<'_> {
             self.error("too-deep", node.span.clone(), "the template is nested too deeply", "");
             return None;
         }
+        if let Some(text) = Text::new(node) {
+            self.warn_of_variables(&text);
+        }
         match &node.kind {
             Kind::Null | Kind::Bool(_) | Kind::Number(_) => Some(Shape::Literal(node.to_json())),
             Kind::String(text) if !is_template(text) => Some(Shape::Literal(Value::String(text.clone()))),

@@ -2,15 +2,22 @@
 
 use serde_json::{Map, Value};
 
+use super::shape::is_permit;
 use super::{Compiler, Shape};
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::mapping::document::tree::Node;
+use crate::mapping::document::tree::{Kind, Node};
+use crate::mapping::template::is_template;
 use crate::mapping::{params, place};
 use pipewright_tekton::{self as tekton, UNKNOWN, known};
 
 // === impl Shape ===
 
 impl Shape {
+    /// The value with marks in the place of templates.
+    pub(super) fn sampled(&self) -> Value {
+        self.sample(&mut 0)
+    }
+
     /// The value with marks in the place of templates: each is another, and says whether it will be text.
     fn sample(&self, number: &mut usize) -> Value {
         match self {
@@ -30,10 +37,30 @@ impl Shape {
     }
 }
 
+/// The same of a value whose templates cannot all be compiled.
+pub(super) fn sample_of(node: &Node) -> Value {
+    fn walk(node: &Node, number: &mut usize) -> Value {
+        match &node.kind {
+            Kind::String(text) if is_template(text) => {
+                *number += 1;
+                Value::String(format!("{UNKNOWN}{number}"))
+            }
+            Kind::List(items) => items.iter().map(|item| walk(item, number)).collect(),
+            Kind::Map(entries) => entries
+                .iter()
+                .filter(|entry| !is_permit(entry))
+                .map(|entry| (entry.key.text.clone(), walk(&entry.value, number)))
+                .collect::<Map<_, _>>()
+                .into(),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => node.to_json(),
+        }
+    }
+    walk(node, &mut 0)
+}
+
 impl Compiler<'_> {
     /// Holds a run to Tekton's rules, and to its Pipeline where that is known.
-    pub(super) fn check_run(&mut self, node: &Node, shape: &Shape) {
-        let mut spec = shape.sample(&mut 0);
+    pub(super) fn check_run(&mut self, node: &Node, mut spec: Value) {
         params::to_texts(&mut spec);
         let mut verdict = tekton::pipeline_run(&spec);
         // These two are told in words of our own.

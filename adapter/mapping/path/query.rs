@@ -151,6 +151,17 @@ impl Query {
     }
 
     /// How many `..` there are, those inside filters too.
+    /// The names that everything it finds is below.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.segments
+            .iter()
+            .map_while(|part| match &part.picks[..] {
+                [Pick::Name(name)] if !part.descend => Some(name.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
     pub(super) fn descents(&self) -> usize {
         self.segments
             .iter()

@@ -29,11 +29,24 @@ pub(crate) struct Problem {
     pub(crate) hint: String,
 }
 
+/// A path that a template follows from the root.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) path: Vec<String>,
+    /// Byte offset inside the text of the expression that it stands in.
+    pub(crate) offset: usize,
+    /// Whether the template does something about its absence.
+    pub(crate) is_asked: bool,
+}
+
 struct Checker<'a> {
     source: &'a str,
     scope: Scope<'a>,
     uses: &'a mut Uses,
     problems: Vec<Problem>,
+    looks: Vec<Look>,
+    /// What is read stands where its absence is foreseen.
+    is_asking: bool,
 }
 
 /// What a path inside a block starts from.
@@ -50,7 +63,7 @@ pub(crate) fn compile(
     dollar: Dollar,
     scope: Scope<'_>,
     uses: &mut Uses,
-) -> Result<Leaf, Vec<Problem>> {
+) -> Result<(Leaf, Vec<Look>), Vec<Problem>> {
     if source.contains(OWN_DOLLAR) {
         let message = "the template contains the noncharacter U+FDD0".to_owned();
         return Err(vec![Problem {
@@ -81,9 +94,15 @@ pub(crate) fn compile(
                 .to_owned(),
         }]
     })?;
-    let mut checker = Checker { source, scope, uses, problems: Vec::new() };
+    let mut checker =
+        Checker { source, scope, uses, problems: Vec::new(), looks: Vec::new(), is_asking: false };
     checker.template(&template, Base::Root, &[]);
-    if checker.problems.is_empty() { Ok(Leaf::new(template, dollar)) } else { Err(checker.problems) }
+    if checker.problems.is_empty() {
+        let looks = checker.looks;
+        Ok((Leaf::new(template, dollar), looks))
+    } else {
+        Err(checker.problems)
+    }
 }
 
 /// Where an expression begins that has no end: the text ends first, or another one begins.
@@ -222,7 +241,7 @@ impl Checker<'_> {
             let hint = "put a function call in parentheses: `{{#if (eq a b)}}`".to_owned();
             self.problem("wrong-arguments", offset, message, hint);
         }
-        self.arguments(block, offset, base, params);
+        self.asking(|checker| checker.arguments(block, offset, base, params));
         let moves = name == "each" || name == "with";
         let mut inner: Vec<String> = params.to_vec();
         match &block.block_param {
@@ -274,7 +293,17 @@ impl Checker<'_> {
             let hint = "separate arguments by blanks; put a function call in parentheses".to_owned();
             self.problem("wrong-arguments", offset, message, hint);
         }
-        self.arguments(call, offset, base, params);
+        if ["default", "or", "and", "not"].contains(&name.as_str()) {
+            self.asking(|checker| checker.arguments(call, offset, base, params));
+        } else {
+            self.arguments(call, offset, base, params);
+        }
+    }
+
+    fn asking(&mut self, read: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.is_asking, true);
+        read(self);
+        self.is_asking = before;
     }
 
     fn arguments(&mut self, call: &HelperTemplate, offset: usize, base: Base, params: &[String]) {
@@ -295,6 +324,7 @@ impl Checker<'_> {
                 let of_item = base == Base::Item || raw.starts_with("../");
                 if raw.starts_with("@root") || !of_item {
                     self.variable(&names, offset, raw);
+                    self.looks.push(Look { path: names, offset, is_asked: self.is_asking });
                 }
             }
             // Literals, `@index`, `@key` and the like.
@@ -317,8 +347,13 @@ impl Checker<'_> {
             (name, _) => {
                 let roots = ["event", "vars", "config"];
                 let known = scope.names.iter().map(String::as_str).chain(roots);
+                let rest = names[1..].iter().map(|name| format!(".{name}")).collect::<String>();
                 let hint = if scope.later.iter().any(|later| later == name) {
                     format!("`{name}` stands further down in `let`: move it up")
+                } else if name == "body" {
+                    format!("write `event.data{rest}` for the payload of the event")
+                } else if ["header", "headers"].contains(&name) {
+                    "headers are not seen: match the event's `type` in `events`".to_owned()
                 } else if let Some(near) = did_you_mean(name, known) {
                     format!("did you mean `{near}`?")
                 } else {
