@@ -109,8 +109,7 @@ pub struct Service {
 pub async fn start(parts: Parts) -> Result<Service, StartError> {
     let Parts { settings, clients, sinks, log, on_reload } = parts;
     let client = clients.background().clone();
-    let source_types = settings.source_types();
-    let Settings { process, sources: documents, sinks: _ } = settings;
+    let (source_types, Settings { process, sources: documents, .. }) = (settings.source_types(), settings);
     let metrics = Metrics::new();
 
     let listeners = ports::Listeners::open(&process)?;

@@ -135,11 +135,23 @@ pub(crate) fn compile(files: &[File], catalog: &Catalog, report: &mut Report) ->
     mappings
 }
 
+fn patterns(document: &Document) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for entry in &document.events {
+        let mut attributes = Vec::new();
+        for (name, value) in &entry.attributes {
+            attributes.push((name.clone(), Glob::new(&**value)));
+        }
+        patterns.push(Pattern::new(attributes));
+    }
+    patterns
+}
+
 // === impl Compiler ===
 
 impl Compiler<'_> {
     fn mapping(&mut self, document: Document, file: &str) -> Mapping {
-        let patterns = self.patterns(&document);
+        let patterns = patterns(&document);
         self.later = document.lets.iter().map(|item| item.name.text.clone()).collect();
         let filter: Vec<Clause> = document.filter.iter().filter_map(|clause| self.clause(clause)).collect();
         let mut lets = Vec::new();
@@ -166,18 +178,6 @@ impl Compiler<'_> {
             dedupe_by,
             examples: document.examples,
         }
-    }
-
-    fn patterns(&mut self, document: &Document) -> Vec<Pattern> {
-        let mut patterns = Vec::new();
-        for entry in &document.events {
-            let mut attributes = Vec::new();
-            for (name, value) in &entry.attributes {
-                attributes.push((name.clone(), Glob::new(&**value)));
-            }
-            patterns.push(Pattern::new(attributes));
-        }
-        patterns
     }
 
     fn scope(&self) -> (Vec<String>, Vec<String>, &Value) {

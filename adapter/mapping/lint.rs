@@ -9,13 +9,39 @@ pub(super) mod variables;
 use std::collections::{BTreeMap, HashSet};
 
 use super::Catalog;
-use super::document::{ActionKind, Document};
+use super::document::{ActionKind, Document, Pattern};
 use super::pattern::{Glob, matches_type, without_version};
+use crate::event::VOUCHER;
 use crate::vocabulary::told::types;
 
 /// The most types of one length among which a slip of the finger is looked for.
 const MAX_NAMES: usize = 200;
 
+/// Context attributes, and the extensions that we set or that others often do.
+const ATTRIBUTES: [&str; 10] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "data",
+    "data_base64",
+];
+const EXTENSIONS: [&str; 10] = [
+    "pipewrightsource",
+    "correlationid",
+    "causationid",
+    "partitionkey",
+    "sequence",
+    "sequencetype",
+    "dataref",
+    "traceparent",
+    "tracestate",
+    "times",
+];
 /// What is sent besides what forges and runs tell: by the mappings themselves, and by what the settings name.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -89,5 +115,34 @@ impl Told {
     fn names(&self) -> impl Iterator<Item = &str> {
         let sources = self.sources.iter().map(|(ty, _)| ty);
         self.emitted.iter().chain(sources).chain(&self.private).map(|ty| without_version(ty).unwrap_or(ty))
+    }
+}
+
+/// The names with a dot before each.
+fn dotted(names: &[&str]) -> String {
+    names.iter().fold(String::new(), |all, name| all + "." + name)
+}
+
+/// Whether an entry is for events of the CloudEvents route only.
+fn is_from_outside(pattern: &Pattern) -> bool {
+    pattern.attributes.iter().any(|(name, value)| name == VOUCHER && value.starts_with("events:"))
+}
+
+/// Whether two words are a slip of the finger apart, and not two of a row such as `v1` and `v2`.
+fn is_typo(one: &str, other: &str) -> bool {
+    let is_word = |word: &str| word.len() > 3 && !word.bytes().any(|byte| byte.is_ascii_digit());
+    is_word(one) && is_word(other) && is_one_edit(one, other)
+}
+
+/// Whether one letter more, less or other, or two that are swapped, make one word of the other.
+fn is_one_edit(one: &str, other: &str) -> bool {
+    let one: Vec<char> = one.to_lowercase().chars().collect();
+    let other: Vec<char> = other.to_lowercase().chars().collect();
+    let front = one.iter().zip(&other).take_while(|(left, right)| left == right).count();
+    let (one, other) = (&one[front..], &other[front..]);
+    let back = one.iter().rev().zip(other.iter().rev()).take_while(|(left, right)| left == right).count();
+    match (&one[..one.len() - back], &other[..other.len() - back]) {
+        ([first, second], [third, fourth]) => first == fourth && second == third,
+        (one, other) => one.len() <= 1 && other.len() <= 1,
     }
 }

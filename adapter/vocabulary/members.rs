@@ -145,9 +145,8 @@ fn custom_data(ty: &str, path: &[&str]) -> Members {
         return Members::Usual(names);
     }
     match lines().find(|(name, _)| *name == path.join(".")) {
-        Some((_, "" | "+")) => Members::Any,
-        Some((_, names)) => Members::Only(names.split(' ').collect()),
-        None => Members::Any,
+        Some((_, names)) if !["", "+"].contains(&names) => Members::Only(names.split(' ').collect()),
+        _ => Members::Any,
     }
 }
 
@@ -197,13 +196,10 @@ mod tests {
             let mut parent = String::new();
             for name in line.split('|').nth(1).unwrap().split('`').skip(1).step_by(2) {
                 let name = name.trim_end_matches('?');
-                let full = match name.strip_prefix('.') {
-                    Some(name) => format!("{parent}.{name}"),
-                    None => {
-                        parent = name.rsplit_once('.').map_or(name, |(parent, _)| parent).to_owned();
-                        name.to_owned()
-                    }
-                };
+                if !name.starts_with('.') {
+                    parent = name.rsplit_once('.').map_or(name, |(parent, _)| parent).to_owned();
+                }
+                let full = if name.starts_with('.') { format!("{parent}{name}") } else { name.to_owned() };
                 let Some((parent, last)) = full.rsplit_once('.') else {
                     assert!(all_custom_data().any(|it| it == full), "{full}");
                     continue;

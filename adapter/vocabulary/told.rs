@@ -109,11 +109,6 @@ impl Types {
         self.bare.insert(bare, Some(full));
     }
 
-    /// Every type, with its version where it has one.
-    pub fn full(&self) -> impl Iterator<Item = &str> {
-        self.full.iter().map(String::as_str)
-    }
-
     /// The types, with their versions, that are meant by a type with or without one, or with `*` in it.
     pub fn matching(&self, ty: &str) -> Vec<&str> {
         if ty.contains('*') {

@@ -135,19 +135,12 @@ fn told() -> Option<Vec<(String, Vec<Event>)>> {
         .chain(payloads(&root).into_iter().map(|it| (it.name, it.forge, it.event, it.body)))
         .collect();
     for path in corpus::json_files(&root.join("forge/gitea-live")) {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let detail = name.split('.').nth(1).unwrap();
-        let event = match detail {
-            "issue_label" | "issue_milestone" => "issues",
-            "pull_request_sync"
-            | "pull_request_label"
-            | "pull_request_assign"
-            | "pull_request_review_request" => "pull_request",
-            "pull_request_review_comment" => "pull_request_comment",
-            "pull_request_review_approved" => "pull_request_approved",
-            other => other,
-        };
-        all.push((name.clone(), Forge::Gitea, event.to_owned(), std::fs::read(&path).unwrap()));
+        let capture = corpus::json(&path);
+        let headers = capture["request"]["headers"].as_array().unwrap();
+        let event =
+            headers.iter().find(|it| it[0] == "X-Gitea-Event").unwrap()[1].as_str().unwrap().to_owned();
+        let name = path.display().to_string();
+        all.push((name, Forge::Gitea, event, capture["body"].to_string().into_bytes()));
     }
     let events = |(name, forge, event, body): (String, Forge, String, Vec<u8>)| {
         let webhook = Webhook {

@@ -2,15 +2,13 @@
 
 use std::ops::Range;
 
-use super::Told;
-use super::paths::{ATTRIBUTES, EXTENSIONS};
+use super::{ATTRIBUTES, EXTENSIONS, Told, is_from_outside, is_one_edit, is_typo};
 use crate::diagnostic::did_you_mean;
-use crate::event::VOUCHER;
 use crate::mapping::Catalog;
 use crate::mapping::document::reader::Place;
 use crate::mapping::document::{Document, Filter, Pattern, Text};
 use crate::mapping::known;
-use crate::mapping::pattern::{Glob, matches_type, without_version};
+use crate::mapping::pattern::{Glob, without_version};
 use crate::vocabulary::told::raw::{self, RawEvent, Suffix};
 use crate::vocabulary::told::{Needs, looks_ours, types};
 
@@ -40,14 +38,16 @@ pub(crate) fn check(document: &Document, told: &Told, catalog: &Catalog, place: 
         if is_from_outside(pattern) {
             continue;
         }
-        if !glob.is_literal() {
-            glob_of(ty, &glob, told, catalog, place);
-        } else {
+        if glob.is_literal() {
             let has_more = document.events.iter().any(|other| is_below(other, ty));
             literal(ty, has_more, told, catalog, place);
+        } else {
+            glob_of(ty, &glob, told, catalog, place);
         }
     }
-    document.filter.iter().for_each(|clause| of_filter(clause, told, place));
+    for clause in &document.filter {
+        of_filter(clause, told, place);
+    }
 }
 
 /// Whether an entry is for types that begin with this one.
@@ -68,7 +68,9 @@ fn of_filter(clause: &Filter, told: &Told, place: &mut Place<'_>) {
             }
         }
         Filter::All(inner) | Filter::Any(inner) => {
-            inner.iter().for_each(|clause| of_filter(clause, told, place))
+            for clause in inner {
+                of_filter(clause, told, place);
+            }
         }
         Filter::Not(inner) => of_filter(inner, told, place),
         Filter::Cel(_) => {}
@@ -107,11 +109,6 @@ pub(crate) fn compared(ty: &str, span: Range<usize>, told: &Told, place: &mut Pl
         let (message, hint) = ours(ty, told);
         place.warning("unknown-type", span, message, &hint);
     }
-}
-
-/// Whether an entry is for events of the CloudEvents route only.
-pub(super) fn is_from_outside(pattern: &Pattern) -> bool {
-    pattern.attributes.iter().any(|(name, value)| name == VOUCHER && value.starts_with("events:"))
 }
 
 /// `has_more` says that the mapping is for types that begin with this one, too.
@@ -265,6 +262,7 @@ fn warn_of_setting(ty: &Text, needs: &Needs, place: &mut Place<'_>) {
 
 /// The type that this is a part of, such as `com.github.push` for `push`, `dev.cdevents.change.created` for `change.created`.
 fn short_for(ty: &str) -> Option<String> {
+    let ty = &*ty.to_ascii_lowercase();
     let alone = !ty.contains('.');
     let before = ["dev.cdevents.", "dev.cdeventsx."].into_iter().filter(|_| !alone);
     let whole = before.chain(raw::prefixes()).chain(["com.", "dev."].into_iter().filter(|_| !alone));
@@ -299,24 +297,4 @@ fn near(ty: &str, told: &Told) -> Option<String> {
     let mut found: Vec<&str> = candidates.filter(|other| is_near(other)).collect();
     found.sort_unstable();
     found.first().map(|near| (*near).to_owned())
-}
-
-/// Whether two words are a slip of the finger apart, and not two of a row such as `v1` and `v2`.
-pub(super) fn is_typo(one: &str, other: &str) -> bool {
-    let digits = |word: &str| word.bytes().filter(u8::is_ascii_digit).map(char::from).collect::<String>();
-    one.len() > 3 && other.len() > 3 && digits(one) == digits(other) && is_one_edit(one, other)
-}
-
-/// Whether one letter more, less or other, or two that are swapped, make one word of the other.
-pub(super) fn is_one_edit(one: &str, other: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (one.to_lowercase().chars().collect(), other.to_lowercase().chars().collect());
-    let front = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[front..], &b[front..]);
-    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[..a.len() - back], &b[..b.len() - back]);
-    match (a, b) {
-        ([x, y], [u, v]) => x == v && y == u,
-        _ => a.len() <= 1 && b.len() <= 1,
-    }
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::Told;
-use super::events::{is_from_outside, is_one_edit};
+use super::{ATTRIBUTES, EXTENSIONS, Told, dotted, is_from_outside, is_one_edit};
 use crate::diagnostic::did_you_mean;
 use crate::mapping::document::Pattern;
 use crate::mapping::document::reader::Place;
@@ -12,31 +11,6 @@ use crate::mapping::pattern::without_version;
 use crate::vocabulary::members::{Members, all_custom_data, members, raw_members};
 use crate::vocabulary::told::{raw, types};
 
-/// Context attributes, and the extensions that we set or that others often do.
-pub(super) const ATTRIBUTES: [&str; 10] = [
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "datacontenttype",
-    "dataschema",
-    "data",
-    "data_base64",
-];
-pub(super) const EXTENSIONS: [&str; 10] = [
-    "pipewrightsource",
-    "correlationid",
-    "causationid",
-    "partitionkey",
-    "sequence",
-    "sequencetype",
-    "dataref",
-    "traceparent",
-    "tracestate",
-    "times",
-];
 /// What others call the payload.
 const PAYLOADS: [&str; 3] = ["body", "payload", "requestbody"];
 /// The most names that a hint lists.
@@ -166,7 +140,7 @@ fn attribute(path: &[&str], told: &Told) -> Option<Finding> {
         return None;
     }
     let legal = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let rest = path[1..].iter().map(|name| format!(".{name}")).collect::<String>();
+    let rest = dotted(&path[1..]);
     let hint = if PAYLOADS.contains(&name) {
         format!("the payload is `event.data` (`$.data` in a path): write `event.data{rest}`")
     } else if all_custom_data().any(|it| it == name) && !legal || name == "customData" {
@@ -242,7 +216,7 @@ fn member(path: &[&str], types: &[Kind], absence: Absence) -> Option<Finding> {
 }
 
 fn finding(above: &[&str], name: &str, near: Option<&str>, names: &[&str], types: &[Kind]) -> Finding {
-    let whole = above.iter().map(|name| format!(".{name}")).collect::<String>();
+    let whole = dotted(above);
     let of = match types {
         [only] => format!("`{}`", only.bare),
         _ => "the mapping".to_owned(),

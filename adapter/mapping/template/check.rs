@@ -347,7 +347,7 @@ impl Checker<'_> {
             (name, _) => {
                 let roots = ["event", "vars", "config"];
                 let known = scope.names.iter().map(String::as_str).chain(roots);
-                let rest = names[1..].iter().map(|name| format!(".{name}")).collect::<String>();
+                let rest = names[1..].iter().fold(String::new(), |all, name| all + "." + name);
                 let hint = if scope.later.iter().any(|later| later == name) {
                     format!("`{name}` stands further down in `let`: move it up")
                 } else if name == "body" {

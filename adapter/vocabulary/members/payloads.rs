@@ -85,12 +85,12 @@ pub(super) static PAYLOADS: &[(&str, &[&str], &str)] = &[
         "com.gitea.",
         &[],
         "action action_run after assignee assignees base before body branches changes closed_at comment \
-         comment_id comments commit commits compare_url context created_at description diff_url due_date \
-         forkee head head_commit html_url id inputs is_pull issue label labels last_run merge_base \
+         comment_id comments commit commit_id commits compare_url context created_at description diff_url \
+         due_date forkee head head_commit html_url id inputs is_pull issue label labels last_run merge_base \
          merge_commit_sha mergeable merged merged_at merged_by milestone number organization package page \
-         patch_url prior_status pull_request pusher pusher_type ref ref_type release repository request \
-         requested_reviewer review run run_attempt schedule secret sender sha signature_ok state target_url \
-         title total_commits updated_at url user workflow workflow_job workflow_run",
+         patch_url prior_status pull_request pusher pusher_type ref ref_type release repository \
+         requested_reviewer review run run_attempt schedule secret sender sha state target_url title \
+         total_commits updated_at url user workflow workflow_job workflow_run",
     ),
     (
         "com.gitea.",
