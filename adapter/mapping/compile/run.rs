@@ -106,7 +106,7 @@ impl Compiler<'_> {
         let shape = self.shape(spec, "spec", Dollar::Part, &place::RUN, &mut uses);
         // What is wrong with a template says nothing of the rest.
         let sample = shape.as_ref().map_or_else(|| verdict::sample_of(spec), Shape::sampled);
-        self.check_run(spec, sample);
+        self.check_run(spec, sample, shape.is_none());
         run.spec = shape?;
         run.uses = uses;
         Some(run)

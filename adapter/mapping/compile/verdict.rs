@@ -1,5 +1,7 @@
 //! What Tekton will say of a run, as far as it can be said before an event has come.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 use super::shape::is_permit;
@@ -60,7 +62,7 @@ pub(super) fn sample_of(node: &Node) -> Value {
 
 impl Compiler<'_> {
     /// Holds a run to Tekton's rules, and to its Pipeline where that is known.
-    pub(super) fn check_run(&mut self, node: &Node, mut spec: Value) {
+    pub(super) fn check_run(&mut self, node: &Node, mut spec: Value, is_broken: bool) {
         params::to_texts(&mut spec);
         let mut verdict = tekton::pipeline_run(&spec);
         // These two are told in words of our own.
@@ -71,8 +73,16 @@ impl Compiler<'_> {
         });
         let (file, text) = (self.place.file, self.place.text);
         let report = &mut *self.place.report;
+        // A text with a template that is refused has been told already.
+        let is_told = |span: &Range<usize>| {
+            let shown = text.get(span.clone()).unwrap_or_default().trim_start_matches(['"', '\'']);
+            is_broken && (shown.starts_with("{{") || is_template(shown) && !shown.starts_with('{'))
+        };
         place::report(&verdict, &mut |diagnostic, path| {
-            report.push(diagnostic.at(file, text, place::of(node, path)));
+            let span = place::of(node, path);
+            if !is_told(&span) {
+                report.push(diagnostic.at(file, text, span));
+            }
         });
         let mut add = |diagnostic: Diagnostic, path: &str| {
             self.place.report.push(diagnostic.at(file, text, place::of(node, path)));
