@@ -96,6 +96,7 @@ impl Status {
         let mut notes = BTreeMap::from([(WATCHED.to_owned(), self.reached.note()?)]);
         let mut names = self.ledger.departed();
         names.extend(self.reached.left());
+        names.sort_unstable();
         if !names.is_empty() {
             let shown = names.iter().take(NOTED).map(String::as_str).collect::<Vec<_>>().join(", ");
             notes.insert(DELETED_RUNS.to_owned(), format!("{} {shown}", names.len()));
