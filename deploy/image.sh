@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lays out the image: everything that it holds, in an empty folder.
 #
-#   deploy/image.sh target/release/pipewright FOLDER
+#   deploy/image.sh target/dist/pipewright FOLDER
 #
 # The Dockerfile copies the folder onto nothing, and `tests/it/deploy/image.rs` runs the program in it. There is no shell and no
 # package manager. The C library is glibc: musl would make one file of it all, but with it an allocation takes about ten

@@ -7,7 +7,9 @@ PIPEWRIGHT_SKIPPED=$(mktemp)
 export PIPEWRIGHT_SKIPPED
 trap 'rm -f "$PIPEWRIGHT_SKIPPED"' EXIT
 
-# Everything is built before the cluster starts: the compiler and the cluster would slow down each other.
+# Everything is built before the cluster starts: the compiler and the cluster would slow down each other. Both programs in one
+# build, so that they share their libraries.
+cargo build --locked --package pipewright --package pipewright-cluster --bins
 cargo test --locked --no-run
 
 # With Go the suite runs on a real API server and Tekton as well as on the embedded cluster; without it, the tests that
@@ -18,7 +20,7 @@ elif command -v go >/dev/null; then
     # A forge beside it, where its SQLite can be compiled.
     forge=$(command -v cc >/dev/null && echo --forge || true)
     # shellcheck disable=SC2086
-    cargo run --quiet --locked --package pipewright-cluster -- run $forge cargo test --locked
+    "${CARGO_TARGET_DIR:-target}/debug/pipewright-cluster" run $forge cargo test --locked
 else
     cargo test --locked
 fi

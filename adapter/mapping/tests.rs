@@ -7,6 +7,7 @@ mod templates;
 mod verdicts;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use serde_json::json;
 
 use super::explain::{ActionOutcome, Outcome, action_json};
@@ -658,6 +659,11 @@ fn objects_have_sorted_members() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/proptest-regressions/mapping.txt"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn data_never_changes_structure(text in any::<String>(), hostile in "[\\$\\(\\){}\"'\n:&*#|>\\\\ \u{FDD0}a-]{0,40}") {
         for title in [text, hostile] {

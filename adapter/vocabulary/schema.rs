@@ -23,79 +23,79 @@ const MAX_PROBLEM: usize = 300;
 pub static SHIPPED: &[(&str, &str)] = &[
     (
         "dev.cdeventsx.cvs-repository.committed.0.1.0",
-        include_str!("../../schemas/cvs-repository.committed.0.1.0.json"),
+        include_str!("../../config/schemas/cvs-repository.committed.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-approval.approved.0.1.0",
-        include_str!("../../schemas/forge-approval.approved.0.1.0.json"),
+        include_str!("../../config/schemas/forge-approval.approved.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-approval.rejected.0.1.0",
-        include_str!("../../schemas/forge-approval.rejected.0.1.0.json"),
+        include_str!("../../config/schemas/forge-approval.rejected.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-approval.requested.0.1.0",
-        include_str!("../../schemas/forge-approval.requested.0.1.0.json"),
+        include_str!("../../config/schemas/forge-approval.requested.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-comment.created.0.1.0",
-        include_str!("../../schemas/forge-comment.created.0.1.0.json"),
+        include_str!("../../config/schemas/forge-comment.created.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.canceled.0.1.0",
-        include_str!("../../schemas/forge-deployment.canceled.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.canceled.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.created.0.1.0",
-        include_str!("../../schemas/forge-deployment.created.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.created.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.errored.0.1.0",
-        include_str!("../../schemas/forge-deployment.errored.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.errored.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.failed.0.1.0",
-        include_str!("../../schemas/forge-deployment.failed.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.failed.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.pending.0.1.0",
-        include_str!("../../schemas/forge-deployment.pending.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.pending.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.progressing.0.1.0",
-        include_str!("../../schemas/forge-deployment.progressing.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.progressing.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-deployment.queued.0.1.0",
-        include_str!("../../schemas/forge-deployment.queued.0.1.0.json"),
+        include_str!("../../config/schemas/forge-deployment.queued.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.forge-dispatch.requested.0.1.0",
-        include_str!("../../schemas/forge-dispatch.requested.0.1.0.json"),
+        include_str!("../../config/schemas/forge-dispatch.requested.0.1.0.json"),
     ),
-    ("dev.cdeventsx.git-ref.updated.0.1.0", include_str!("../../schemas/git-ref.updated.0.1.0.json")),
-    ("dev.cdeventsx.git-tag.created.0.1.0", include_str!("../../schemas/git-tag.created.0.1.0.json")),
-    ("dev.cdeventsx.git-tag.deleted.0.1.0", include_str!("../../schemas/git-tag.deleted.0.1.0.json")),
-    ("dev.cdeventsx.git-tag.updated.0.1.0", include_str!("../../schemas/git-tag.updated.0.1.0.json")),
+    ("dev.cdeventsx.git-ref.updated.0.1.0", include_str!("../../config/schemas/git-ref.updated.0.1.0.json")),
+    ("dev.cdeventsx.git-tag.created.0.1.0", include_str!("../../config/schemas/git-tag.created.0.1.0.json")),
+    ("dev.cdeventsx.git-tag.deleted.0.1.0", include_str!("../../config/schemas/git-tag.deleted.0.1.0.json")),
+    ("dev.cdeventsx.git-tag.updated.0.1.0", include_str!("../../config/schemas/git-tag.updated.0.1.0.json")),
     (
         "dev.cdeventsx.openci-baseline.defined.0.1.0",
-        include_str!("../../schemas/openci-baseline.defined.0.1.0.json"),
+        include_str!("../../config/schemas/openci-baseline.defined.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.openci-confidencelevel.modified.0.1.0",
-        include_str!("../../schemas/openci-confidencelevel.modified.0.1.0.json"),
+        include_str!("../../config/schemas/openci-confidencelevel.modified.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.pipewright-run.announced.0.1.0",
-        include_str!("../../schemas/pipewright-run.announced.0.1.0.json"),
+        include_str!("../../config/schemas/pipewright-run.announced.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.subversion-repository.committed.0.1.0",
-        include_str!("../../schemas/subversion-repository.committed.0.1.0.json"),
+        include_str!("../../config/schemas/subversion-repository.committed.0.1.0.json"),
     ),
     (
         "dev.cdeventsx.tekton-pipelinerun.progressed.0.1.0",
-        include_str!("../../schemas/tekton-pipelinerun.progressed.0.1.0.json"),
+        include_str!("../../config/schemas/tekton-pipelinerun.progressed.0.1.0.json"),
     ),
 ];
 

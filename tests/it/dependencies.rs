@@ -1,6 +1,6 @@
 //! What we depend on: licences that a company can ship, no OpenSSL, no second TLS library, and a bounded number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -71,4 +71,31 @@ fn the_program_is_linked_from_few_crates_and_none_that_are_banned() {
     for banned in BANNED {
         assert!(!names.contains(banned), "`{banned}` came in");
     }
+}
+
+#[test]
+fn the_program_and_its_tests_share_one_build_of_every_library() {
+    let features = |edges: &str| {
+        let format = ["--prefix", "none", "--format", "{p}|{f}", "--locked"];
+        let tree = cargo(&[&["tree", "--edges", edges], &format[..]].concat());
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in tree.lines() {
+            if let Some((package, features)) = line.trim_end_matches(" (*)").split_once('|') {
+                found.entry(package.to_owned()).or_default().insert(features.to_owned());
+            }
+        }
+        found
+    };
+    let program = features("normal,build");
+    let tests = features("normal,build,dev");
+    assert!(program.len() > 100, "the tree was not read");
+    let built_twice: Vec<String> = program
+        .iter()
+        .filter(|(package, features)| !features.is_subset(&tests[*package]))
+        .map(|(package, features)| format!("{package}: {features:?}, and for the tests {:?}", tests[package]))
+        .collect();
+    assert!(
+        built_twice.is_empty(),
+        "name these features in Cargo.toml, so that `cargo test` builds nothing again: {built_twice:#?}"
+    );
 }

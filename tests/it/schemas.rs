@@ -79,7 +79,7 @@ fn every_custom_type_that_can_be_sent_has_a_schema_and_every_schema_a_type() {
     let shipped: BTreeSet<String> = SHIPPED.iter().map(|(ty, _)| (*ty).to_owned()).collect();
     assert_eq!(shipped, sent);
 
-    let files = corpus::files(&Path::new(PROJECT).join("schemas"));
+    let files = corpus::files(&Path::new(PROJECT).join("config/schemas"));
     let stored: BTreeSet<String> =
         files.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     assert_eq!(stored, SHIPPED.iter().map(|(ty, _)| file_name(ty)).collect());
@@ -136,7 +136,7 @@ async fn an_event_of_a_private_type_is_held_to_its_schema() {
     assert_eq!((ours.status, ours.header("content-type")), (200, "application/schema+json"));
     assert_eq!(
         ours.text,
-        std::fs::read_to_string(format!("{PROJECT}/schemas/git-ref.updated.0.1.0.json")).unwrap()
+        std::fs::read_to_string(format!("{PROJECT}/config/schemas/git-ref.updated.0.1.0.json")).unwrap()
     );
     let private = service.get("/schemas/acme-order.placed.0.1.0.json").await;
     assert_eq!(serde_json::from_str::<Value>(&private.text).unwrap(), placed());
@@ -200,7 +200,7 @@ fn the_command_line_knows_the_schemas() {
     for ty in known {
         let printed = run(&["schema", ty]);
         assert_eq!(printed.code, 0, "{}", printed.err);
-        let stored = std::fs::read_to_string(format!("{PROJECT}/schemas/{}", file_name(ty))).unwrap();
+        let stored = std::fs::read_to_string(format!("{PROJECT}/config/schemas/{}", file_name(ty))).unwrap();
         assert_eq!(printed.out, stored);
     }
     assert_eq!(

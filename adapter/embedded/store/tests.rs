@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use super::*;
 
@@ -68,6 +69,11 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("../../tests/proptest-regressions/store.txt"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn the_index_of_labels_finds_what_a_scan_finds_in_the_same_order(
         writes in writes(),

@@ -16,7 +16,7 @@ pub const PROGRESSED: &str = "dev.cdeventsx.tekton-pipelinerun.progressed.0.1.0"
 /// The names of these transitions begin with it.
 const NAME: &str = "progressed/";
 
-/// Tasks, counted by Tekton; `subject.content` (`schemas/tekton-pipelinerun.progressed.0.1.0.json`).
+/// Tasks, counted by Tekton; `subject.content` (`config/schemas/tekton-pipelinerun.progressed.0.1.0.json`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// Tasks that have ended in any way; those that failed or were cancelled are among them.

@@ -88,7 +88,7 @@ fn the_image_holds_the_program_and_what_it_needs_and_no_shell() {
 fn the_dockerfile_copies_that_layout_and_nothing_else() {
     let text = std::fs::read_to_string(Path::new(PROJECT).join("deploy/Dockerfile")).unwrap();
     let (build, image) = text.split_once("\nFROM scratch\n").unwrap();
-    assert!(build.contains("\nRUN deploy/image.sh target/release/pipewright /image\n"));
+    assert!(build.contains("\nRUN deploy/image.sh target/dist/pipewright /image\n"));
     let copies: Vec<&str> =
         image.lines().filter(|line| line.starts_with("COPY") || line.starts_with("ADD")).collect();
     assert_eq!(copies, ["COPY --from=build /image/ /"]);
