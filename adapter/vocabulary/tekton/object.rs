@@ -45,8 +45,7 @@ impl<'a> Object<'a> {
     pub fn read(object: &'a Value, kind: RunKind) -> Option<Self> {
         let metadata = object.get("metadata")?;
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| is_plain(text));
-        let condition = object
-            .pointer("/status/conditions")
+        let condition = at(object, "status.conditions")
             .and_then(Value::as_array)
             .and_then(|all| all.iter().find(|condition| condition["type"] == "Succeeded"));
         Some(Self {
@@ -74,12 +73,12 @@ impl<'a> Object<'a> {
 
     /// Whether there is such an annotation, whatever it holds.
     pub fn is_annotated(&self, name: &str) -> bool {
-        self.json.pointer("/metadata/annotations").and_then(|all| all.get(name)).is_some()
+        at(self.json, "metadata.annotations").and_then(|all| all.get(name)).is_some()
     }
 
     /// The params by name.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
-        let params = self.json.pointer("/spec/params").and_then(Value::as_array);
+        let params = at(self.json, "spec.params").and_then(Value::as_array);
         params.into_iter().flatten().filter_map(named)
     }
 
@@ -99,22 +98,18 @@ impl<'a> Object<'a> {
     /// The pipeline's name: the same from the first event of a run to the last. Tekton's label comes only when the run has
     /// begun, and is the run's own name where no Pipeline of the cluster is named, so that it counts last.
     pub fn pipeline(&self) -> &'a str {
-        [
-            self.text("/spec/pipelineRef/name"),
-            self.resolved_name(),
-            self.text("/metadata/generateName").map(|name| name.trim_end_matches('-')),
-            self.label(annotation::MAPPING),
-            self.label("tekton.dev/pipeline"),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|name| is_plain(name))
-        .unwrap_or(self.name)
+        let plain = |name: Option<&'a str>| name.filter(|name| is_plain(name));
+        plain(self.text("spec.pipelineRef.name"))
+            .or_else(|| plain(self.resolved_name()))
+            .or_else(|| plain(self.text("metadata.generateName").map(|name| name.trim_end_matches('-'))))
+            .or_else(|| plain(self.label(annotation::MAPPING)))
+            .or_else(|| plain(self.label("tekton.dev/pipeline")))
+            .unwrap_or(self.name)
     }
 
     /// What a resolver is asked for by name, such as that of a hub, a bundle or the cluster.
     fn resolved_name(&self) -> Option<&'a str> {
-        let params = self.json.pointer("/spec/pipelineRef/params")?.as_array()?;
+        let params = at(self.json, "spec.pipelineRef.params")?.as_array()?;
         let (_, name) = params.iter().filter_map(named).find(|(name, _)| *name == "name")?;
         name.as_str()
     }
@@ -122,10 +117,10 @@ impl<'a> Object<'a> {
     /// The task's name in its pipeline, or of the task that it refers to.
     pub fn task(&self) -> &'a str {
         self.label("tekton.dev/pipelineTask")
-            .or_else(|| self.text("/spec/taskRef/name"))
-            .or_else(|| self.text("/spec/customRef/name"))
-            .or_else(|| self.text("/spec/customRef/kind"))
-            .or_else(|| self.text("/spec/customSpec/kind"))
+            .or_else(|| self.text("spec.taskRef.name"))
+            .or_else(|| self.text("spec.customRef.name"))
+            .or_else(|| self.text("spec.customRef.kind"))
+            .or_else(|| self.text("spec.customSpec.kind"))
             .filter(|name| !name.is_empty())
             .unwrap_or("<embedded>")
     }
@@ -155,9 +150,11 @@ impl<'a> Object<'a> {
 
     /// When it began, if it has.
     pub fn started_at(&self) -> Option<Timestamp> {
-        let start = self.time("/status/startTime");
+        let start = self.time("status.startTime");
         // A retry starts the clock anew, but the run has begun once only.
-        let first_try = self.time("/status/retriesStatus/0/startTime");
+        let first_try = at(self.json, "status.retriesStatus")
+            .and_then(|tries| tries.get(0)?.get("startTime")?.as_str())
+            .and_then(time::parse);
         let is_pending = |reasons: &[&str]| {
             self.status() != Some("True")
                 && self.status() != Some("False")
@@ -176,7 +173,7 @@ impl<'a> Object<'a> {
         if !matches!(self.status(), Some("True" | "False")) {
             return None;
         }
-        self.time("/status/completionTime").or_else(|| self.changed_at()).or_else(|| self.created_at())
+        self.time("status.completionTime").or_else(|| self.changed_at()).or_else(|| self.created_at())
     }
 
     /// The results by name; older versions and other kinds call them otherwise.
@@ -196,7 +193,7 @@ impl<'a> Object<'a> {
     }
 
     fn created_at(&self) -> Option<Timestamp> {
-        self.time("/metadata/creationTimestamp")
+        self.time("metadata.creationTimestamp")
     }
 
     fn of_condition(&self, name: &str) -> Option<&'a str> {
@@ -207,13 +204,18 @@ impl<'a> Object<'a> {
         self.json.get("metadata")?.get(map)?.get(name)?.as_str().filter(|text| is_plain(text))
     }
 
-    fn text(&self, pointer: &str) -> Option<&'a str> {
-        self.json.pointer(pointer).and_then(Value::as_str)
+    fn text(&self, path: &str) -> Option<&'a str> {
+        at(self.json, path).and_then(Value::as_str)
     }
 
-    fn time(&self, pointer: &str) -> Option<Timestamp> {
-        self.text(pointer).and_then(time::parse)
+    fn time(&self, path: &str) -> Option<Timestamp> {
+        self.text(path).and_then(time::parse)
     }
+}
+
+/// The value below these keys, joined by dots. `Value::pointer` looks for escapes in each of them, twice.
+fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |value, key| value.get(key))
 }
 
 fn named(item: &Value) -> Option<(&str, &Value)> {
