@@ -10,8 +10,10 @@
 mod backoff;
 mod departed;
 mod emitted;
+mod farewell;
 mod hint;
 mod ledger;
+mod missed;
 mod pages;
 mod reached;
 mod reconcile;
@@ -193,7 +195,7 @@ where
             )
             .await;
         };
-        departed::tell(self.shared.clone(), watching, stop.clone()).await;
+        farewell::tell(self.shared.clone(), watching, stop.clone()).await;
     }
 
     /// Finds out what was deleted since the leader before noted where it was, and counts what it had kept and is gone.

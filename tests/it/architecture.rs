@@ -1,6 +1,8 @@
 //! The folders are the stages of the flow, and imports go forward or down.
 
-use std::collections::BTreeSet;
+mod graph;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -135,6 +137,29 @@ fn every_arrow_of_the_table_is_used() {
         unused.retain(|(from, to)| *from != module || !found.contains(*to));
     }
     assert!(unused.is_empty(), "nothing uses {unused:?}");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let root = adapter();
+    let mut sources = BTreeMap::new();
+    for (_, path) in files() {
+        if is_tests(&path) {
+            continue;
+        }
+        let name = path.strip_prefix(&root).unwrap().with_extension("");
+        let mut module: graph::Module = name.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if module.len() > 1 && module.last().is_some_and(|last| last == "lib") {
+            module.pop();
+        }
+        sources.insert(module, fs::read_to_string(&path).unwrap());
+    }
+    let edges = graph::edges(&sources, CRATES);
+    assert!(edges.values().map(BTreeSet::len).sum::<usize>() > 500, "the imports were not read");
+    let circles = graph::circles(&edges);
+    let shown: Vec<Vec<String>> =
+        circles.iter().map(|circle| circle.iter().map(|module| module.join("/")).collect()).collect();
+    assert!(circles.is_empty(), "{shown:#?}");
 }
 
 #[test]

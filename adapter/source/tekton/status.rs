@@ -8,8 +8,8 @@ use tracing::{error, warn};
 
 use super::departed::{Departed, Turns};
 use super::ledger::{Ledger, Stuck};
+use super::missed::{Missed, lost};
 use super::reached::Reached;
-use super::resume::{Missed, lost};
 use crate::event::annotation::{DELETED_RUNS, WATCHED};
 use crate::vocabulary::tekton::RunKind;
 
