@@ -74,8 +74,8 @@ pub struct State {
     pub inherited: BTreeMap<String, String>,
 }
 
-/// Gives what the next leader should know if this one ends without a word, as annotations of the Lease among [`NOTED`];
-/// `None` while those that are there have to stay.
+/// Gives what the next leader should know if this one ends without a word, as the annotations `DELETED_RUNS` and `WATCHED` of the
+/// Lease; `None` while those that are there have to stay.
 pub type Notes = Arc<dyn Fn() -> Option<BTreeMap<String, String>> + Send + Sync>;
 
 /// A candidate at work.
