@@ -10,7 +10,9 @@ pub mod glob;
 pub mod http;
 pub mod identity;
 pub mod json;
+pub mod name;
 pub mod sdk;
+pub(crate) mod uri;
 pub mod voucher;
 
 use std::collections::BTreeMap;

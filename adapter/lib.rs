@@ -21,6 +21,7 @@ pub mod vocabulary;
 pub mod cluster;
 pub mod source;
 
+mod expression;
 pub mod mapping;
 
 pub mod action;

@@ -7,32 +7,22 @@
 //!
 //! Everything but [`load`] and [`watch`] is a function of its arguments: no I/O, no clock, no random number.
 
-mod budget;
-mod cel;
 mod compile;
 mod document;
 mod evaluate;
 pub mod example;
 pub mod explain;
-mod filter;
 mod folder;
 mod foreign;
-mod helper;
 mod index;
 mod known;
 mod lint;
 pub mod load;
-mod number;
 pub mod objects;
 mod params;
-mod path;
-mod pattern;
 mod place;
 pub mod schema;
-mod template;
-mod view;
 pub mod watch;
-mod words;
 
 use std::cell::LazyCell;
 use std::collections::HashSet;
@@ -51,6 +41,7 @@ use crate::action::{Action, Destination, Emit, Origin, Plan};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::event::Event;
 use crate::event::identity::Key;
+use crate::expression::{budget, template, words};
 use crate::vocabulary::options::Options;
 use crate::vocabulary::schema::Schemas;
 

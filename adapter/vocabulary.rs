@@ -26,7 +26,6 @@ mod testing;
 mod time;
 pub mod told;
 pub mod types;
-pub(crate) mod uri;
 
 use bytes::Bytes;
 

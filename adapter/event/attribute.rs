@@ -2,11 +2,12 @@
 //! "Type System").
 
 mod media_type;
-pub(crate) mod uri;
 
 use std::borrow::Cow;
 
 pub use media_type::MediaType;
+
+use super::uri::grammar;
 
 /// The value of an extension attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,7 @@ pub(crate) fn check_required(name: &str, value: &str) -> Result<(), AttributeErr
 /// `source`: a URI-reference, RFC 3986, section 4.1.
 pub(crate) fn check_source(value: &str) -> Result<(), AttributeError> {
     check_required("source", value)?;
-    if uri::is_reference(value) {
+    if grammar::is_reference(value) {
         Ok(())
     } else {
         Err(AttributeError::Value { name: "source".into(), rule: "a URI-reference (RFC 3986, section 4.1)" })
@@ -135,7 +136,7 @@ pub(crate) fn check_source(value: &str) -> Result<(), AttributeError> {
 /// `dataschema`: a URI, so with a scheme; RFC 3986, section 3.
 pub(crate) fn check_dataschema(value: &str) -> Result<(), AttributeError> {
     check_required("dataschema", value)?;
-    if uri::is_uri(value) {
+    if grammar::is_uri(value) {
         Ok(())
     } else {
         Err(AttributeError::Value {

@@ -14,18 +14,21 @@ use serde_json::Value;
 pub(crate) use self::emit::{Emit, EmitBody, NewEvent};
 pub(crate) use self::run::Run;
 pub(crate) use self::shape::Shape;
-use super::cel::{self, Expression};
 use super::document::reader::{self, Place};
 use super::document::{self, Document, Example, LetSource, Presence, Text};
-use super::filter::{Clause, Test};
 use super::lint::paths::{Absence, Look, Looks};
 use super::lint::{self, Told};
-use super::pattern::{Glob, Pattern};
-use super::template::check::{self, Problem, Scope};
-use super::template::context::Uses;
-use super::template::{Dollar, Leaf, is_template};
-use super::{Catalog, File, path};
+use super::{Catalog, File};
 use crate::diagnostic::{Report, did_you_mean};
+use crate::expression::cel;
+use crate::expression::cel::Expression;
+use crate::expression::filter::{Clause, Test};
+use crate::expression::path;
+use crate::expression::pattern::{Glob, Pattern};
+use crate::expression::template::check;
+use crate::expression::template::check::{Problem, Scope};
+use crate::expression::template::context::Uses;
+use crate::expression::template::{Dollar, Leaf, is_template};
 use crate::vocabulary::Forge;
 
 /// A mapping that is ready to run.

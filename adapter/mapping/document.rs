@@ -159,12 +159,3 @@ impl Deref for Text {
         }
     }
 }
-
-/// Whether `name` is a DNS-1123 label: at most 63 of `a-z`, `0-9` and `-`, neither first nor last a `-`.
-pub(crate) fn is_dns_label(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 63
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}

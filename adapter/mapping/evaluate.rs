@@ -10,17 +10,17 @@ use serde_json::{Map, Value};
 
 use super::Catalog;
 use super::PlanError;
-use super::budget;
-use super::cel::{EvalError, Input};
 use super::compile::{self, ActionKind, Let, Mapping, Source};
 use super::document::Presence;
-use super::filter::Reason;
-use super::number;
-use super::template::LeafError;
 use crate::action::{Action, Origin};
 use crate::event::Event;
 use crate::event::identity::Key;
 use crate::event::json::weight;
+use crate::expression::budget;
+use crate::expression::cel::{EvalError, Input};
+use crate::expression::filter::Reason;
+use crate::expression::number;
+use crate::expression::template::LeafError;
 
 /// Refuses an event whose tree would take more memory than its size allows.
 ///

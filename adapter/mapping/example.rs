@@ -274,7 +274,7 @@ fn same(one: &Value, two: &Value) -> bool {
 
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    let short = super::words::truncate(&text, 200);
+    let short = crate::expression::words::truncate(&text, 200);
     if short.len() < text.len() { format!("{short}…") } else { text }
 }
 

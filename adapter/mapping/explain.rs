@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::cel::Input;
+use super::PlanError;
 use super::compile::Mapping;
 use super::evaluate::{Fired, StepOutcome, Verdict};
-use super::filter::Reason;
-use super::pattern::matches_type;
-use super::{PlanError, view, words};
 use crate::action::{Action, Destination};
 use crate::event::Event;
+use crate::expression::cel::Input;
+use crate::expression::filter::Reason;
+use crate::expression::pattern::matches_type;
+use crate::expression::{view, words};
 
 /// The most characters of a value in a reason.
 const MAX_SHOWN: usize = 80;
@@ -104,7 +105,7 @@ pub fn action_json(action: &Action) -> Value {
                 Destination::Sink(name) => name.as_str(),
                 Destination::Reply => "reply",
             };
-            let is_cdevent = super::pattern::is_cdevent(emit.event.ty());
+            let is_cdevent = crate::expression::pattern::is_cdevent(emit.event.ty());
             let part = |pointer: &str| event.pointer(pointer).cloned();
             let of_cdevent = |pointer: &str| if is_cdevent { part(pointer) } else { None };
             let mut shown = json!({"to": to, "type": emit.event.ty(), "source": emit.event.source()});

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Catalog;
-use super::pattern::Glob;
+use crate::expression::pattern::Glob;
 
 /// A file or folder, and the namespaces of its mappings.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::compile::Mapping;
-use super::filter::Clause;
-use super::pattern::{IndexKey, without_version};
 use crate::event::Event;
+use crate::expression::filter::Clause;
+use crate::expression::pattern::{IndexKey, without_version};
 
 /// Mappings by event type; holds their places in the set.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Catalog;
 use super::document::{ActionKind, Document, Pattern};
-use super::pattern::{Glob, matches_type, without_version};
 use crate::event::VOUCHER;
+use crate::expression::pattern::{Glob, matches_type, without_version};
 use crate::vocabulary::told::types;
 
 /// The most types of one length among which a slip of the finger is looked for.

@@ -17,7 +17,8 @@ use super::occurrence::{self, Place, RawRule, Row, repository as repositories, r
 use super::options::{Optional, Options};
 use super::pick::Picked;
 use super::read::borrow;
-use super::{PayloadError, Reading, Webhook, scope, uri};
+use super::{PayloadError, Reading, Webhook, scope};
+use crate::event::uri;
 
 const EDITION: &str = "event, head, version, date";
 const CLOSED: &str = "closedDate, or date";

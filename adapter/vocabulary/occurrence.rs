@@ -29,9 +29,10 @@ use super::outcome::Outcome;
 use super::pick::{Path, Picked, pick, read};
 use super::read::When;
 use super::types::{CustomType, EventType, resolve};
-use super::{Misfit, PayloadError, Reading, Webhook, uri};
+use super::{Misfit, PayloadError, Reading, Webhook};
 use crate::event::Event;
 use crate::event::identity::chain_uuid;
+use crate::event::uri;
 
 /// What one event and action of a forge becomes.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
 use serde_json::Value;
 
 use super::types::{CustomType, CustomTypeError};
-use super::uri;
+use crate::event::uri;
 
 /// Where the schemas of our own types say that they live.
 const HOME: &str = "https://pipewright.dev/schemas/";

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use super::{Compiler, Shape};
 use crate::action::Destination;
-use crate::mapping::cel::Fact;
+use crate::expression::cel::Fact;
+use crate::expression::filter;
+use crate::expression::filter::{Certainty, Clause};
+use crate::expression::pattern::{Pattern, is_cdevent, without_version};
+use crate::expression::template::context::Uses;
+use crate::expression::template::{Dollar, is_template};
 use crate::mapping::document::{self, Text};
-use crate::mapping::filter::{self, Certainty, Clause};
 use crate::mapping::known;
-use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
-use crate::mapping::template::context::Uses;
-use crate::mapping::template::{Dollar, is_template};
 use crate::vocabulary::cdevent::links;
 use crate::vocabulary::types::Type;
 

@@ -7,11 +7,11 @@ use super::place::{self, OPEN};
 use super::shape::{Shape, is_permit};
 use super::verdict;
 use crate::diagnostic::did_you_mean;
-use crate::mapping::document::is_dns_label;
+use crate::event::name::is_dns_label;
+use crate::expression::template::context::Uses;
+use crate::expression::template::{Dollar, is_template};
+use crate::expression::words;
 use crate::mapping::document::tree::{Entry, Kind, Node};
-use crate::mapping::template::context::Uses;
-use crate::mapping::template::{Dollar, is_template};
-use crate::mapping::words;
 
 /// Fields of a PipelineRun's spec (Tekton v1).
 const SPEC: [&str; 9] = [

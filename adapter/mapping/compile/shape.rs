@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::Compiler;
 use super::place::{OPEN, Place};
+use crate::expression::template::context::Uses;
+use crate::expression::template::{Dollar, Leaf, LeafError, is_template, size};
 use crate::mapping::document::Text;
 use crate::mapping::document::tree::{Entry, Kind, Node};
-use crate::mapping::template::context::Uses;
-use crate::mapping::template::{Dollar, Leaf, LeafError, is_template, size};
 
 const MAX_DEPTH: usize = 40;
 /// The most bytes that the templates of one tree give together.

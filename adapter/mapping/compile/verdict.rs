@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::shape::is_permit;
 use super::{Compiler, Shape};
 use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::expression::template::is_template;
 use crate::mapping::document::tree::{Kind, Node};
-use crate::mapping::template::is_template;
 use crate::mapping::{params, place};
 use pipewright_tekton::{self as tekton, UNKNOWN, known};
 

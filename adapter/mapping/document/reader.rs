@@ -6,10 +6,9 @@ mod example;
 use std::ops::Range;
 
 use super::tree::{Entry, Kind, Node};
-use super::{
-    API_VERSION, Document, Filter, KIND, Let, LetSource, Pattern, Presence, Text, is_dns_label, tree,
-};
+use super::{API_VERSION, Document, Filter, KIND, Let, LetSource, Pattern, Presence, Text, tree};
 use crate::diagnostic::{Diagnostic, Report, did_you_mean};
+use crate::event::name::is_dns_label;
 
 /// Kinds of documents that are not read yet.
 const LATER_KINDS: [&str; 2] = ["Strategy", "Stage"];

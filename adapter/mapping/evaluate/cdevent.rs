@@ -1,7 +1,7 @@
 //! What the triggering event says as a CDEvent.
 
 use crate::event::Event;
-use crate::mapping::pattern::is_cdevent;
+use crate::expression::pattern::is_cdevent;
 
 /// The chain that an event continues: its extension `correlationid`, or the CDEvent's `chainId`.
 pub(super) fn chain_id(event: &Event) -> Option<String> {

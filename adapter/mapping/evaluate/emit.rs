@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use super::{Basis, cdevent};
 use crate::action::{Action, Emit, Origin};
 use crate::event::Event;
+use crate::expression::helper;
+use crate::expression::pattern::is_cdevent;
+use crate::expression::template::size;
+use crate::expression::words;
 use crate::mapping::PlanError;
 use crate::mapping::compile::{self, EmitBody, NewEvent, Shape};
-use crate::mapping::helper;
-use crate::mapping::pattern::is_cdevent;
-use crate::mapping::template::size;
-use crate::mapping::words;
 use crate::vocabulary::cdevent::{CAUSATION_ID, CORRELATION_ID, CdEvent, CdEventError, Link, links};
 use crate::vocabulary::types::{Type, check};
 

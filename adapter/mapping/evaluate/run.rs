@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use super::Basis;
 use crate::action::{Action, CreateRun, Origin};
 use crate::event::{Event, annotation};
+use crate::expression::helper;
+use crate::expression::template::size;
+use crate::expression::words;
 use crate::mapping::PlanError;
 use crate::mapping::compile::{Run, Shape};
-use crate::mapping::helper;
 use crate::mapping::params;
-use crate::mapping::template::size;
-use crate::mapping::words;
 use pipewright_tekton::{self as tekton, known};
 
 /// The most bytes of one object: etcd refuses more than 1.5 MiB.

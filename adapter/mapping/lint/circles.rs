@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::action::Destination;
 use crate::diagnostic::{Diagnostic, Report};
 use crate::event::VOUCHER;
-use crate::mapping::cel::{Expression, Fact, Facts};
+use crate::expression::cel::{Expression, Fact, Facts};
+use crate::expression::filter;
+use crate::expression::filter::Certainty;
+use crate::expression::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::compile::{Action, ActionKind, Emit, EmitBody, Mapping, NewEvent, Run, Shape};
-use crate::mapping::filter::{self, Certainty};
-use crate::mapping::pattern::{Pattern, is_cdevent, without_version};
 use crate::mapping::{Catalog, File};
 use crate::vocabulary::types::resolve;
 

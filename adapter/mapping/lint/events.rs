@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::{ATTRIBUTES, EXTENSIONS, Told, is_from_outside, is_one_edit, is_typo};
 use crate::diagnostic::did_you_mean;
+use crate::expression::pattern::{Glob, without_version};
 use crate::mapping::Catalog;
 use crate::mapping::document::reader::Place;
 use crate::mapping::document::{Document, Filter, Pattern, Text};
 use crate::mapping::known;
-use crate::mapping::pattern::{Glob, without_version};
 use crate::vocabulary::told::raw::{self, RawEvent, Suffix};
 use crate::vocabulary::told::{Needs, looks_ours, types};
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::{ATTRIBUTES, EXTENSIONS, Told, dotted, is_from_outside, is_one_edit};
 use crate::diagnostic::did_you_mean;
+use crate::expression::pattern::without_version;
 use crate::mapping::document::Pattern;
 use crate::mapping::document::reader::Place;
-use crate::mapping::pattern::without_version;
 use crate::vocabulary::members::{Members, all_custom_data, members, raw_members};
 use crate::vocabulary::told::{raw, types};
 

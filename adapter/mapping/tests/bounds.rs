@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::*;
-use crate::mapping::budget;
+use crate::expression::budget;
 
 fn event(data: &Value) -> Arc<Event> {
     Arc::new(Event::builder("1", "/s", "com.example.x").json(data.to_string()).build().unwrap())

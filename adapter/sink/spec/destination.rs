@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::url::SinkUrl;
+use crate::event::name::is_dns_label;
 
 /// Knative's `Destination`, resolved: another sink, or an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +51,7 @@ impl TryFrom<Written> for Destination {
             return uri.parse().map(Self::Url).map_err(|error| format!("`deadLetterSink.uri` {error}"));
         };
         let Reference { api_version, kind, name, namespace } = reference;
-        if !is_label(&name) {
+        if !is_dns_label(&name) {
             return Err(format!("`deadLetterSink.ref.name: {name}` is not the name of a {kind}"));
         }
         match (api_version.as_str(), kind.as_str()) {
@@ -63,7 +64,7 @@ impl TryFrom<Written> for Destination {
                 Ok(Self::Sink(name))
             }
             ("v1", "Service") => {
-                let namespace = namespace.filter(|namespace| is_label(namespace)).ok_or(
+                let namespace = namespace.filter(|namespace| is_dns_label(namespace)).ok_or(
                     "`deadLetterSink.ref` to a Service needs `namespace`, the namespace of that Service",
                 )?;
                 service(&name, &namespace, written.uri.as_deref()).map(Self::Url)
@@ -110,14 +111,6 @@ fn service(name: &str, namespace: &str, path: Option<&str>) -> Result<SinkUrl, S
         );
     }
     url.as_str().parse().map_err(|error| format!("`deadLetterSink.uri` {error}"))
-}
-
-/// A DNS label (RFC 1123), as names of Services and namespaces are.
-fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 #[cfg(test)]

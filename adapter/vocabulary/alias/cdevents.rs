@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::links;
 use crate::event::Event;
+use crate::event::uri;
 use crate::vocabulary::cdevent::{CAUSATION_ID, CORRELATION_ID};
 use crate::vocabulary::outcome::Outcomes;
 use crate::vocabulary::types::{self, Extra, Field, Kind, Presence, SPECVERSION, Type, check, fits};
-use crate::vocabulary::uri;
 
 /// The member of `customData` that holds what 0.5.1 has no place for.
 const ORIGINAL: &str = "original";

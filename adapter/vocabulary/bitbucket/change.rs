@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::payload::{self, Account, PullRequest, Repository, Side};
 use super::{borrow, login, page, place, time};
+use crate::event::uri;
 use crate::vocabulary::cdevent::CdEvent;
 use crate::vocabulary::extract::Association;
 use crate::vocabulary::occurrence::change::{ABANDONED, CREATED, MERGED, REVIEWED, Told, UPDATED};
 use crate::vocabulary::occurrence::{self, Delivery, Place};
 use crate::vocabulary::read::When;
-use crate::vocabulary::{PayloadError, extract, uri};
+use crate::vocabulary::{PayloadError, extract};
 
 const CREATED_ON: &str = "pullrequest.created_on";
 const UPDATED_ON: &str = "pullrequest.updated_on";

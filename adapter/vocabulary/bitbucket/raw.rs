@@ -1,10 +1,11 @@
 //! The raw event of both Bitbuckets. The CloudEvents project has no mapping for them: this one follows the pattern of its
 //! mappings for GitHub and GitLab.
 
+use crate::event::uri;
 use crate::vocabulary::github::raw::is_segment;
 use crate::vocabulary::pick::{Path, Picked, Scalar};
 use crate::vocabulary::raw::Raw;
-use crate::vocabulary::{PayloadError, Webhook, time, uri};
+use crate::vocabulary::{PayloadError, Webhook, time};
 
 /// Where the raw event of one Bitbucket has its attributes from; the first path that holds a fitting value counts.
 pub struct Paths {

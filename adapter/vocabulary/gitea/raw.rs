@@ -2,9 +2,10 @@
 //! and the repository's page as `source`.
 
 use crate::event::Event;
+use crate::event::uri;
 use crate::vocabulary::github::raw::{id_of_body, is_attribute, is_segment};
 use crate::vocabulary::pick::{Path, Picked, Scalar};
-use crate::vocabulary::{PayloadError, Webhook, time, uri};
+use crate::vocabulary::{PayloadError, Webhook, time};
 
 /// How one webhook event becomes the attributes of its raw event.
 pub struct Row {

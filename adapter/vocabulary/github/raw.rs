@@ -5,8 +5,9 @@ use jiff::Timestamp;
 
 use crate::event::Event;
 use crate::event::identity::Key;
+use crate::event::uri;
 use crate::vocabulary::pick::{Path, Picked, Scalar};
-use crate::vocabulary::{PayloadError, Webhook, time, uri};
+use crate::vocabulary::{PayloadError, Webhook, time};
 
 /// How one webhook event becomes the attributes of its raw event.
 pub struct Row {

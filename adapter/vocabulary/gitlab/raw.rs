@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 
 use crate::event::Event;
+use crate::event::uri;
 use crate::vocabulary::github::raw::is_segment;
 use crate::vocabulary::gitlab::CLAIMS;
 use crate::vocabulary::pick::{Path, Picked, Scalar, pick};
 use crate::vocabulary::raw::Raw;
 use crate::vocabulary::scope::{Claims, Scope};
-use crate::vocabulary::{PayloadError, Webhook, time, uri};
+use crate::vocabulary::{PayloadError, Webhook, time};
 
 const KIND: Path = &["object_kind"];
 const EVENT_NAME: Path = &["event_name"];

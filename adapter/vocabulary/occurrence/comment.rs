@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, Reference, change, custom, subject_part, ticket};
+use crate::event::uri;
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
-use crate::vocabulary::{extract, uri};
+use crate::vocabulary::extract;
 
 pub const CREATED: &str = "dev.cdeventsx.forge-comment.created";
 

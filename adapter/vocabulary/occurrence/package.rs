@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, standard};
+use crate::event::uri;
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::CdEvent;
-use crate::vocabulary::{extract, uri};
+use crate::vocabulary::extract;
 
 /// The types of packages that have a type of purl, in the words of forges and of purls; what the namespace becomes.
 /// All others are `generic`.

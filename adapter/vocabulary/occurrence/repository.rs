@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, standard};
+use crate::event::uri;
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
-use crate::vocabulary::{extract, uri};
+use crate::vocabulary::extract;
 
 pub const CREATED: &str = "dev.cdevents.repository.created";
 pub const MODIFIED: &str = "dev.cdevents.repository.modified";

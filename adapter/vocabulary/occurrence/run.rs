@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, Reference, standard};
+use crate::event::uri;
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
+use crate::vocabulary::extract;
 use crate::vocabulary::outcome::Outcome;
-use crate::vocabulary::{extract, uri};
 
 pub const QUEUED: &str = "dev.cdevents.pipelinerun.queued";
 pub const STARTED: &str = "dev.cdevents.pipelinerun.started";

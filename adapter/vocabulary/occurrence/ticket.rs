@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Delivery, Place, standard};
+use crate::event::uri;
 use crate::vocabulary::PayloadError;
 use crate::vocabulary::cdevent::{CdEvent, Link, occurrence_id};
-use crate::vocabulary::{extract, uri};
+use crate::vocabulary::extract;
 
 pub const CREATED: &str = "dev.cdevents.ticket.created";
 pub const UPDATED: &str = "dev.cdevents.ticket.updated";

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::super::{Forge, uri};
+use super::super::Forge;
 use crate::event::attribute::shown;
-use crate::event::attribute::uri::{is_path_to_fragment, split_authority};
 use crate::event::glob::Glob;
+use crate::event::uri;
+use crate::event::uri::grammar::{is_path_to_fragment, split_authority};
 
 /// A host of settings: `git.example.com`, `*.example.com:8443` or `example.com/gitea`, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

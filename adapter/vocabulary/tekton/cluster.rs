@@ -2,8 +2,8 @@
 
 use super::RunKind;
 use super::object::Object;
+use crate::event::uri;
 use crate::vocabulary::outcome::Outcomes;
-use crate::vocabulary::uri;
 
 /// Which cluster the objects are of, and where people look at them.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::object::Object;
 use crate::event::annotation;
+use crate::event::uri;
 use crate::vocabulary::extract::Package;
 use crate::vocabulary::occurrence::package;
-use crate::vocabulary::uri;
 
 /// The most things that one run can have made by the hints in its results: two events for each, beside the few of annotations.
 pub const MAX_MADE: usize = 45;

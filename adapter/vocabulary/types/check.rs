@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Empty, EventType, Extra, Field, Kind, Presence, Type};
-use crate::vocabulary::uri;
+use crate::event::uri;
 
 /// Checks the content that somebody wants to put into an event of this type.
 ///

@@ -1,6 +1,8 @@
 //! What may stand in a `source` or a `uri`: the syntax of RFC 3986.
 
-use crate::event::attribute::uri::{COLON, consists_of, is_path_to_fragment, scheme, split_authority};
+pub(crate) mod grammar;
+
+use self::grammar::{COLON, consists_of, is_path_to_fragment, scheme, split_authority};
 
 /// Whether `text` is a URI with a scheme (RFC 3986, section 3).
 pub fn is_absolute(text: &str) -> bool {

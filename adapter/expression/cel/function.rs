@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::MAX_LIST;
 use super::lazy::{to_json, wrap_owned};
-use crate::mapping::{view, words};
+use crate::expression::{view, words};
 
 /// The longest text that is parsed inside an expression.
 const MAX_TEXT: usize = 1024 * 1024;

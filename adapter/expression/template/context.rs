@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::OWN_DOLLAR;
 use crate::event::Event;
-use crate::mapping::{budget, number, view};
+use crate::expression::{budget, number, view};
 
 /// The longest path that is followed; what lies below is copied whole.
 const MAX_PATH: usize = 8;

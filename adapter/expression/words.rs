@@ -2,6 +2,8 @@
 
 use ring::digest::{SHA256, digest};
 
+use crate::event::name::is_dns_label;
+
 /// The longest domain name.
 const MAX_DOMAIN_NAME: usize = 253;
 /// The longest value of a Kubernetes label.
@@ -67,9 +69,7 @@ pub(crate) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         None => name_ok(text),
         Some((domain, name)) => {
-            name_ok(name)
-                && domain.len() <= MAX_DOMAIN_NAME
-                && domain.split('.').all(super::document::is_dns_label)
+            name_ok(name) && domain.len() <= MAX_DOMAIN_NAME && domain.split('.').all(is_dns_label)
         }
     }
 }

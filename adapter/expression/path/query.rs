@@ -10,7 +10,8 @@ use jsonpath_rust::parser::model::{
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::mapping::budget::{self, Exhausted, of_text, of_value};
+use crate::expression::budget;
+use crate::expression::budget::{Exhausted, of_text, of_value};
 
 /// The most values that one path may find.
 pub(super) const MAX_HITS: usize = 10_000;

@@ -13,7 +13,8 @@ use cel::{DeclarationError, Env, ExecutionError};
 use regex::{Captures, Regex, RegexBuilder};
 
 use super::{MAX_LIST, meter};
-use crate::mapping::budget::{self, of_count, of_text};
+use crate::expression::budget;
+use crate::expression::budget::{of_count, of_text};
 
 /// The longest text that a function may make.
 const MAX_TEXT: usize = 1024 * 1024;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::context::Uses;
 use super::{Dollar, Leaf, OWN_DOLLAR, named};
 use crate::diagnostic::did_you_mean;
-use crate::mapping::helper;
+use crate::expression::helper;
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, Debug)]

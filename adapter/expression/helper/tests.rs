@@ -27,7 +27,7 @@ fn every_function_is_in_the_documentation() {
         &rest[..rest.find(&format!("<!-- end {name} functions -->")).unwrap()]
     };
     let cel = part("cel");
-    for name in crate::mapping::cel::known_functions() {
+    for name in crate::expression::cel::known_functions() {
         assert!(
             cel.contains(&format!("`{name}`")),
             "docs/mappings.md does not name the CEL function `{name}`"
@@ -36,7 +36,7 @@ fn every_function_is_in_the_documentation() {
     let documented =
         cel.lines().skip(3).filter_map(|line| line.split('|').nth(1)).flat_map(|cell| cell.split('`'));
     for name in documented.filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic())) {
-        let known = crate::mapping::cel::known_functions().contains(&name) || name == "filter";
+        let known = crate::expression::cel::known_functions().contains(&name) || name == "filter";
         assert!(known, "docs/mappings.md names `{name}`");
     }
     let templates = part("template");

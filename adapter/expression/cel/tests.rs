@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::mapping::template::check;
+use crate::expression::template::check;
 
 fn event() -> Event {
     Event::builder("1", "https://github.com/o/r", "dev.cdevents.change.created.0.4.0")

@@ -1,12 +1,12 @@
 //! The grammar of URIs and relative references (RFC 3986, appendix A), as a yes or no.
 
 /// Whether `text` is a URI: it has a scheme.
-pub(super) fn is_uri(text: &str) -> bool {
+pub(crate) fn is_uri(text: &str) -> bool {
     scheme(text).is_some_and(|(_, rest)| is_after_scheme(rest, FirstSegment::AnyColon))
 }
 
 /// Whether `text` is a URI-reference: a URI, or relative to one.
-pub(super) fn is_reference(text: &str) -> bool {
+pub(crate) fn is_reference(text: &str) -> bool {
     is_uri(text) || is_after_scheme(text, FirstSegment::NoColon)
 }
 

@@ -9,7 +9,7 @@ use handlebars::{
 use serde_json::{Number, Value};
 
 use super::{budget, words};
-use crate::vocabulary::uri;
+use crate::event::uri;
 
 /// A function of templates.
 pub(crate) struct Signature {

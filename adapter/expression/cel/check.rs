@@ -8,8 +8,9 @@ use cel::{ParseErrors, Program};
 use super::signature::{self, Types};
 use super::{MAX_LOOPS, bounded, function};
 use crate::diagnostic::{did_you_mean, nearest};
-pub(crate) use crate::mapping::template::check::Problem;
-use crate::mapping::template::check::{self, unknown_member};
+use crate::expression::template::check;
+pub(crate) use crate::expression::template::check::Problem;
+use crate::expression::template::check::unknown_member;
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, Debug)]

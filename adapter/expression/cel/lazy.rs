@@ -12,8 +12,9 @@ use serde_json::{Map, Number, Value};
 
 use super::{MAX_LIST, time};
 use crate::event::Event;
-use crate::mapping::budget::{self, of_count, of_text, of_values};
-use crate::mapping::{number, view};
+use crate::expression::budget;
+use crate::expression::budget::{of_count, of_text, of_values};
+use crate::expression::{number, view};
 
 /// The deepest value that is turned back into JSON.
 const MAX_DEPTH: usize = 128;
