@@ -118,7 +118,7 @@ async fn an_outage_longer_than_the_deadline_acknowledges_nothing(ground: Ground)
 }
 
 async fn a_merge_and_the_push_that_it_makes_are_one_run(ground: Ground) {
-    // K28, K56: the commit is the same, so is the run.
+    // The commit is the same, so is the run.
     let mapping = "
 apiVersion: pipewright.dev/v1alpha1
 kind: Mapping

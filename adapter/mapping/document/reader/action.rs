@@ -4,7 +4,7 @@ use super::{Place, attributes};
 use crate::mapping::document::tree::{Kind, Node};
 use crate::mapping::document::{Action, ActionKind, Emit};
 
-/// Kinds of actions that are named in the design and not planned yet.
+/// Kinds of actions that are to come and cannot be planned yet.
 const LATER_ACTIONS: [&str; 6] = ["customRun", "apply", "strategy", "status", "comment", "cancel"];
 
 /// Attributes that an emitted event has in any case, or that its other fields give.
