@@ -91,8 +91,12 @@ impl From<i32> for ExtensionValue {
     }
 }
 
+/// Context attributes, in the order of the specification ("Context Attributes"); all of them are texts.
+pub(crate) const CONTEXT: [&str; 8] =
+    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
+
 /// The names that extensions cannot take: the context attributes and the members of the JSON format.
-const RESERVED: [&str; 10] = [
+pub(crate) const RESERVED: [&str; 10] = [
     "specversion",
     "id",
     "source",

@@ -164,7 +164,7 @@ pub fn write_batch<'a>(events: impl IntoIterator<Item = &'a Event>, out: &mut Ve
 /// The event in its JSON form as a tree, for expressions: the same members that [`write()`] writes, `data` parsed.
 pub fn tree(event: &Event) -> Value {
     let mut members = Map::new();
-    for name in ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"] {
+    for name in attribute::CONTEXT {
         if let Some(value) = event.attribute(name) {
             members.insert(name.to_owned(), Value::String(value.into_owned()));
         }

@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::event::attribute::CONTEXT;
 use crate::event::{Data, Event, ExtensionValue, VOUCHER};
-
-/// Context attributes in the order of the specification.
-const ATTRIBUTES: [&str; 8] =
-    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
 
 /// The whole event in its JSON form, with the payload parsed.
 pub(crate) fn event_json(event: &Event) -> Value {
@@ -22,7 +19,7 @@ pub(crate) fn names(event: &Event) -> impl Iterator<Item = &str> {
         Data::Json(_) | Data::Text(_) => Some("data"),
         Data::Binary(_) => Some("data_base64"),
     };
-    ATTRIBUTES
+    CONTEXT
         .into_iter()
         .filter(|name| event.attribute(name).is_some())
         .chain(event.extensions().keys().map(String::as_str).filter(|name| *name != VOUCHER))

@@ -17,19 +17,7 @@ use crate::vocabulary::told::types;
 /// The most types of one length among which a slip of the finger is looked for.
 const MAX_NAMES: usize = 200;
 
-/// Context attributes, and the extensions that we set or that others often do.
-const ATTRIBUTES: [&str; 10] = [
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "datacontenttype",
-    "dataschema",
-    "data",
-    "data_base64",
-];
+/// Extensions that we set or that others often do.
 const EXTENSIONS: [&str; 10] = [
     "pipewrightsource",
     "correlationid",

@@ -30,10 +30,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use kube::Client;
+use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use self::run::Run;
 use crate::event::Event;
 use crate::event::fault::Fault;
 use crate::vocabulary::tekton::{RunKind, Transition};
@@ -110,6 +111,18 @@ type Senders = Vec<(RunKind, mpsc::Sender<RunRef>)>;
 
 /// Leaves nothing behind that says somebody watches.
 struct Working(Arc<Status>, Hints);
+
+// === impl Scope ===
+
+impl Scope {
+    /// The API of the runs of a kind in this part.
+    fn runs(&self, client: Client, kind: RunKind) -> Api<Run> {
+        match self {
+            Self::Cluster => Api::all_with(client, &kind),
+            Self::Namespace(namespace) => Api::namespaced_with(client, namespace, &kind),
+        }
+    }
+}
 
 // === impl Config ===
 

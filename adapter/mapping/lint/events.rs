@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::{ATTRIBUTES, EXTENSIONS, Told, is_from_outside, is_one_edit, is_typo};
+use super::{EXTENSIONS, Told, is_from_outside, is_one_edit, is_typo};
 use crate::diagnostic::did_you_mean;
+use crate::event::attribute::RESERVED;
 use crate::expression::pattern::{Glob, without_version};
 use crate::mapping::Catalog;
 use crate::mapping::document::reader::Place;
@@ -79,10 +80,10 @@ fn of_filter(clause: &Filter, told: &Told, place: &mut Place<'_>) {
 
 /// Warns of an attribute that is a letter away from one that all events have.
 fn attribute(name: &str, value: &Text, told: &Told, place: &mut Place<'_>) {
-    if ATTRIBUTES.contains(&name) || EXTENSIONS.contains(&name) || told.extensions.contains(name) {
+    if RESERVED.contains(&name) || EXTENSIONS.contains(&name) || told.extensions.contains(name) {
         return;
     }
-    if let Some(near) = ATTRIBUTES.iter().find(|known| known.len() > 3 && is_one_edit(known, name)) {
+    if let Some(near) = RESERVED.iter().find(|known| known.len() > 3 && is_one_edit(known, name)) {
         let message = format!("an event hardly has the attribute `{name}`");
         place.warning("unknown-attribute", value.span(), message, &format!("did you mean `{near}`?"));
     }

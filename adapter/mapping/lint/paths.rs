@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{ATTRIBUTES, EXTENSIONS, Told, dotted, is_from_outside, is_one_edit};
+use super::{EXTENSIONS, Told, dotted, is_from_outside, is_one_edit};
 use crate::diagnostic::did_you_mean;
+use crate::event::attribute::RESERVED;
 use crate::expression::pattern::without_version;
 use crate::mapping::document::Pattern;
 use crate::mapping::document::reader::Place;
@@ -135,7 +136,7 @@ struct Kind {
 /// The first name: an attribute of the event.
 fn attribute(path: &[&str], told: &Told) -> Option<Finding> {
     let name = *path.first()?;
-    let known = ATTRIBUTES.contains(&name) || EXTENSIONS.contains(&name) || told.extensions.contains(name);
+    let known = RESERVED.contains(&name) || EXTENSIONS.contains(&name) || told.extensions.contains(name);
     if known {
         return None;
     }
@@ -146,7 +147,7 @@ fn attribute(path: &[&str], told: &Told) -> Option<Finding> {
     } else if all_custom_data().any(|it| it == name) && !legal || name == "customData" {
         let below = if name == "customData" { String::new() } else { format!(".{name}") };
         format!("write `event.data.customData{below}{rest}` (`$.data.customData{below}{rest}` in a path)")
-    } else if let Some(near) = ATTRIBUTES.iter().find(|it| it.len() > 3 && is_one_edit(it, name)) {
+    } else if let Some(near) = RESERVED.iter().find(|it| it.len() > 3 && is_one_edit(it, name)) {
         format!("did you mean `{near}`?")
     } else if !legal {
         format!("the payload is `event.data` (`$.data` in a path): `event.data.{name}{rest}`")

@@ -16,7 +16,7 @@ use super::reached::{Inherited, Start};
 use super::reconcile::Shared;
 use super::run::Run;
 use super::status::WatchState;
-use super::{Attempt, Delivered, Scope};
+use super::{Attempt, Delivered};
 use crate::vocabulary::tekton::{RunKind, Transition};
 
 /// For how many seconds changes are read in a row: those of the past come at once.
@@ -46,16 +46,9 @@ where
     D: Fn(Attempt) -> F + Send + Sync + 'static,
     F: Future<Output = Delivered> + Send + 'static,
 {
-    fn runs(&self, kind: RunKind) -> Api<Run> {
-        match &self.scope {
-            Scope::Cluster => Api::all_with(self.client.clone(), &kind),
-            Scope::Namespace(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
-        }
-    }
-
     /// Notes from where on the watch that is about to begin sees everything.
     pub(super) async fn begin(&self, kind: RunKind) {
-        let (api, params) = (self.runs(kind), ListParams::default().limit(1));
+        let (api, params) = (self.scope.runs(self.client.clone(), kind), ListParams::default().limit(1));
         for _ in 0..3 {
             match tokio::time::timeout(ANSWER, api.list_metadata(&params)).await {
                 Ok(Ok(list)) => {
@@ -71,7 +64,7 @@ where
     /// everything.
     pub(super) async fn make_up(self: Arc<Self>, kind: RunKind, inherited: &Inherited) -> Missed {
         let Some(Start { told, seen }) = inherited.start(kind) else { return Missed::default() };
-        let api = self.runs(kind);
+        let api = self.scope.runs(self.client.clone(), kind);
         let mut missed = Missed::default();
         match self.read_from(&api, kind, told, &mut missed).await {
             Ok(()) => return missed,

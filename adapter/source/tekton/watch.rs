@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use futures::future::ready;
 use futures::{FutureExt, Stream, StreamExt, stream};
-use kube::Api;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
@@ -74,10 +73,7 @@ pub(super) async fn watch<T, D, F>(
     let writer = Writer::new(kind);
     let store = writer.as_reader();
     let client = patient(shared.client.clone());
-    let api: Api<Run> = match &shared.scope {
-        Scope::Cluster => Api::all_with(client, &kind),
-        Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &kind),
-    };
+    let api = shared.scope.runs(client, kind);
     let mut gate = Gate {
         shared: shared.clone(),
         kind,

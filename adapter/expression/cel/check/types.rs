@@ -5,10 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use super::super::function;
 use super::super::signature::{self, MACROS, Types};
 use super::{Problem, Walker};
-
-/// Attributes of an event that are texts.
-const TEXTS: [&str; 8] =
-    ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
+use crate::event::attribute::CONTEXT;
 
 impl<'a> Walker<'a> {
     /// What the expression may give; every call that can give nothing is a problem.
@@ -25,7 +22,7 @@ impl<'a> Walker<'a> {
                 }
                 match &select.operand.expr {
                     _ if select.test => Types::BOOL,
-                    Expr::Ident(name) if name == "event" && TEXTS.contains(&select.field.as_str()) => {
+                    Expr::Ident(name) if name == "event" && CONTEXT.contains(&select.field.as_str()) => {
                         Types::STRING
                     }
                     _ if operand == Types::OPTIONAL => Types::OPTIONAL,
